@@ -1,0 +1,55 @@
+// Package homes tells tests where the Flink homes brought by flinkhome are.
+package homes
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+// CacheVariable names the environment variable that moves everything flinkhome keeps.
+const CacheVariable = "FLINK_ENTRYPOINT_CACHE"
+
+// HomesVariable names the environment variable that gives tests a folder holding one home per version.
+const HomesVariable = "FLINK_HOMES"
+
+// Cache returns the folder flinkhome keeps homes in: $FLINK_ENTRYPOINT_CACHE, else flink-entrypoint in the
+// user's cache folder ($XDG_CACHE_HOME, else ~/.cache).
+func Cache() (string, error) {
+	if dir := os.Getenv(CacheVariable); dir != "" {
+		return filepath.Abs(dir)
+	}
+	if dir := os.Getenv("XDG_CACHE_HOME"); dir != "" {
+		return filepath.Join(dir, "flink-entrypoint"), nil
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return "", fmt.Errorf("no place for Flink homes: %w; set %s", err, CacheVariable)
+	}
+	return filepath.Join(home, ".cache", "flink-entrypoint"), nil
+}
+
+// Root returns the folder that holds one home per version: $FLINK_HOMES, else flink in the cache.
+func Root() (string, error) {
+	if dir := os.Getenv(HomesVariable); dir != "" {
+		return filepath.Abs(dir)
+	}
+	cache, err := Cache()
+	return filepath.Join(cache, "flink"), err
+}
+
+// Home returns the home of this version (exact, e.g. "2.2.1") and fails the test when it is not there,
+// naming the command that brings it. Homes are shared: copy what a test wants to change.
+func Home(tb testing.TB, version string) string {
+	tb.Helper()
+	root, err := Root()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	home := filepath.Join(root, version)
+	if _, err := os.Stat(filepath.Join(home, "lib")); err != nil {
+		tb.Fatalf("no Flink %s in %s; bring it with: go run ./test/flinkhome %s", version, root, version)
+	}
+	return home
+}
