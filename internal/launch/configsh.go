@@ -1,0 +1,342 @@
+package launch
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"flink-entrypoint/internal/distribution"
+)
+
+// value reads a key as the version's readFromConfig does; def stands for a missing or empty value.
+func (b *builder) value(key, def string) string {
+	var v string
+	if b.rules.flattened {
+		v = distribution.FlatValue(b.ShellConf, key)
+	} else {
+		v = distribution.ScriptValue(b.RawConf, key)
+	}
+	if v == "" {
+		return def
+	}
+	return v
+}
+
+// configSh does what bin/config.sh does. flink-console.sh runs it a second time, which changes nothing more.
+func (b *builder) configSh() {
+	sh := b.sh
+	sh.set("FLINK_HOME", b.Home.Dir)
+	sh.export("FLINK_CONF_DIR", b.ConfDir)
+	sh.export("FLINK_BIN_DIR", b.Home.BinDir)
+	sh.export("FLINK_PLUGINS_DIR", b.Home.PluginsDir)
+	sh.export("FLINK_LIB_DIR", b.Home.LibDir)
+	sh.export("FLINK_OPT_DIR", b.Home.OptDir)
+	assign := sh.set
+	if b.rules.exportJava {
+		assign = sh.export
+	}
+	assign("JAVA_HOME", b.Java.Home)
+	assign("JAVA_RUN", b.Java.Run)
+	if sh.get("HOSTNAME") == "" {
+		sh.set("HOSTNAME", b.Hostname)
+	}
+	if _, ok := sh.lookup("FLINK_TM_COMPUTE_NUMA"); ok {
+		if _, err := distribution.LookPath("numactl", sh.get("PATH")); err != nil {
+			sh.set("FLINK_TM_COMPUTE_NUMA", "false")
+		} else if sh.get("FLINK_TM_COMPUTE_NUMA") == "" {
+			sh.set("FLINK_TM_COMPUTE_NUMA", b.value("taskmanager.compute.numa", "false"))
+		}
+	}
+	for _, s := range b.rules.settings(b.Home.LogDir) {
+		if sh.get(s.name) != "" {
+			continue
+		}
+		v := b.value(s.key, s.def)
+		if s.name == "MAX_LOG_FILE_NUMBER" && b.rules.bareLogMax {
+			v = strings.TrimSuffix(strings.TrimPrefix(v, "'"), "'")
+		}
+		if sh.set(s.name, v); s.export {
+			sh.export(s.name, v)
+		}
+	}
+	b.javaOptionVariables()
+	b.hadoop()
+}
+
+// javaOptionVariables composes FLINK_ENV_JAVA_OPTS and those of the processes, where the environment has none.
+func (b *builder) javaOptionVariables() {
+	// config.sh: one leading and one trailing double quote are removed.
+	unquote := func(s string) string { return strings.TrimSuffix(strings.TrimPrefix(s, `"`), `"`) }
+	compose := func(defaultKey, opts string) string {
+		if b.rules.defaultOpts && defaultKey != "" {
+			opts = b.value(defaultKey, "") + " " + opts
+		}
+		return unquote(opts)
+	}
+	if b.sh.get("FLINK_ENV_JAVA_OPTS") == "" {
+		var opts string
+		for _, key := range b.rules.optionKeys {
+			if opts = b.value(key, ""); opts != "" {
+				break
+			}
+		}
+		opts = compose("env.java.default-opts.all", opts)
+		if b.rules.ignoreUnrecognized {
+			opts = "-XX:+IgnoreUnrecognizedVMOptions " + opts
+		}
+		if b.rules.securityManager && b.Java.Spec > 17 {
+			opts += " -Djava.security.manager=allow"
+		}
+		b.sh.set("FLINK_ENV_JAVA_OPTS", opts)
+	}
+	for _, s := range b.rules.optionSettings() {
+		if b.sh.get(s.name) == "" {
+			b.sh.set(s.name, compose(s.defaultKey, b.value(s.key, "")))
+		}
+	}
+}
+
+// hadoop finds the configuration directories of Hadoop and HBase.
+func (b *builder) hadoop() {
+	sh := b.sh
+	first := func(dirs ...string) string {
+		for _, dir := range dirs {
+			if b.isDir(dir) {
+				return dir
+			}
+		}
+		return ""
+	}
+	if home := sh.get("HADOOP_HOME"); sh.get("HADOOP_CONF_DIR") == "" && home != "" {
+		if dir := first(home+"/etc/hadoop", home+"/conf"); dir != "" {
+			sh.set("HADOOP_CONF_DIR", dir)
+		}
+	}
+	if sh.get("HADOOP_CONF_DIR") == "" && sh.get("HADOOP_CLASSPATH") == "" {
+		if dir := first("/etc/hadoop/conf"); dir != "" {
+			sh.set("HADOOP_CONF_DIR", dir)
+		}
+	}
+	if sh.get("HBASE_CONF_DIR") == "" {
+		dirs := []string{"/etc/hbase/conf"}
+		if home := sh.get("HBASE_HOME"); home != "" {
+			dirs = []string{home + "/conf", "/etc/hbase/conf"}
+		}
+		if dir := first(dirs...); dir != "" {
+			sh.set("HBASE_CONF_DIR", dir)
+		}
+	}
+	paths := sh.get("HADOOP_CLASSPATH") + ":" + sh.get("HADOOP_CONF_DIR") + ":" + sh.get("YARN_CONF_DIR")
+	if dir := sh.get("HBASE_CONF_DIR"); dir != "" {
+		paths += ":" + dir
+	}
+	sh.set("INTERNAL_HADOOP_CLASSPATHS", paths)
+}
+
+// rooted places an absolute path below Request.Root.
+func (b *builder) rooted(path string) string {
+	if b.Root == "" || !strings.HasPrefix(path, "/") {
+		return path
+	}
+	return filepath.Join(b.Root, path)
+}
+
+func (b *builder) isDir(path string) bool {
+	st, err := os.Stat(b.rooted(path))
+	return err == nil && st.IsDir()
+}
+
+// classpath is $FLINK_TM_CLASSPATH:$SQL_GATEWAY_CLASSPATH:$INTERNAL_HADOOP_CLASSPATHS without the empty elements
+// that the scripts leave in it: they mean the working directory.
+func (b *builder) classpath() (string, error) {
+	jars := b.Home.Jars()
+	b.sh.set("FLINK_TM_CLASSPATH", strings.Join(jars, ":"))
+	elements := jars
+	if b.Role == SQLGateway {
+		gateway, err := b.gatewayJars()
+		if err != nil {
+			return "", err
+		}
+		elements = append(elements, gateway...)
+	}
+	elements = append(elements, strings.Split(b.sh.get("INTERNAL_HADOOP_CLASSPATHS"), ":")...)
+	elements = append(elements, b.ExtraClasspath...)
+	kept := elements[:0]
+	for _, e := range elements {
+		if e != "" {
+			kept = append(kept, e)
+		}
+	}
+	b.differ("the class path has no empty elements, which would mean the working directory")
+	return strings.Join(kept, ":"), nil
+}
+
+func (b *builder) gatewayJars() ([]string, error) {
+	const name = "flink-sql-gateway"
+	jars, err := b.Home.OptJars(name)
+	if err != nil {
+		return nil, err
+	}
+	if len(jars) != 1 {
+		e := &distribution.Error{
+			Message: fmt.Sprintf("Flink sql gateway jar not found in %s: expected one %s*.jar", b.Home.OptDir, name),
+			Hint:    "use a complete Flink distribution; the jar is on Maven Central as org.apache.flink:flink-sql-gateway",
+		}
+		if len(jars) > 1 {
+			e.Message = fmt.Sprintf("Multiple %s*.jar found in %s: %s", name, b.Home.OptDir, strings.Join(jars, ", "))
+			e.Hint = "leave exactly one of them"
+		}
+		return nil, e
+	}
+	if b.rules.python {
+		python, err := b.Home.OptJars("flink-python")
+		if err != nil {
+			return nil, err
+		}
+		if len(python) == 0 {
+			b.warn("Flink python jar not found in %s", b.Home.OptDir)
+		}
+		jars = append(jars, python...)
+	}
+	return jars, nil
+}
+
+// logging does the log part of flink-console.sh: names, and the properties that tell them to the logging system.
+func (b *builder) logging() []string {
+	sh := b.sh
+	if sh.get("FLINK_IDENT_STRING") == "" {
+		sh.set("FLINK_IDENT_STRING", sh.get("USER"))
+	}
+	ident := sh.get("FLINK_IDENT_STRING")
+	pid := fmt.Sprintf("%s/flink-%s-%s.pid", sh.get("FLINK_PID_DIR"), ident, b.script.service)
+	id := strconv.Itoa(b.livePidLines(pid))
+	prefix := fmt.Sprintf("%s/flink-%s-%s-%s-%s", sh.get("FLINK_LOG_DIR"), ident, b.script.service, id, sh.get("HOSTNAME"))
+	sh.set("FLINK_LOG_PREFIX", prefix)
+	for name, value := range map[string]string{
+		"SERVICE": b.script.service, "CLASS_TO_RUN": b.script.class, "pid": pid, "id": id, "log": prefix + ".log",
+	} {
+		sh.set(name, value)
+	}
+	var options []string
+	if b.rules.redirect {
+		sh.set("out", prefix+".out")
+		sh.set("err", prefix+".err")
+		if sh.get("STD_REDIRECT_TO_FILE") == "true" {
+			options = append(options, "-Dconsole.log.level=OFF")
+			b.cmd.Stdout, b.cmd.Stderr = prefix+".out", prefix+".err"
+		}
+	}
+	conf := b.ConfDir
+	return append(options,
+		"-Dlog.file="+prefix+".log",
+		"-Dlog4j.configuration=file:"+conf+"/log4j-console.properties",
+		"-Dlog4j.configurationFile=file:"+conf+"/log4j-console.properties",
+		"-Dlogback.configurationFile=file:"+conf+"/logback-console.xml")
+}
+
+// livePidLines returns the number in the log file's name: the lines of the pid file, or 0 if no process in it runs.
+func (b *builder) livePidLines(path string) int {
+	content, err := os.ReadFile(b.rooted(path))
+	if err != nil {
+		return 0
+	}
+	alive := b.Alive
+	if alive == nil {
+		alive = func(pid int) bool { return syscall.Kill(pid, 0) == nil }
+	}
+	lines, live := 0, false
+	for line := range strings.Lines(string(content)) {
+		if !strings.HasSuffix(line, "\n") {
+			break // neither `while read` nor `wc -l` counts it
+		}
+		lines++
+		for _, word := range strings.Fields(line) {
+			if pid, err := strconv.Atoi(word); err == nil && pid > 0 && alive(pid) {
+				live = true
+			}
+		}
+	}
+	if !live {
+		return 0
+	}
+	return lines
+}
+
+// javaOptions splits FLINK_ENV_JAVA_OPTS into options, and leaves in the variable what the scripts leave.
+func (b *builder) javaOptions() ([]string, error) {
+	text := b.sh.get("FLINK_ENV_JAVA_OPTS")
+	if !b.rules.evaluate {
+		return strings.Fields(text), nil
+	}
+	ev := &evaluation{lookup: b.sh.lookup}
+	words, err := ev.words(text)
+	if err != nil {
+		return nil, b.optionsError(err)
+	}
+	for _, w := range ev.warnings {
+		b.warn("env.java.opts: %s", w)
+	}
+	for _, d := range ev.differences {
+		b.differ("%s", d)
+	}
+	b.sh.set("FLINK_ENV_JAVA_OPTS", strings.Join(words, " "))
+	return words, nil
+}
+
+// optionsError names the keys that the options came from, not the options: they may hold secrets.
+func (b *builder) optionsError(err error) error {
+	var places []string
+	keys := append([]string(nil), b.rules.optionKeys...)
+	for _, s := range b.rules.optionSettings() {
+		if s.name == b.script.optionsVar {
+			keys = append(keys, s.key, s.defaultKey)
+		}
+	}
+	if b.rules.defaultOpts {
+		keys = append(keys, "env.java.default-opts.all")
+	}
+	for _, key := range keys {
+		if !strings.ContainsAny(b.value(key, ""), "'\"`$") {
+			continue
+		}
+		place := key
+		if e, ok := b.Conf.Get(key); ok && e.Source.Where != "" {
+			place += " (" + e.Source.Where + ")"
+		}
+		places = append(places, place)
+	}
+	if len(places) == 0 {
+		places = []string{"FLINK_ENV_JAVA_OPTS"}
+	}
+	e := &Error{
+		Message: fmt.Sprintf("Java options of %s: %v", strings.Join(places, ", "), err),
+		Hint:    "Flink's scripts would start Java without any of these options: close the quote, or put a backslash before it",
+	}
+	if !b.Standard && b.rules.flattened {
+		e.Hint += "; flink-conf.yaml needs no quotes around a value"
+	}
+	return e
+}
+
+func (b *builder) warn(format string, args ...any) {
+	b.cmd.Warnings = append(b.cmd.Warnings, fmt.Sprintf(format, args...))
+}
+
+func (b *builder) differ(format string, args ...any) {
+	b.cmd.Differences = append(b.cmd.Differences, fmt.Sprintf(format, args...))
+}
+
+// openForRedirect truncates or creates a file as `exec 1>FILE` does.
+func openForRedirect(path string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o666)
+	var pe *fs.PathError
+	if errors.As(err, &pe) {
+		return nil, fmt.Errorf("cannot write %s: %w", path, pe.Err)
+	}
+	return f, err
+}
