@@ -1,0 +1,130 @@
+package cgroup
+
+import (
+	"fmt"
+	"path"
+	"strings"
+)
+
+// hierarchy is where a controller's files are.
+type hierarchy struct {
+	source string   // V1 or V2
+	dirs   []string // this process's cgroup and its ancestors as far as they are visible, the nearest first
+	own    bool     // the first of dirs is this process's cgroup
+	lost   string   // a sentence, if the own cgroup is not visible
+}
+
+// world is what /proc tells about cgroups.
+type world struct {
+	members []member
+	mounts  []mount
+}
+
+func (t tree) world() (w world, err error) {
+	if w.members, err = list(t, "/proc/self/cgroup", "ID:CONTROLLERS:/PATH", parseMember); err != nil {
+		return w, err
+	}
+	all, err := list(t, "/proc/self/mountinfo", "ID PARENT MAJOR:MINOR ROOT POINT OPTIONS [TAG…] - TYPE SOURCE OPTIONS", parseMount)
+	for i, m := range all {
+		if m.kind != "cgroup" && m.kind != "cgroup2" {
+			continue
+		}
+		hidden := false // by a later mount at the same place
+		for _, later := range all[i+1:] {
+			hidden = hidden || later.point == m.point
+		}
+		if !hidden {
+			w.mounts = append(w.mounts, m)
+		}
+	}
+	return w, err
+}
+
+// find returns where a controller's files are. One that v1 has is not in v2, so on a hybrid system each
+// controller is looked for on its own.
+func (t tree) find(controller string, w world) hierarchy {
+	for _, m := range w.members {
+		if listed(m.controllers, controller) {
+			if at := w.mounted("cgroup", controller); len(at) > 0 {
+				return t.climb(V1, m.path, at)
+			}
+		}
+	}
+	for _, m := range w.members {
+		if m.controllers == "" {
+			return t.climb(V2, m.path, w.mounted("cgroup2", ""))
+		}
+	}
+	return hierarchy{}
+}
+
+// mounted returns the mounts of a kind; of v1 those of a controller.
+func (w world) mounted(kind, controller string) (at []mount) {
+	for _, m := range w.mounts {
+		if m.kind == kind && (controller == "" || listed(m.options, controller)) {
+			at = append(at, m)
+		}
+	}
+	return at
+}
+
+// listed tells whether name is one of the comma-separated list.
+func listed(list, name string) bool {
+	return strings.Contains(","+list+",", ","+name+",")
+}
+
+// climb collects the cgroups from own up that any of the mounts shows: one may show the container alone,
+// another the whole tree.
+func (t tree) climb(source, own string, mounts []mount) hierarchy {
+	h := hierarchy{source: source}
+	top := -1
+	for _, m := range mounts {
+		top = max(top, ups(m.root))
+	}
+	for at := own; ups(at) <= top; at = parent(at) {
+		for _, m := range mounts {
+			if rest, ok := below(at, m.root); ok {
+				if d := path.Join(m.point, rest); t.isDir(d) {
+					h.dirs = append(h.dirs, d)
+					h.own = h.own || at == own
+					break
+				}
+			}
+		}
+	}
+	switch {
+	case h.own || top < 0:
+	case len(h.dirs) > 0:
+		h.lost = fmt.Sprintf("this process is in cgroup %q, which is not visible: limits are read from %s up", own, h.dirs[0])
+	default:
+		// Moved out of the namespace or the mount since the container started. What is mounted is still the
+		// container that this process was started for.
+		h.dirs, h.own = []string{mounts[0].point}, true
+		h.lost = fmt.Sprintf("this process is in cgroup %q, which is not mounted: the limits at %s are taken for its own", own, h.dirs[0])
+	}
+	return h
+}
+
+// below returns what leads from the cgroup root to the cgroup at.
+func below(at, root string) (rest string, ok bool) {
+	rest, ok = strings.CutPrefix(at, strings.TrimSuffix(root, "/"))
+	return rest, ok && (rest == "" || rest[0] == '/') && ups(rest) == 0
+}
+
+// ups counts the leading ".." of a cgroup path: how far above the namespace's root it starts.
+func ups(p string) int {
+	n := 0
+	for ; p == "/.." || strings.HasPrefix(p, "/../"); p = p[3:] {
+		n++
+	}
+	return n
+}
+
+// parent of a cgroup: of "/a" it is "/", of "/" it is "/..", and so on.
+func parent(p string) string {
+	p = strings.TrimRight(p, "/")
+	if len(p) == 3*ups(p) {
+		return p + "/.."
+	}
+	return "/" + strings.TrimPrefix(p[:strings.LastIndexByte(p, '/')], "/")
+}
