@@ -68,20 +68,38 @@ func (b *builder) configSh() {
 	b.hadoop()
 }
 
+// optionValue reads a key that holds Java options. The lines of config.yaml are YAML: Flink quotes a value that needs
+// it, and those quotes are not the user's. The scripts take them for shell quotes all the same, which hides the
+// variables inside, and lose a value of several lines together with all other options.
+func (b *builder) optionValue(key string) string {
+	v := b.value(key, "")
+	if !b.rules.flattened || !b.Standard || v == "" || strings.IndexByte(`'"|>`, v[0]) < 0 {
+		return v
+	}
+	b.differ("%s is read without the quotes that YAML adds to its value", key)
+	if e, ok := b.Conf.Get(key); ok {
+		return strings.TrimSpace(e.Value.Reveal())
+	}
+	if quoted, ok := strings.CutPrefix(v, "'"); ok {
+		return strings.TrimSpace(strings.ReplaceAll(strings.TrimSuffix(quoted, "'"), "''", "'"))
+	}
+	return v
+}
+
 // javaOptionVariables composes FLINK_ENV_JAVA_OPTS and those of the processes, where the environment has none.
 func (b *builder) javaOptionVariables() {
 	// config.sh: one leading and one trailing double quote are removed.
 	unquote := func(s string) string { return strings.TrimSuffix(strings.TrimPrefix(s, `"`), `"`) }
 	compose := func(defaultKey, opts string) string {
 		if b.rules.defaultOpts && defaultKey != "" {
-			opts = b.value(defaultKey, "") + " " + opts
+			opts = b.optionValue(defaultKey) + " " + opts
 		}
 		return unquote(opts)
 	}
 	if b.sh.get("FLINK_ENV_JAVA_OPTS") == "" {
 		var opts string
 		for _, key := range b.rules.optionKeys {
-			if opts = b.value(key, ""); opts != "" {
+			if opts = b.optionValue(key); opts != "" {
 				break
 			}
 		}
@@ -96,7 +114,7 @@ func (b *builder) javaOptionVariables() {
 	}
 	for _, s := range b.rules.optionSettings() {
 		if b.sh.get(s.name) == "" {
-			b.sh.set(s.name, compose(s.defaultKey, b.value(s.key, "")))
+			b.sh.set(s.name, compose(s.defaultKey, b.optionValue(s.key)))
 		}
 	}
 }

@@ -1,0 +1,96 @@
+package launch
+
+import (
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"flink-entrypoint/internal/flinkconf"
+)
+
+// normalise undoes the deliberate differences, each in a function of its own name, so that what remains must be equal.
+func normalise(version flinkconf.Version, role Role, args []string, got *Command, wantArgv []string, wantEnv map[string]string) (gotArgv, want []string, gotEnv map[string]string) {
+	gotArgv, want = slices.Clone(got.Argv), slices.Clone(wantArgv)
+	gotEnv = make(map[string]string)
+	for k, v := range got.Changed {
+		gotEnv[k] = v
+	}
+	for _, argv := range [][]string{gotArgv, want} {
+		if i := slices.Index(argv, "-classpath"); i >= 0 && i+1 < len(argv) {
+			argv[i+1] = classpathSortedByBytes(classpathWithoutEmptyElements(argv[i+1]))
+		}
+	}
+	want = joinedPropertyStays(version, role, args, want)
+	want = historyServerGetsArguments(role, args, want)
+	if rulesOf(version).evaluate {
+		end := slices.IndexFunc(gotArgv, func(a string) bool {
+			return strings.HasPrefix(a, "-Dlog.file=") || a == "-Dconsole.log.level=OFF"
+		})
+		gotArgv = slices.Concat(optionsAsScripts(gotArgv[:end]), gotArgv[end:])
+		if v, ok := gotEnv["FLINK_ENV_JAVA_OPTS"]; ok {
+			gotEnv["FLINK_ENV_JAVA_OPTS"] = strings.Join(optionsAsScripts([]string{v}), " ")
+		}
+	}
+	return gotArgv, want, gotEnv
+}
+
+// classpathSortedByBytes: the scripts sort by the locale.
+func classpathSortedByBytes(classpath string) string {
+	elements := strings.Split(classpath, ":")
+	lib := 0
+	for lib < len(elements) && !strings.HasPrefix(filepath.Base(elements[lib]), "flink-dist") {
+		lib++
+	}
+	slices.Sort(elements[:lib])
+	return strings.Join(elements, ":")
+}
+
+// classpathWithoutEmptyElements: they mean the working directory.
+func classpathWithoutEmptyElements(classpath string) string {
+	return strings.Join(slices.DeleteFunc(strings.Split(classpath, ":"), func(e string) bool { return e == "" }), ":")
+}
+
+// joinedPropertyStays: jobmanager.sh of 2.x takes -Dk=v for a host.
+func joinedPropertyStays(version flinkconf.Version, role Role, args, want []string) []string {
+	if role != JobManager || !version.AtLeast(2, 0) {
+		return want
+	}
+	joined := func(i int) bool { return i < len(args) && strings.HasPrefix(args[i], "-D") && args[i] != "-D" }
+	at := slices.Index(want, "--configDir") + 2
+	switch {
+	case joined(0):
+		return slices.Concat(want[:at], args)
+	case len(args) > 0 && args[0] != "-D" && joined(1):
+		return slices.Concat(want[:at], args[1:], []string{"-D", "jobmanager.rpc.address=" + args[0]})
+	}
+	return want
+}
+
+// historyServerGetsArguments: historyserver.sh drops them.
+func historyServerGetsArguments(role Role, args, want []string) []string {
+	if role == HistoryServer {
+		return slices.Concat(want, args)
+	}
+	return want
+}
+
+// optionsAsScripts makes of our Java options what the scripts make of them: quoted blanks split, variables that do not exist
+// vanish, the one known command is executed, and the one known file name pattern is expanded.
+func optionsAsScripts(options []string) []string {
+	var out []string
+	for _, option := range options {
+		option = unsetVariablesVanish(option)
+		option = strings.ReplaceAll(option, "$(echo hi)", "hi")
+		for _, word := range strings.Fields(option) { // quoted blanks do not hold a word together
+			if strings.HasPrefix(word, "/") && strings.HasSuffix(word, "/bin/job*") {
+				word = strings.TrimSuffix(word, "job*") + "jobmanager.sh"
+			}
+			out = append(out, word)
+		}
+	}
+	return out
+}
+
+func unsetVariablesVanish(option string) string {
+	return strings.NewReplacer("${UNSET_X}", "", "$UNSET_X", "").Replace(option)
+}

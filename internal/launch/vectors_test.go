@@ -1,0 +1,425 @@
+package launch
+
+import (
+	"bytes"
+	"compress/gzip"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"flink-entrypoint/internal/distribution"
+	"flink-entrypoint/internal/flinkconf"
+)
+
+// row is one start by Flink's own scripts: see testdata/README.md.
+type row struct {
+	Scenario string
+	Input    struct {
+		Command    []string
+		Java       string
+		ConfFile   string            `json:"conf_file"`
+		Conf       string            // DEFAULT, MISSING, +appended, or the whole file
+		ExtraFiles map[string]string `json:"extra_conf_files"`
+		Env        map[string]string
+		EnvUnset   []string `json:"env_unset"`
+		Files      map[string]string
+	}
+	Result struct {
+		Exit       int
+		Argv       []string
+		EnvChanged map[string]string `json:"env_added_or_changed"`
+		EnvRemoved []string          `json:"env_removed"`
+		Stdout     string
+		Stderr     string
+		LogFiles   []string       `json:"log_files_created"`
+		ConfAfter  map[string]any `json:"conf_after"`
+	}
+}
+
+// home is what a distribution holds, by version.
+type home struct {
+	Lib      []string
+	Opt      []string
+	ConfFile string
+	Conf     string // the default configuration without comments
+}
+
+func readJSON(t *testing.T, name string, into any) {
+	t.Helper()
+	content, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.HasSuffix(name, ".gz") {
+		r, err := gzip.NewReader(bytes.NewReader(content))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if content, err = io.ReadAll(r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := json.Unmarshal(content, into); err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+}
+
+func TestVectors(t *testing.T) {
+	files, _ := filepath.Glob("testdata/argv/*.json.gz")
+	if dir := os.Getenv("FLINK_ENTRYPOINT_VECTORS"); dir != "" {
+		more, _ := filepath.Glob(dir + "/argv/*.json*")
+		files = append(files, more...)
+	}
+	var homes map[string]home
+	readJSON(t, "testdata/homes.json", &homes)
+	var flattened struct{ Standard, Legacy map[string][]string }
+	readJSON(t, "testdata/flattened.json", &flattened)
+	for _, file := range files {
+		version := strings.TrimSuffix(strings.TrimSuffix(filepath.Base(file), ".gz"), ".json")
+		var rows []json.RawMessage
+		readJSON(t, file, &rows)
+		for _, raw := range rows {
+			lab := newLab(t, version, homes[version], raw)
+			lab.flattened = func(file, text string) ([]string, bool) {
+				table := flattened.Standard
+				if file == "flink-conf.yaml" {
+					table = flattened.Legacy
+				}
+				lines, ok := table[text]
+				return lines, ok
+			}
+			t.Run(version+"/"+lab.row.Scenario, lab.run)
+		}
+	}
+}
+
+// lab is a machine for one row: a root directory with the Flink home and Java inside.
+type lab struct {
+	row       row
+	root      string
+	home      string
+	version   flinkconf.Version
+	stock     home
+	flattened func(file, text string) ([]string, bool)
+}
+
+func newLab(t *testing.T, version string, stock home, raw []byte) *lab {
+	t.Helper()
+	l := &lab{root: t.TempDir(), stock: stock}
+	l.home = l.root + "/opt/flink"
+	for from, to := range map[string]string{
+		"<FLINK_HOME>": l.home, "/opt/flink": l.home, "<JAVA_HOME>": l.root + "/opt/java", "/opt/java/other": l.root + "/opt/otherjava",
+	} {
+		if from == "/opt/flink" { // not inside the paths that were just replaced
+			raw = []byte(strings.ReplaceAll(strings.ReplaceAll(strings.ReplaceAll(string(raw), l.home, "\x00"), from, "\x00"), "\x00", l.home))
+			continue
+		}
+		raw = bytes.ReplaceAll(raw, []byte(from), []byte(to))
+	}
+	if err := json.Unmarshal(raw, &l.row); err != nil {
+		t.Fatal(err)
+	}
+	var err error
+	if l.version, err = flinkconf.ParseVersion(version); err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+func (l *lab) write(t *testing.T, path, content string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if target, ok := strings.CutPrefix(content, "->"); ok {
+		if err := os.Symlink(target, path); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	if err := os.WriteFile(path, []byte(content), 0o755); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// install lays out Java, Flink and the row's files.
+func (l *lab) install(t *testing.T) {
+	t.Helper()
+	for _, dir := range []string{"java", "otherjava"} {
+		l.write(t, l.root+"/opt/"+dir+"/bin/java", "")
+		l.write(t, l.root+"/opt/"+dir+"/release", fmt.Sprintf("JAVA_VERSION=%q\n", l.row.Input.Java+".0.1"))
+	}
+	if err := os.MkdirAll(l.home+"/bin", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	l.write(t, l.home+"/bin/jobmanager.sh", "")
+	noDist := l.row.Input.Files[l.home+"/lib/"] == "nodist"
+	for _, jar := range l.stock.Lib {
+		if !noDist || !strings.HasPrefix(jar, "flink-dist") {
+			l.write(t, l.home+"/lib/"+jar, "")
+		}
+	}
+	for _, jar := range l.stock.Opt {
+		l.write(t, l.home+"/opt/"+jar, "")
+	}
+	for path, content := range l.row.Input.Files {
+		switch {
+		case strings.HasSuffix(path, "/"):
+		case strings.HasPrefix(path, l.home):
+			l.write(t, path, content)
+		default:
+			l.write(t, l.root+path, content)
+		}
+	}
+}
+
+// conf returns the file in force: its name, bytes, and the lines the scripts read from 1.19 on.
+func (l *lab) conf() (name, text string, lines []string, ok bool) {
+	in := l.row.Input
+	name = in.ConfFile
+	switch {
+	case len(l.row.Result.ConfAfter) > 0:
+		for k, v := range l.row.Result.ConfAfter {
+			lines = append(lines, fmt.Sprintf("%s: %v", k, v))
+		}
+		slices.Sort(lines)
+		return name, strings.Join(lines, "\n") + "\n", lines, true
+	case in.Conf == "DEFAULT":
+		text = l.stock.Conf
+	case in.Conf == "MISSING":
+		for file, content := range in.ExtraFiles {
+			if file != "flink-conf.yaml" || l.version.AtLeast(2, 0) {
+				return name, "", nil, false
+			}
+			name, text = file, content
+		}
+	case strings.HasPrefix(in.Conf, "+"):
+		text = l.stock.Conf + "\n" + in.Conf[1:]
+	default:
+		text = in.Conf
+	}
+	if !rulesOf(l.version).flattened {
+		return name, text, nil, true
+	}
+	// The table knows the files as they were, before this lab's paths came in.
+	back := strings.NewReplacer(l.root+"/opt/otherjava", "/opt/java/other", l.home, "/opt/flink")
+	lines, ok = l.flattened(name, back.Replace(text))
+	if !ok {
+		lines, ok = flattenSimple(text)
+	}
+	lines = slices.Clone(lines)
+	for i, line := range lines {
+		lines[i] = strings.NewReplacer("/opt/flink", l.home, "/opt/java/other", l.root+"/opt/otherjava").Replace(line)
+	}
+	return name, text, lines, ok && lines != nil
+}
+
+// flattenSimple flattens a file of plain "key: value" lines, which is its own flat form.
+func flattenSimple(text string) ([]string, bool) {
+	var lines []string
+	for line := range strings.Lines(text) {
+		line = strings.TrimRight(line, "\n")
+		if line == "" || strings.HasPrefix(line, "#") {
+			continue
+		}
+		key, value, ok := strings.Cut(line, ": ")
+		if !ok || strings.ContainsAny(key, " -'\"") || strings.ContainsAny(value, "'\"|>[]{}#&*!%@`") {
+			return nil, false
+		}
+		lines = append(lines, line)
+	}
+	return lines, true
+}
+
+// fixedSizes is the memory calculation's result as the row shows it.
+type fixedSizes struct{ jvm, dynamic []string }
+
+func (s fixedSizes) JVMParameters() []string     { return s.jvm }
+func (s fixedSizes) DynamicProperties() []string { return s.dynamic }
+
+// sizes takes the memory from the row: that part belongs to another room, which has its own vectors.
+func (l *lab) sizes() Sizes {
+	var s fixedSizes
+	for _, word := range strings.Fields(l.row.Result.EnvChanged["JVM_ARGS"]) {
+		if strings.HasPrefix(word, "-Xm") || strings.HasPrefix(word, "-XX:Max") {
+			s.jvm = append(s.jvm, word)
+		}
+	}
+	for _, word := range strings.Fields(l.row.Result.EnvChanged["DYNAMIC_PARAMETERS"]) {
+		if word != "-D" {
+			s.dynamic = append(s.dynamic, word)
+		}
+	}
+	return s
+}
+
+func (l *lab) environment() []string {
+	var env []string
+	for name, value := range l.row.Input.Env {
+		if !slices.Contains(l.row.Input.EnvUnset, name) {
+			env = append(env, name+"="+value)
+		}
+	}
+	slices.Sort(env)
+	return env
+}
+
+func getter(env []string) func(string) (string, bool) {
+	return func(name string) (string, bool) {
+		for _, kv := range env {
+			if v, ok := strings.CutPrefix(kv, name+"="); ok {
+				return v, true
+			}
+		}
+		return "", false
+	}
+}
+
+// roleOf maps a command to a role and its arguments.
+func roleOf(command []string) (role Role, args []string, ok bool) {
+	switch filepath.Base(command[0]) {
+	case "docker-entrypoint.sh":
+		switch role = Role(command[1]); role {
+		case JobManager, StandaloneJob, TaskManager, HistoryServer:
+			return role, command[2:], true
+		}
+		return roleOf(command[1:])
+	case "jobmanager.sh":
+		role = JobManager
+	case "standalone-job.sh":
+		role = StandaloneJob
+	case "taskmanager.sh":
+		role = TaskManager
+	case "historyserver.sh":
+		role = HistoryServer
+	case "sql-gateway.sh":
+		role = SQLGateway
+	default:
+		return "", nil, false
+	}
+	if len(command) > 1 && command[1] == "start-foreground" {
+		return role, command[2:], true
+	}
+	return "", nil, false
+}
+
+func (l *lab) run(t *testing.T) {
+	want := l.row.Result
+	role, args, ok := roleOf(l.row.Input.Command)
+	if !ok {
+		l.passthrough(t)
+		return
+	}
+	l.install(t)
+	got, err := l.build(t, role, args)
+	if err != nil {
+		if want.Exit == 0 && !strings.Contains(want.Stderr, "unexpected EOF while looking for matching") { // difference: unbalanced quote
+			t.Fatalf("Build: %v; the scripts start Java", err)
+		}
+		return
+	}
+	if want.Argv == nil {
+		for _, elsewhere := range []string{"Exception in thread", "Failed to parse YAML", "does not exist. Exiting", "config-parser"} {
+			if strings.Contains(want.Stdout+want.Stderr, elsewhere) {
+				return // memory, configuration and plugins are other rooms'
+			}
+		}
+		t.Fatalf("Build made %q; the scripts fail with %s%s", got.Argv, want.Stdout, want.Stderr)
+	}
+	compare(t, l.version, role, args, got, want.Argv, want.EnvChanged, want.EnvRemoved)
+	var logs []string
+	for _, file := range []string{got.Stderr, got.Stdout} {
+		if file != "" {
+			logs = append(logs, file)
+		}
+	}
+	if !slices.Equal(logs, want.LogFiles) {
+		t.Errorf("redirected to %q, want %q", logs, want.LogFiles)
+	}
+}
+
+func (l *lab) build(t *testing.T, role Role, args []string) (*Command, error) {
+	t.Helper()
+	env := l.environment()
+	h, err := distribution.Open(l.home, getter(env), "")
+	if err != nil {
+		return nil, err
+	}
+	name, text, lines, ok := l.conf()
+	if !ok && l.row.Result.Argv != nil {
+		t.Fatalf("no flattened form of %q", text)
+	}
+	java, err := distribution.FindJava(distribution.ScriptValue([]byte(text), "env.java.home"), getter(env))
+	if err != nil {
+		return nil, err
+	}
+	confDir, _ := getter(env)("FLINK_CONF_DIR")
+	req := Request{
+		Role: role, Home: h, Java: java, ConfDir: confDir, Standard: name == "config.yaml", RawConf: []byte(text),
+		ShellConf: lines, Args: args, Env: env, Hostname: "boxhost", Root: l.root, Alive: func(int) bool { return false },
+	}
+	if role.HasMemory() {
+		req.Memory = l.sizes()
+	}
+	return Build(req)
+}
+
+func (l *lab) passthrough(t *testing.T) {
+	command := l.row.Input.Command[1:]
+	if command[0] == "help" {
+		return
+	}
+	l.install(t)
+	got, err := Passthrough(command, l.environment())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(got.Argv, l.row.Result.Argv) {
+		t.Errorf("argv %q, want %q", got.Argv, l.row.Result.Argv)
+	}
+}
+
+// compare holds a command against what the scripts made, with the deliberate differences undone.
+func compare(t *testing.T, version flinkconf.Version, role Role, args []string, got *Command, argv []string, changed map[string]string, removed []string) {
+	t.Helper()
+	gotArgv, wantArgv, gotChanged := normalise(version, role, args, got, argv, changed)
+	if !slices.Equal(gotArgv, wantArgv) {
+		for i := range max(len(gotArgv), len(wantArgv)) {
+			if i >= len(gotArgv) || i >= len(wantArgv) || gotArgv[i] != wantArgv[i] {
+				t.Errorf("argv from word %d\n got %q\nwant %q", i, gotArgv[min(i, len(gotArgv)):], wantArgv[min(i, len(wantArgv)):])
+				break
+			}
+		}
+	}
+	for _, name := range sortedKeys(gotChanged, changed) {
+		if name == "FLINK_INHERITED_LOGS" || name == "LD_PRELOAD" {
+			continue // not compared; set by the docker entrypoint, which is another room's
+		}
+		g, gok := gotChanged[name]
+		w, wok := changed[name]
+		if g != w || gok != wok {
+			t.Errorf("environment: %s is %q (%v), want %q (%v)", name, g, gok, w, wok)
+		}
+	}
+	if !slices.Equal(got.Removed, removed) && len(got.Removed)+len(removed) > 0 {
+		t.Errorf("removed from the environment: %q, want %q", got.Removed, removed)
+	}
+}
+
+func sortedKeys(maps ...map[string]string) []string {
+	var keys []string
+	for _, m := range maps {
+		for k := range m {
+			if !slices.Contains(keys, k) {
+				keys = append(keys, k)
+			}
+		}
+	}
+	slices.Sort(keys)
+	return keys
+}
