@@ -1,0 +1,252 @@
+// Package confpatch reads and patches Flink's configuration files.
+//
+// In: the bytes of flink-conf.yaml ([Legacy]) or config.yaml ([Standard]). Out: the Configuration that Flink
+// would load from them, its log lines and its errors ([Parse]); and the same bytes with some keys changed,
+// so that Flink reads exactly the old map plus the change ([File.Render]). [WriteFile] and [WriteDir] put
+// files in place by rename. log4j properties are patched by [PatchLog4j].
+//
+// Sources: org.apache.flink.configuration.GlobalConfiguration and YamlParserUtils, 1.13 to 2.3, and the
+// snakeyaml-engine 2.6 that 1.19 and later bundle. The YAML reader is our own because it must agree with
+// that library to the character (YAML 1.2 core schema, its leniencies, its error messages), which no Go
+// library does.
+package confpatch
+
+import (
+	"flink-entrypoint/internal/flinkconf"
+	"flink-entrypoint/internal/secret"
+)
+
+// Format is the syntax of a configuration file.
+type Format int
+
+const (
+	Legacy   Format = iota // flink-conf.yaml: lines "key: value"
+	Standard               // config.yaml: YAML 1.2
+)
+
+// Names of the configuration files.
+const (
+	LegacyName   = "flink-conf.yaml"
+	StandardName = "config.yaml"
+)
+
+// rules is what changed between versions in how Flink reads its files.
+type rules struct {
+	legacyFile   bool // flink-conf.yaml is read
+	standardFile bool // config.yaml is read
+	logsParser   bool // INFO which parser is used
+	logsInOrder  bool // properties are logged while they are parsed, not from the HashMap
+	logsBadLine  bool // a warning quotes the line
+	sensitive    []string
+}
+
+// rulesTable is ordered by version; the last row whose version is not above Flink's counts.
+func rulesTable() []struct {
+	major, minor int
+	rules
+} {
+	keys := []string{"password", "secret", "fs.azure.account.key", "apikey"}
+	keys117 := append(keys[:4:4], "auth-params", "service-key", "token", "basic-auth", "jaas.config")
+	keys119 := append(keys117[:9:9], "http-headers")
+	keys21 := append(keys119[:10:10], "api-key")
+	return []struct {
+		major, minor int
+		rules
+	}{
+		{0, 0, rules{legacyFile: true, logsInOrder: true, logsBadLine: true, sensitive: keys}},
+		{1, 16, rules{legacyFile: true, logsBadLine: true, sensitive: keys}},
+		{1, 17, rules{legacyFile: true, sensitive: keys117}}, // FLINK-24679, FLINK-30443
+		{1, 19, rules{legacyFile: true, standardFile: true, logsParser: true, sensitive: keys119}},
+		{2, 0, rules{standardFile: true, logsParser: true, sensitive: keys119}}, // FLINK-33677
+		{2, 1, rules{standardFile: true, logsParser: true, sensitive: keys21}},  // FLINK-37799
+	}
+}
+
+func rulesOf(v flinkconf.Version) rules {
+	table := rulesTable()
+	found := table[0].rules
+	for _, row := range table {
+		if v.AtLeast(row.major, row.minor) {
+			found = row.rules
+		}
+	}
+	return found
+}
+
+// InForce returns the configuration file that Flink v reads from a conf dir, given which files exist in it.
+// When ok is false there is none; name and format are then those of the file that Flink asks for.
+func InForce(v flinkconf.Version, exists func(name string) bool) (name string, format Format, ok bool) {
+	r := rulesOf(v)
+	if r.legacyFile && (!r.standardFile || exists(LegacyName)) {
+		return LegacyName, Legacy, exists(LegacyName)
+	}
+	return StandardName, Standard, exists(StandardName)
+}
+
+// A LogLine is one line that Flink logs while it loads a file. The message is hidden where it may quote
+// content of the file; the conf dir is written <CONF>.
+type LogLine struct {
+	Level   string // INFO, WARN or ERROR
+	Message secret.Text
+}
+
+// A File is a parsed configuration file.
+type File struct {
+	name     string
+	format   Format
+	rules    rules
+	src      []byte
+	text     string // src decoded, without byte order mark
+	encoding encoding
+	leaves   []leaf // in the order of the text, overridden ones too
+	winner   map[string]int
+	log      []LogLine
+	warnings []string
+	legacy   []legacyLine
+	root     *node // of a Standard file; nil if the document is empty
+	composer *composer
+}
+
+// A leaf is one key that a file sets.
+type leaf struct {
+	key   string
+	value *value
+	line  int
+	entry int // of a Standard file: index of the root's entry it stands in
+}
+
+// Parse reads a configuration file as Flink v does. name is what errors and provenance call the file. The
+// error is a [*SyntaxError]; a Legacy file has none.
+func Parse(name string, format Format, v flinkconf.Version, src []byte) (*File, error) {
+	f := &File{name: name, format: format, rules: rulesOf(v), src: src}
+	if f.rules.logsParser {
+		parser := "legacy"
+		if format == Standard {
+			parser = "standard"
+		}
+		f.info("Using " + parser + " YAML parser to load flink configuration file from <CONF>/" + name + ".")
+	}
+	if format == Standard {
+		if err := f.parseStandard(); err != nil {
+			return nil, err
+		}
+	} else {
+		f.parseLegacy()
+	}
+	if !f.rules.logsInOrder || format == Standard {
+		keys := f.keys()
+		for _, i := range hashMapOrder(keys, 16) {
+			f.logProperty(f.leaves[f.winner[keys[i]]])
+		}
+	}
+	return f, nil
+}
+
+func (f *File) info(message string) {
+	f.log = append(f.log, LogLine{"INFO", secret.Public(message)})
+}
+
+func (f *File) logProperty(l leaf) {
+	text := l.value.logText()
+	if f.sensitive(l.key) {
+		text = secret.Mask
+	}
+	f.info("Loading configuration property: " + l.key + ", " + text)
+}
+
+// keys returns the distinct keys in the order of their first appearance.
+func (f *File) keys() []string {
+	keys := make([]string, 0, len(f.winner))
+	seen := make(map[string]bool, len(f.winner))
+	for _, l := range f.leaves {
+		if !seen[l.key] {
+			seen[l.key] = true
+			keys = append(keys, l.key)
+		}
+	}
+	return keys
+}
+
+// addLeaf notes a key; a later one of the same name wins.
+func (f *File) addLeaf(l leaf) {
+	if f.winner == nil {
+		f.winner = map[string]int{}
+	}
+	if old, twice := f.winner[l.key]; twice {
+		f.warn(l.line, "overrides "+l.key+" of line "+itoa(f.leaves[old].line))
+	}
+	f.winner[l.key] = len(f.leaves)
+	f.leaves = append(f.leaves, l)
+}
+
+func (f *File) warn(line int, text string) {
+	f.warnings = append(f.warnings, f.name+":"+itoa(line)+": "+text)
+}
+
+// Conf returns what Flink reads: keys with the text of Configuration.toMap, kind, and FILE:LINE as source.
+func (f *File) Conf() *flinkconf.Conf {
+	c := &flinkconf.Conf{}
+	for _, key := range f.keys() {
+		l := f.leaves[f.winner[key]]
+		c.Set(flinkconf.Entry{
+			Key:    key,
+			Value:  secret.Public(l.value.confText()),
+			Kind:   l.value.confKind(),
+			Source: flinkconf.Source{Layer: flinkconf.BaseFile, Where: f.name + ":" + itoa(l.line)},
+		})
+	}
+	return c
+}
+
+// confText is the text of a value in Configuration.toMap.
+func (v *value) confText() string {
+	switch v.kind {
+	case stringValue, boolValue, intValue, longValue, bigValue:
+		return v.text
+	case doubleValue:
+		return v.scalarText()
+	}
+	return dump(v)
+}
+
+// Log returns what GlobalConfiguration logs while it loads the file, in its order.
+func (f *File) Log() []LogLine { return f.log }
+
+// Warnings returns what a person should know: lines that Flink ignores, keys set twice. They never quote
+// the content of a line.
+func (f *File) Warnings() []string { return f.warnings }
+
+// Bytes returns the file as it was given to Parse.
+func (f *File) Bytes() []byte { return f.src }
+
+// ShellLines returns the flattened "key: value" lines that Flink's scripts read since 1.19, where a
+// config.yaml's values are YAML again; nil for older versions, whose scripts search the file itself.
+func (f *File) ShellLines() []string {
+	if !f.rules.standardFile {
+		return nil
+	}
+	inMap := f.keys()
+	keys := make([]string, 0, len(inMap))
+	for _, i := range hashMapOrder(inMap, 16) {
+		keys = append(keys, inMap[i])
+	}
+	capacity := (len(keys)*4 + 2) / 3
+	if len(keys) <= 2 {
+		capacity = len(keys) + 1
+	}
+	lines := make([]string, 0, len(keys))
+	for _, i := range hashMapOrder(keys, capacity) {
+		v := f.leaves[f.winner[keys[i]]].value
+		text := v.text
+		if f.format == Standard {
+			text = dump(v)
+		}
+		lines = append(lines, keys[i]+": "+text)
+	}
+	return lines
+}
+
+// sensitive is GlobalConfiguration.isSensitive.
+func (f *File) sensitive(key string) bool {
+	return isSensitive(f.rules, key)
+}

@@ -1,0 +1,104 @@
+package confpatch
+
+import (
+	"strings"
+
+	"flink-entrypoint/internal/secret"
+)
+
+// A legacyLine is a line of flink-conf.yaml with its terminator, as bytes of the file.
+type legacyLine struct {
+	begin, end int
+	key        string // "" where Flink finds no key
+}
+
+// parseLegacy is GlobalConfiguration.loadLegacyYAMLResource, with UTF-8 as Java's default charset.
+func (f *File) parseLegacy() {
+	f.text = string(f.src)
+	for begin, number := 0, 1; begin < len(f.text); number++ {
+		end, next := lineAt(f.text, begin)
+		line := legacyLine{begin: begin, end: next}
+		f.parseLine(&line, decodeLine(f.text[begin:end]), number)
+		f.legacy = append(f.legacy, line)
+		begin = next
+	}
+}
+
+// lineAt returns where the line that begins at i ends without and with its terminator, as
+// BufferedReader.readLine finds it: LF, CR or CRLF.
+func lineAt(s string, i int) (end, next int) {
+	n := strings.IndexAny(s[i:], "\r\n")
+	if n < 0 {
+		return len(s), len(s)
+	}
+	end = i + n
+	if s[end] == '\r' && end+1 < len(s) && s[end+1] == '\n' {
+		return end, end + 2
+	}
+	return end, end + 1
+}
+
+// decodeLine replaces what is no UTF-8 as Java's decoder does.
+func decodeLine(s string) string {
+	if asciiOnly(s) {
+		return s
+	}
+	var b strings.Builder
+	for s != "" {
+		c, n, bad, _ := javaUTF8(s)
+		if bad {
+			c = 0xFFFD
+		}
+		b.WriteRune(c)
+		s = s[n:]
+	}
+	return b.String()
+}
+
+func asciiOnly(s string) bool {
+	for i := range len(s) {
+		if s[i] >= 0x80 {
+			return false
+		}
+	}
+	return true
+}
+
+func (f *File) parseLine(line *legacyLine, raw string, number int) {
+	text, _, _ := strings.Cut(raw, "#")
+	text = javaTrim(text)
+	if text == "" {
+		return
+	}
+	key, v, ok := strings.Cut(text, ": ")
+	if !ok {
+		f.badLine("Error while trying to split key and value in configuration file", "Line is not a key-value pair (missing space after ':'?)", raw, number)
+		if strings.HasSuffix(text, ":") {
+			f.warn(number, "ignored by Flink: the value is empty")
+		} else {
+			f.warn(number, "ignored by Flink: no ':' followed by a blank")
+		}
+		return
+	}
+	key, v = javaTrim(key), javaTrim(v)
+	if key == "" || v == "" {
+		f.badLine("Error after splitting key and value in configuration file", "Key or value was empty", raw, number)
+		f.warn(number, "ignored by Flink: the key or the value is empty")
+		return
+	}
+	line.key = key
+	l := leaf{key: key, value: &value{kind: stringValue, text: v}, line: number}
+	f.addLeaf(l)
+	if f.rules.logsInOrder {
+		f.logProperty(l)
+	}
+}
+
+func (f *File) badLine(what, why, raw string, number int) {
+	message := what + " <CONF>/" + f.name + ":" + itoa(number) + ": "
+	if f.rules.logsBadLine {
+		f.log = append(f.log, LogLine{"WARN", secret.Hidden(message + `"` + raw + `"`)})
+		return
+	}
+	f.log = append(f.log, LogLine{"WARN", secret.Public(message + why)})
+}

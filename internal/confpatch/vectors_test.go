@@ -1,0 +1,171 @@
+package confpatch
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"strings"
+	"testing"
+
+	"flink-entrypoint/internal/flinkconf"
+)
+
+// outcome is what reading a conf dir gives, in the form of testdata/expected (made by real Flink).
+type outcome struct {
+	Map     map[string]string `json:"map"`
+	Types   map[string]string `json:"types"`
+	Error   []string          `json:"error"`
+	Log     []string          `json:"log"`
+	Flatten json.RawMessage   `json:"flatten"`
+}
+
+// read is our side of an outcome.
+func read(t testing.TB, v flinkconf.Version, dir string) outcome {
+	name, format, ok := InForce(v, func(name string) bool {
+		_, err := os.Stat(filepath.Join(dir, name))
+		return err == nil
+	})
+	if !ok {
+		return outcome{Error: []string{flinkconf.IllegalConfiguration + ": The Flink config file '<CONF>/" + name + "' (<CONF>/" + name + ") does not exist."}}
+	}
+	src, err := os.ReadFile(filepath.Join(dir, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return readBytes(t, v, name, format, src)
+}
+
+func readBytes(t testing.TB, v flinkconf.Version, name string, format Format, src []byte) outcome {
+	var o outcome
+	f, err := Parse(name, format, v, src)
+	var se *SyntaxError
+	if errors.As(err, &se) {
+		o.Error = se.Flink.Chain()
+		o.Log = logText(se.Log)
+		return o
+	} else if err != nil {
+		t.Fatalf("%v is no *SyntaxError", err)
+	}
+	o.Map, o.Types = map[string]string{}, map[string]string{}
+	for e := range f.Conf().All() {
+		o.Map[e.Key] = e.Value.Reveal()
+		v := f.leaves[f.winner[e.Key]].value
+		class := v.javaClass()
+		o.Types[e.Key] = class[strings.LastIndexByte(class, '.')+1:]
+		if v.kind == bytesValue {
+			o.Types[e.Key] = "byte[]"
+		} else if v.kind != setValue && e.Kind.String() != o.Types[e.Key] {
+			t.Errorf("%s: Kind %s, class %s", e.Key, e.Kind, class)
+		}
+	}
+	o.Log = logText(f.Log())
+	if lines := f.ShellLines(); lines != nil {
+		o.Flatten, _ = json.Marshal(lines)
+	}
+	return o
+}
+
+func logText(lines []LogLine) []string {
+	out := []string{}
+	for _, l := range lines {
+		text := fmt.Sprintf("%-5s [] - %s", l.Level, l.Message.Reveal())
+		if l.Level == "ERROR" && strings.HasPrefix(l.Message.Reveal(), yamlEngineException) {
+			text = l.Message.Reveal()
+		}
+		for _, line := range strings.Split(text, "\n") {
+			if strings.TrimSpace(line) != "" {
+				out = append(out, line)
+			}
+		}
+	}
+	return out
+}
+
+// anchorNumber: Flink numbers anchors over the life of a JVM, so the number depends on what it read before.
+var anchorNumber = regexp.MustCompile(`([&*])id\d+`)
+
+func normal(s string) string { return anchorNumber.ReplaceAllString(s, "${1}id") }
+
+// diff compares an outcome with Flink's.
+func (got outcome) diff(want outcome) string {
+	var b strings.Builder
+	report := func(what string, got, want any) {
+		g, _ := json.Marshal(got)
+		w, _ := json.Marshal(want)
+		if gs, ws := normal(string(g)), normal(string(w)); gs != ws {
+			fmt.Fprintf(&b, "%s:\n  got  %s\n  want %s\n", what, gs, ws)
+		}
+	}
+	empty := func(m map[string]string) map[string]string {
+		if m == nil {
+			return map[string]string{}
+		}
+		return m
+	}
+	report("error", append([]string{}, got.Error...), append([]string{}, want.Error...))
+	report("map", empty(got.Map), empty(want.Map))
+	report("types", empty(got.Types), empty(want.Types))
+	report("log", append([]string{}, got.Log...), append([]string{}, want.Log...))
+	var lines []string
+	if json.Unmarshal(want.Flatten, &lines) == nil && want.Flatten != nil && want.Error == nil {
+		var ours []string
+		json.Unmarshal(got.Flatten, &ours)
+		if !reflect.DeepEqual(append([]string{}, ours...), append([]string{}, lines...)) {
+			report("flatten", ours, lines)
+		}
+	}
+	return b.String()
+}
+
+// vectorDirs are the folders with cases and expected; FLINK_ENTRYPOINT_VECTORS adds one whose subfolder
+// config is laid out alike.
+func vectorDirs() []string {
+	dirs := []string{"testdata"}
+	if extra := os.Getenv("FLINK_ENTRYPOINT_VECTORS"); extra != "" {
+		dirs = append(dirs, filepath.Join(extra, "config"))
+	}
+	return dirs
+}
+
+func TestVectors(t *testing.T) {
+	rows := 0
+	for _, dir := range vectorDirs() {
+		files, err := filepath.Glob(filepath.Join(dir, "expected", "*.json"))
+		if err != nil || len(files) == 0 {
+			t.Fatalf("%s/expected holds no vectors (%v)", dir, err)
+		}
+		for _, file := range files {
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var c struct {
+				Case   string
+				Groups []struct {
+					Versions []string
+					Result   outcome
+				}
+			}
+			if err := json.Unmarshal(text, &c); err != nil {
+				t.Fatalf("%s: %v", file, err)
+			}
+			for _, g := range c.Groups {
+				for _, version := range g.Versions {
+					rows++
+					v, err := flinkconf.ParseVersion(version)
+					if err != nil {
+						t.Fatal(err)
+					}
+					if d := read(t, v, filepath.Join(dir, "cases", c.Case)).diff(g.Result); d != "" {
+						t.Errorf("%s on %s:\n%s", c.Case, version, d)
+					}
+				}
+			}
+		}
+	}
+	t.Logf("%d rows (case and version)", rows)
+}

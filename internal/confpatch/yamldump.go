@@ -1,0 +1,393 @@
+package confpatch
+
+import (
+	"fmt"
+	"strings"
+	"unicode/utf8"
+)
+
+// dump writes a value as Flink's YamlParserUtils.toYAMLString does: flow style, one line (block scalars for
+// multi-line text at the top), as snakeyaml-engine's Representer, Serializer and Emitter would.
+func dump(v *value) string {
+	d := dumper{ids: map[*value]int{}, blank: true, indention: true, indent: -1}
+	d.number(v, map[*value]bool{})
+	d.node(v, false, true)
+	if d.blank && d.indention && d.column == 0 { // a block scalar has ended its line itself
+		return strings.TrimSuffix(d.out.String(), "\n")
+	}
+	return d.out.String()
+}
+
+type dumper struct {
+	out       strings.Builder
+	ids       map[*value]int // of collections that occur more than once
+	written   map[*value]bool
+	column    int
+	blank     bool // the last character was white space
+	indention bool // only indentation on this line so far
+	flow      int
+	indent    int // -1: none yet
+}
+
+// number finds the collections that need an anchor, in the order in which the second occurrence is met.
+func (d *dumper) number(v *value, seen map[*value]bool) {
+	if v.kind < listValue {
+		return
+	}
+	if seen[v] {
+		if d.ids[v] == 0 {
+			d.ids[v] = len(d.ids) + 1
+		}
+		return
+	}
+	seen[v] = true
+	for i := range max(len(v.items), len(v.keys)) {
+		if i < len(v.keys) {
+			d.number(v.keys[i], seen)
+		}
+		if i < len(v.items) {
+			d.number(v.items[i], seen)
+		}
+	}
+}
+
+func (d *dumper) indicator(s string, needBlank, blank bool) {
+	if !d.blank && needBlank {
+		d.column++
+		d.out.WriteByte(' ')
+	}
+	d.blank = blank
+	d.indention = false
+	d.column += utf16Len(s)
+	d.out.WriteString(s)
+}
+
+func (d *dumper) newLine() {
+	d.blank, d.indention, d.column = true, true, 0
+	d.out.WriteByte('\n')
+}
+
+// toIndent goes to the current indentation, on a new line if need be.
+func (d *dumper) toIndent() {
+	to := max(d.indent, 0)
+	if !d.indention || d.column > to || d.column == to && !d.blank {
+		d.newLine()
+	}
+	if to > d.column {
+		d.blank = true
+		d.out.WriteString(strings.Repeat(" ", to-d.column))
+		d.column = to
+	}
+}
+
+func (d *dumper) deeper() (restore int) {
+	restore = d.indent
+	if d.indent < 0 {
+		d.indent = 2
+	} else {
+		d.indent += 2
+	}
+	return restore
+}
+
+func (d *dumper) node(v *value, simpleKey, root bool) {
+	if v.kind < listValue {
+		restore := d.deeper()
+		d.scalar(v, simpleKey)
+		d.indent = restore
+		return
+	}
+	if id := d.ids[v]; id > 0 {
+		name := fmt.Sprintf("id%03d", id)
+		if d.written[v] {
+			d.indicator("*"+name, true, false)
+			return
+		}
+		if d.written == nil {
+			d.written = map[*value]bool{}
+		}
+		d.written[v] = true
+		d.indicator("&"+name, true, false)
+	}
+	if v.kind == listValue {
+		d.indicator("[", true, true)
+		d.flow++
+		restore := d.deeper()
+		for i, item := range v.items {
+			if i > 0 {
+				d.indicator(",", false, false)
+			}
+			d.node(item, false, false)
+		}
+		d.indent = restore
+		d.flow--
+		d.indicator("]", false, false)
+		return
+	}
+	if v.kind == setValue {
+		d.indicator("!!set", true, false)
+	}
+	d.indicator("{", true, true)
+	d.flow++
+	restore := d.deeper()
+	for i, key := range v.keys {
+		if i > 0 {
+			d.indicator(",", false, false)
+		}
+		if d.isSimpleKey(key) {
+			d.node(key, true, false)
+			d.indicator(":", false, false)
+		} else {
+			d.indicator("?", true, false)
+			d.node(key, false, false)
+			if d.column > 80 {
+				d.toIndent()
+			}
+			d.indicator(":", true, false)
+		}
+		if v.kind == mapValue {
+			d.node(v.items[i], false, false)
+		} else {
+			d.node(&value{}, false, false)
+		}
+	}
+	d.indent = restore
+	d.flow--
+	d.indicator("}", false, false)
+}
+
+// isSimpleKey is Emitter.checkSimpleKey: shorter than 128 characters, tag and anchor counted.
+func (d *dumper) isSimpleKey(v *value) bool {
+	length := 0
+	id := d.ids[v]
+	if id > 0 {
+		length += len(fmt.Sprintf("id%03d", id))
+		if d.written[v] {
+			return length < 128
+		}
+	}
+	switch {
+	case v.kind >= listValue:
+		length += 5
+		return length < 128 && len(v.items)+len(v.keys) == 0
+	}
+	text := v.scalarText()
+	length += len(v.shortTag()) + utf16Len(text)
+	return length < 128 && text != "" && !strings.Contains(text, "\n")
+}
+
+func (v *value) shortTag() string {
+	return [...]string{"!!null", "!!str", "!!bool", "!!int", "!!int", "!!int", "!!float", "!!binary", "!!seq", "!!map", "!!set"}[v.kind]
+}
+
+// scalarText is the text of the scalar node that stands for v.
+func (v *value) scalarText() string {
+	switch v.text {
+	case "Infinity", "-Infinity", "NaN":
+		if v.kind == doubleValue {
+			return map[string]string{"Infinity": ".inf", "-Infinity": "-.inf", "NaN": ".nan"}[v.text]
+		}
+	}
+	if v.kind == nullValue {
+		return "null"
+	}
+	return v.text
+}
+
+func (d *dumper) scalar(v *value, simpleKey bool) {
+	text := v.scalarText()
+	a := analyze(text)
+	plain := v.kind != bytesValue && !(v.kind == stringValue && strings.ContainsAny(text, "\n\u0085\u2028\u2029"))
+	literal := !plain
+	tagPlain := v.kind != stringValue && v.kind != bytesValue || v.kind == stringValue && resolve(text) == tagStr
+	if plain && tagPlain && !(simpleKey && (text == "" || a.multiline)) && (d.flow > 0 && a.flowPlain || d.flow == 0 && a.blockPlain) {
+		if text != "" {
+			if !d.blank {
+				d.column++
+				d.out.WriteByte(' ')
+			}
+			d.blank, d.indention = false, false
+			d.column += utf16Len(text)
+			d.out.WriteString(text)
+		}
+		return
+	}
+	if v.kind != stringValue {
+		d.indicator(v.shortTag(), true, false)
+	}
+	switch {
+	case literal && d.flow == 0 && !simpleKey && a.block:
+		d.literal(text)
+	case plain && a.single && !(simpleKey && a.multiline):
+		d.indicator("'", true, false)
+		text = strings.ReplaceAll(text, "'", "''")
+		d.column += utf16Len(text)
+		d.out.WriteString(text)
+		d.indicator("'", false, false)
+	default:
+		d.indicator(`"`, true, false)
+		text = escapeDouble(text)
+		d.column += utf16Len(text)
+		d.out.WriteString(text)
+		d.indicator(`"`, false, false)
+	}
+}
+
+func (d *dumper) literal(text string) {
+	hints := ""
+	if text[0] == '\n' || text[0] == ' ' {
+		hints = "2"
+	}
+	if text[len(text)-1] != '\n' {
+		hints += "-"
+	} else if len(text) == 1 || text[len(text)-2] == '\n' {
+		hints += "+"
+	}
+	d.indicator("|"+hints, true, false)
+	d.newLine()
+	for text != "" {
+		line, rest, found := strings.Cut(text, "\n")
+		if line != "" {
+			d.toIndent()
+			d.out.WriteString(line)
+		}
+		d.newLine()
+		if !found {
+			break
+		}
+		text = rest
+	}
+}
+
+func utf16Len(s string) int {
+	n := 0
+	for _, r := range s {
+		n++
+		if r > 0xFFFF {
+			n++
+		}
+	}
+	return n
+}
+
+// escapeDouble is the inside of a double-quoted scalar.
+func escapeDouble(s string) string {
+	var b strings.Builder
+	for i := 0; i < len(s); {
+		c, n := utf8.DecodeRuneInString(s[i:])
+		if c == utf8.RuneError && n == 1 && i+2 < len(s) {
+			c, n = rune(s[i]&0x0F)<<12|rune(s[i+1]&0x3F)<<6|rune(s[i+2]&0x3F), 3 // a lone surrogate
+		}
+		i += n
+		if c >= 0x20 && c <= 0x7E && c != '"' && c != '\\' {
+			b.WriteRune(c)
+			continue
+		}
+		if name := escapeName(c); name != 0 {
+			b.Write([]byte{'\\', name})
+			continue
+		}
+		switch {
+		case printable(c) && (c != 0xFEFF):
+			b.WriteRune(c)
+		case c == 0xFEFF:
+			b.WriteRune(c)
+		case c <= 0xFF:
+			fmt.Fprintf(&b, `\x%02x`, c)
+		default:
+			fmt.Fprintf(&b, `\u%04x`, c)
+		}
+	}
+	return b.String()
+}
+
+// escapeName returns the letter of the one-letter escape that stands for c; blanks and slashes need none.
+func escapeName(c rune) byte {
+	for _, e := range escapes {
+		if e.char == c && c != ' ' && c != '/' {
+			return e.name
+		}
+	}
+	return 0
+}
+
+// analysis says in which styles a text may be written.
+type analysis struct {
+	multiline, flowPlain, blockPlain, single, block bool
+}
+
+// analyze is Emitter.analyzeScalar.
+func analyze(s string) analysis {
+	if s == "" {
+		return analysis{blockPlain: true, single: true}
+	}
+	r := []rune(s)
+	blankAt := func(i int) bool { return r[i] == ' ' || r[i] == '\t' || r[i] == 0 }
+	var blockIndicators, flowIndicators, breaks, special bool
+	var edgeBlank, trailingSpace, breakSpace, spaceBreak bool
+	if strings.HasPrefix(s, "---") || strings.HasPrefix(s, "...") {
+		blockIndicators, flowIndicators = true, true
+	}
+	before := true
+	after := len(r) == 1 && r[0] <= 0xFFFF || len(r) > 1 && r[0] <= 0xFFFF && blank(r[1])
+	var lastSpace, lastBreak bool
+	for i, c := range r {
+		if i == 0 {
+			if oneOf("#,[]{}&*!|>'\"%@`", c) {
+				flowIndicators, blockIndicators = true, true
+			}
+			if c == '?' || c == ':' {
+				flowIndicators = true
+				blockIndicators = blockIndicators || after
+			}
+			if c == '-' && after {
+				flowIndicators, blockIndicators = true, true
+			}
+		} else {
+			if oneOf(",?[]{}", c) {
+				flowIndicators = true
+			}
+			if c == ':' {
+				flowIndicators = true
+				blockIndicators = blockIndicators || after
+			}
+			if c == '#' && before {
+				flowIndicators, blockIndicators = true, true
+			}
+		}
+		isBreak := c == '\n'
+		breaks = breaks || isBreak
+		if !isBreak && !(c >= 0x20 && c <= 0x7E) && !(c == 0x85 || c >= 0xA0 && printable(c)) {
+			special = true
+		}
+		if c == utf8.RuneError && strings.Contains(s, "\xED") {
+			special = special || !utf8.ValidString(s)
+		}
+		edge := i == 0 || i == len(r)-1
+		switch {
+		case c == ' ':
+			edgeBlank = edgeBlank || edge
+			trailingSpace = trailingSpace || i == len(r)-1
+			breakSpace = breakSpace || lastBreak
+			lastSpace, lastBreak = true, false
+		case isBreak:
+			edgeBlank = edgeBlank || edge
+			spaceBreak = spaceBreak || lastSpace
+			lastSpace, lastBreak = false, true
+		default:
+			lastSpace, lastBreak = false, false
+		}
+		before = blankAt(i) || isBreak
+		after = true
+		if i+2 < len(r) {
+			after = blankAt(i+2) || isBreak
+		}
+	}
+	a := analysis{multiline: breaks}
+	bad := breakSpace || spaceBreak || special
+	a.flowPlain = !edgeBlank && !bad && !breaks && !flowIndicators
+	a.blockPlain = !edgeBlank && !bad && !blockIndicators
+	a.single = !bad
+	a.block = !trailingSpace && !spaceBreak && !special
+	return a
+}
