@@ -47,4 +47,8 @@ const (
 	IllegalArgument      = "java.lang.IllegalArgumentException"
 	NumberFormat         = "java.lang.NumberFormatException"
 	RuntimeException     = "java.lang.RuntimeException"
+	Arithmetic           = "java.lang.ArithmeticException"
+	IndexOutOfBounds     = "java.lang.StringIndexOutOfBoundsException"
+	FlinkParse           = "org.apache.flink.runtime.entrypoint.FlinkParseException"
+	MissingArgument      = "org.apache.commons.cli.MissingArgumentException"
 )

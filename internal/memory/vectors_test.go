@@ -1,0 +1,230 @@
+package memory_test
+
+import (
+	"bufio"
+	"compress/gzip"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"flink-entrypoint/internal/flinkconf"
+	"flink-entrypoint/internal/memory"
+)
+
+// TestVectors compares the model with tables that BashJavaUtils of the released versions has filled.
+func TestVectors(t *testing.T) {
+	testVectors(t, "testdata")
+}
+
+// TestExtraVectors does the same with the tables below $FLINK_ENTRYPOINT_VECTORS/memory, if that is set.
+func TestExtraVectors(t *testing.T) {
+	dir := os.Getenv("FLINK_ENTRYPOINT_VECTORS")
+	if dir == "" {
+		t.Skip("set FLINK_ENTRYPOINT_VECTORS to a folder with memory/groups.tsv to run its tables")
+	}
+	testVectors(t, filepath.Join(dir, "memory"))
+}
+
+func testVectors(t *testing.T, dir string) {
+	rows := 0
+	for _, group := range readTable(t, filepath.Join(dir, "groups.tsv")) {
+		file := filepath.Join(dir, group["file"])
+		if group["kind"] == "logs" && !exists(file) {
+			continue
+		}
+		table := readTable(t, file)
+		for _, target := range strings.Fields(group["version_conffile..."]) {
+			version, confFile, _ := strings.Cut(target, "_")
+			v, err := flinkconf.ParseVersion(version)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Run(target+"/"+group["kind"], func(t *testing.T) {
+				for _, row := range table {
+					rows++
+					checkVector(t, v, confFile, row)
+				}
+			})
+		}
+	}
+	t.Logf("%d rows", rows)
+}
+
+func checkVector(t *testing.T, v flinkconf.Version, confFile string, row map[string]string) {
+	t.Helper()
+	known := []string{"id", "role", "conf", "dynamic_args", "env", "jvm_params", "dynamic_props", "error", "log", "logs"}
+	for column := range row {
+		if !slices.Contains(known, column) {
+			t.Fatalf("unknown column %q", column)
+		}
+	}
+	got := evaluate(v, confFile, testCase{
+		Role: row["role"], Conf: strings.Join(list(row["conf"]), "\n") + "\n", Args: list(row["dynamic_args"]), Env: list(row["env"]),
+	})
+	report := func(what, got, want string) {
+		t.Errorf("%s: conf %q args %q env %q\n%s:\n got  %q\n want %q", row["id"], row["conf"], row["dynamic_args"], row["env"], what, got, want)
+	}
+	if _, ok := row["error"]; ok {
+		if g, w := strings.Join(got.Error, "\n"), strings.Join(list(row["error"]), "\n"); g != w {
+			report("error", g, w)
+		}
+		if got.JVM != row["jvm_params"] {
+			report("JVM parameters", got.JVM, row["jvm_params"])
+		}
+		if got.Dynamic != row["dynamic_props"] {
+			report("dynamic properties", got.Dynamic, row["dynamic_props"])
+		}
+	}
+	for _, column := range []string{"log", "logs"} {
+		if want, ok := row[column]; ok {
+			if g, w := memoryLog(got.Log), memoryLog(list(want)); !slices.Equal(g, w) {
+				report("log", strings.Join(g, "\n"), strings.Join(w, "\n"))
+			}
+		}
+	}
+}
+
+// memoryLog drops the lines about loading the configuration, which are not the model's, and the padding of the level.
+func memoryLog(lines []string) []string {
+	var out []string
+	for _, l := range lines {
+		level, text, _ := strings.Cut(l, " ")
+		text = strings.TrimSpace(strings.TrimPrefix(strings.TrimLeft(text, " "), "- "))
+		switch {
+		case strings.HasPrefix(text, "Loading "), strings.HasPrefix(text, "Using legacy YAML"), strings.HasPrefix(text, "Using standard YAML"),
+			strings.HasPrefix(text, "Error while trying to split"), strings.HasPrefix(text, "Error after splitting"), level == "ERROR":
+			continue
+		}
+		out = append(out, level+" "+text)
+	}
+	return out
+}
+
+// testCase is one call of BashJavaUtils.
+type testCase struct {
+	Role string   `json:"role"` // tm or jm
+	Conf string   `json:"conf"` // the file's content
+	Args []string `json:"args"`
+	Env  []string `json:"env"` // NAME=value
+}
+
+// outcome is what it printed.
+type outcome struct {
+	JVM     string   `json:"jvm"`
+	Dynamic string   `json:"dynamic"`
+	Error   []string `json:"error"` // exception chain, outermost first
+	Log     []string `json:"log"`   // "LEVEL text"
+}
+
+// evaluate is our answer to a case.
+func evaluate(v flinkconf.Version, confFile string, c testCase) outcome {
+	standard := confFile == "config.yaml"
+	process := memory.TaskManager
+	if c.Role == "jm" {
+		process = memory.JobManager
+	}
+	// Flink reads its arguments before its file.
+	if _, err := flinkconf.ApplyDynamicArgs(&flinkconf.Conf{}, c.Args, v); err != nil {
+		return outcome{Error: chain(err)}
+	}
+	conf, err := readConf(c.Conf, standard, v)
+	if err != nil {
+		return outcome{Error: chain(err)}
+	}
+	conf, err = flinkconf.ApplyDynamicArgs(conf, c.Args, v)
+	if err != nil {
+		return outcome{Error: chain(err)}
+	}
+	spec, err := memory.Derive(process, memory.Input{Version: v, Standard: standard, Conf: conf, LookupEnv: lookup(c.Env)})
+	var out outcome
+	for _, l := range spec.Log {
+		out.Log = append(out.Log, l.Level+" "+l.Text)
+	}
+	if err != nil {
+		out.Error = chain(err)
+		return out
+	}
+	out.JVM = strings.Join(spec.JVMParameters(), " ")
+	out.Dynamic = "-D " + strings.Join(spec.DynamicProperties(), " -D ")
+	return out
+}
+
+func chain(err error) []string {
+	var e *flinkconf.Error
+	if errors.As(err, &e) {
+		return e.Chain()
+	}
+	return []string{err.Error()}
+}
+
+func lookup(env []string) func(string) (string, bool) {
+	return func(name string) (string, bool) {
+		for _, e := range env {
+			if n, v, _ := strings.Cut(e, "="); n == name {
+				return v, true
+			}
+		}
+		return "", false
+	}
+}
+
+// list splits a field of a table: items separated by ";", in which \s stands for a semicolon.
+func list(field string) []string {
+	if field == "" {
+		return nil
+	}
+	items := strings.Split(field, ";")
+	for i, s := range items {
+		items[i] = strings.NewReplacer(`\s`, ";", `\t`, "\t", `\n`, "\n", `\r`, "\r", `\\`, `\`).Replace(s)
+	}
+	return items
+}
+
+func exists(file string) bool {
+	_, plain := os.Stat(file)
+	_, zipped := os.Stat(file + ".gz")
+	return plain == nil || zipped == nil
+}
+
+// readTable reads a table with a header line, gzipped or not, as one map per line.
+func readTable(t *testing.T, file string) []map[string]string {
+	t.Helper()
+	var in io.Reader
+	f, err := os.Open(file)
+	if err == nil {
+		in = f
+	} else if f, err = os.Open(file + ".gz"); err == nil {
+		in, err = gzip.NewReader(f)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	lines := bufio.NewScanner(in)
+	lines.Buffer(nil, 1<<24)
+	var header []string
+	var rows []map[string]string
+	for lines.Scan() {
+		fields := strings.Split(lines.Text(), "\t")
+		if header == nil {
+			header = fields
+			continue
+		}
+		row := make(map[string]string)
+		for i, name := range header {
+			if i < len(fields) {
+				row[name] = fields[i]
+			}
+		}
+		rows = append(rows, row)
+	}
+	if err := lines.Err(); err != nil {
+		t.Fatal(fmt.Errorf("%s: %w", file, err))
+	}
+	return rows
+}
