@@ -9,6 +9,8 @@ package cgroup
 
 import (
 	"fmt"
+	"io/fs"
+	"strings"
 )
 
 // Source of a limit.
@@ -70,13 +72,19 @@ func (e *Error) Unwrap() error { return e.Err }
 func Detect(sysroot string, host Host) (Limits, error) {
 	t := newTree(sysroot)
 	var l Limits
-	var err error
-	if l.HostMemory, l.HostCPUs, err = host(sysroot); err != nil {
-		return l, err
+	if !t.exists("/") {
+		return l, &Error{Path: sysroot, Want: "a directory with proc and sys", Err: fs.ErrNotExist}
 	}
 	w, err := t.world()
 	if err != nil {
 		return l, err
+	}
+	if l.HostMemory, l.HostCPUs, err = host(sysroot); err != nil {
+		return l, err
+	}
+	if w.virtual(meminfo) || w.virtual(online) {
+		l.HostMemory, l.HostCPUs = 0, 0
+		l.note("lxcfs shows this container's share as the whole machine: what the machine has is not known")
 	}
 	memory := t.find("memory", w)
 	if memory.lost != "" {
@@ -168,8 +176,8 @@ func (l *Limits) quota(t tree, h hierarchy) error {
 			l.CPU = &CPU{Cores: cores, Source: h.source, Path: path}
 		}
 		if i == 0 { // what does not count may also be unreadable
-			if w, ok, _ := t.read(dir+weight, ""); ok && w != usual {
-				l.note("%s %.20q is a share among neighbours and no limit: it does not count", dir+weight, w)
+			if w, ok, _ := t.read(dir+weight, ""); ok && strings.TrimSpace(w) != usual {
+				l.note("%s %.20q is a share among neighbours and no limit: it does not count", dir+weight, strings.TrimSpace(w))
 			}
 		}
 	}

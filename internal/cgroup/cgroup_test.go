@@ -166,6 +166,12 @@ func TestUnreadable(t *testing.T) {
 	}
 }
 
+// TestMissingSysroot: a typing mistake is no machine without limits.
+func TestMissingSysroot(t *testing.T) {
+	_, err := Detect("testdata/no-such-capture", Machine)
+	wantError(t, err, []string{"testdata/no-such-capture", "a directory with proc and sys"})
+}
+
 // TestHost: totals come from the caller, and its failure is the answer's.
 func TestHost(t *testing.T) {
 	root := filepath.Join("testdata", "v2-limited-cgroupns")

@@ -17,7 +17,8 @@ type hierarchy struct {
 // world is what /proc tells about cgroups.
 type world struct {
 	members []member
-	mounts  []mount
+	mounts  []mount  // of cgroup file systems
+	lxcfs   []string // mount points of files that show the container as if it were the machine
 }
 
 func (t tree) world() (w world, err error) {
@@ -26,6 +27,9 @@ func (t tree) world() (w world, err error) {
 	}
 	all, err := list(t, "/proc/self/mountinfo", "ID PARENT MAJOR:MINOR ROOT POINT OPTIONS [TAG…] - TYPE SOURCE OPTIONS", parseMount)
 	for i, m := range all {
+		if m.kind == "fuse.lxcfs" {
+			w.lxcfs = append(w.lxcfs, m.point)
+		}
 		if m.kind != "cgroup" && m.kind != "cgroup2" {
 			continue
 		}
@@ -38,6 +42,16 @@ func (t tree) world() (w world, err error) {
 		}
 	}
 	return w, err
+}
+
+// virtual tells whether a file of the machine's is lxcfs's instead.
+func (w world) virtual(file string) bool {
+	for _, point := range w.lxcfs {
+		if file == point || strings.HasPrefix(file, point+"/") {
+			return true
+		}
+	}
+	return false
 }
 
 // find returns where a controller's files are. One that v1 has is not in v2, so on a hybrid system each
@@ -84,7 +98,7 @@ func (t tree) climb(source, own string, mounts []mount) hierarchy {
 	for at := own; ups(at) <= top; at = parent(at) {
 		for _, m := range mounts {
 			if rest, ok := below(at, m.root); ok {
-				if d := path.Join(m.point, rest); t.isDir(d) {
+				if d := path.Join(m.point, rest); t.exists(d) {
 					h.dirs = append(h.dirs, d)
 					h.own = h.own || at == own
 					break

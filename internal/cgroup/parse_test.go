@@ -142,7 +142,7 @@ func FuzzLinks(f *testing.F) {
 		if err := os.Symlink(target, filepath.Join(root, "sys/fs/cgroup/link")); err != nil {
 			t.Skip(err)
 		}
-		name, err := newTree(root).real("/sys/fs/cgroup/link/../x")
+		name, err := newTree(root).real("/sys/fs/cgroup/link/x")
 		if err == nil && name != root && !strings.HasPrefix(path.Clean(name), root+"/") {
 			t.Errorf("%q leads to %q", target, name)
 		}

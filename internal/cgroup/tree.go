@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -11,59 +12,79 @@ import (
 
 // tree reads files below a directory that stands for "/".
 type tree struct {
-	root string // "" is "/"
+	root  string            // "" is "/"
+	known map[string]string // what follow found
 }
 
 func newTree(sysroot string) tree {
 	if sysroot = filepath.Clean(sysroot); sysroot == "/" || sysroot == "." {
 		return tree{} // "." is an empty flag
 	}
-	return tree{root: sysroot}
+	return tree{root: sysroot, known: map[string]string{}}
 }
 
-// real resolves the symbolic links in path as a process whose root is t.root would: an absolute link, or
-// one with too many "..", stays inside.
-func (t tree) real(path string) (string, error) {
+// real returns the file that a process whose root directory is t.root would reach.
+func (t tree) real(name string) (string, error) {
 	if t.root == "" {
-		return path, nil
+		return name, nil
 	}
-	done, links := "", 0
-	for rest := strings.Split(path, "/"); len(rest) > 0; {
-		name := rest[0]
-		rest = rest[1:]
-		switch name {
-		case "", ".":
-			continue
-		case "..":
-			done = done[:max(0, strings.LastIndexByte(done, '/'))]
-			continue
-		}
-		target, err := os.Readlink(t.root + done + "/" + name)
-		if err != nil { // no link; if there is more to it, opening the file tells
-			done += "/" + name
-			continue
-		}
-		if links++; links > 40 {
+	at, err := t.follow(path.Clean(name), 0)
+	return t.root + at, err
+}
+
+// follow resolves symbolic links: an absolute one, or one with too many "..", stays below t.root.
+func (t tree) follow(name string, links int) (string, error) {
+	if name == "/" {
+		return "", nil
+	}
+	if at, ok := t.known[name]; ok {
+		return at, nil
+	}
+	at, err := t.follow(path.Dir(name), links)
+	if err != nil {
+		return "", err
+	}
+	at += "/" + path.Base(name)
+	// Whatever else is wrong with it, opening it will tell.
+	if target, err := os.Readlink(t.root + at); err == nil {
+		if links == 40 {
 			return "", syscall.ELOOP
 		}
-		if strings.HasPrefix(target, "/") {
-			done = ""
+		if !path.IsAbs(target) {
+			target = path.Join(path.Dir(at), target)
 		}
-		rest = append(strings.Split(target, "/"), rest...)
+		if at, err = t.follow(path.Clean(target), links+1); err != nil {
+			return "", err
+		}
 	}
-	return t.root + done, nil
+	t.known[name] = at
+	return at, nil
 }
 
-// read returns the text of a file without surrounding space; ok is false if there is no such file.
+// missing tells an error that there is no such file from one that it cannot be read.
+func missing(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)
+}
+
+// exists tells whether there is a directory, or something that cannot be looked at.
+func (t tree) exists(dir string) bool {
+	name, err := t.real(dir)
+	if err == nil {
+		_, err = os.Stat(name)
+	}
+	return !missing(err)
+}
+
+// read returns the text of a file; ok is false if there is no such file.
 func (t tree) read(path, want string) (text string, ok bool, err error) {
 	name, err := t.real(path)
 	if err == nil {
 		var b []byte
 		if b, err = os.ReadFile(name); err == nil {
-			return strings.TrimSpace(string(b)), true, nil
+			return string(b), true, nil
 		}
 	}
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
+	if missing(err) {
 		return "", false, nil
 	}
 	if pe := (*fs.PathError)(nil); errors.As(err, &pe) {
@@ -78,6 +99,7 @@ func value[T any](t tree, path, want string, parse func(string) (T, bool)) (v T,
 	if !ok {
 		return v, false, err
 	}
+	text = strings.TrimSpace(text)
 	if v, ok = parse(text); !ok {
 		return v, false, &Error{Path: t.root + path, Found: text, Want: want}
 	}
@@ -87,11 +109,12 @@ func value[T any](t tree, path, want string, parse func(string) (T, bool)) (v T,
 // list reads a file of lines; of a missing one there are none.
 func list[T any](t tree, path, want string, parse func(line string) (T, bool)) ([]T, error) {
 	text, ok, err := t.read(path, want)
-	if !ok || text == "" {
+	if !ok {
 		return nil, err
 	}
-	all := make([]T, 0, strings.Count(text, "\n")+1)
-	for line := range strings.SplitSeq(text, "\n") {
+	all := make([]T, 0, strings.Count(text, "\n"))
+	for line := range strings.Lines(text) {
+		line = strings.TrimSuffix(line, "\n")
 		v, ok := parse(line)
 		if !ok {
 			return nil, &Error{Path: t.root + path, Found: line, Want: want}
@@ -99,14 +122,4 @@ func list[T any](t tree, path, want string, parse func(line string) (T, bool)) (
 		all = append(all, v)
 	}
 	return all, nil
-}
-
-// isDir tells whether path is a directory that can be looked at.
-func (t tree) isDir(path string) bool {
-	name, err := t.real(path)
-	if err != nil {
-		return false
-	}
-	st, err := os.Stat(name)
-	return err == nil && st.IsDir()
 }
