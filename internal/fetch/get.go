@@ -1,0 +1,311 @@
+package fetch
+
+import (
+	"bufio"
+	"bytes"
+	"compress/gzip"
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"math"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/go-retryablehttp"
+)
+
+// requestID is the header that both sides log.
+const requestID = "X-Request-Id"
+
+// errGaveUp ends retryablehttp's wait when no time is left for another attempt.
+var errGaveUp = errors.New("no time left for another attempt")
+
+// trip is one fetch over HTTP with all its attempts.
+type trip struct {
+	c        *Client
+	t        target
+	ctx      context.Context
+	cancel   context.CancelCauseFunc
+	id       string
+	started  time.Time
+	began    time.Time // of this attempt
+	attempts int
+	pauses   *pauses
+	last     *Error
+	log      *slog.Logger
+}
+
+// answer is one response. Its body may only be read through decoded, document or raw.
+type answer struct {
+	*http.Response
+	c   *Client
+	t   target
+	raw *idleReader
+}
+
+// get makes attempts until handle is satisfied, the answer is final, or the time is over. prepare sets the
+// headers of each attempt; handle judges an answer and reads its body. Both run in this goroutine.
+func (c *Client) get(ctx context.Context, t target, prepare func(*http.Request), handle func(*answer) *Error) *Error {
+	hc, e := c.client(t.display)
+	if e != nil {
+		return e
+	}
+	c.wait(ctx)
+	now := c.o.Now()
+	tr := &trip{c: c, t: t, id: newRequestID(), started: now, began: now, pauses: newPauses(c.o.Retry, c.o.Rand)}
+	tr.log = c.log.With("uri", t.display)
+	tr.ctx, tr.cancel = context.WithCancelCause(context.WithValue(ctx, hopKey{}, t))
+	defer tr.cancel(nil)
+
+	r, err := retryablehttp.NewRequestWithContext(tr.ctx, http.MethodGet, t.url.String(), nil)
+	if err != nil {
+		return inputError(t.display, "it is not a valid URL", "")
+	}
+	r.Header.Set("User-Agent", c.o.UserAgent)
+	r.SetResponseHandler(func(resp *http.Response) error {
+		a := &answer{Response: resp, c: c, t: t, raw: newIdleReader(resp.Body, c.o.Limits.Idle)}
+		defer a.raw.stop()
+		defer resp.Body.Close()
+		e := handle(a)
+		if e == nil {
+			tr.logAnswer(resp)
+			return nil
+		}
+		e.RequestID = cut(oneLine(scrub(resp.Header.Get(requestID), c.secrets(t))), 80)
+		return e
+	})
+	rc := &retryablehttp.Client{
+		HTTPClient:   hc,
+		RetryMax:     math.MaxInt32,
+		CheckRetry:   tr.check,
+		Backoff:      tr.backoff,
+		ErrorHandler: retryablehttp.PassthroughErrorHandler,
+		RequestLogHook: func(_ retryablehttp.Logger, r *http.Request, _ int) {
+			tr.attempts++
+			tr.began = c.o.Now()
+			r.Header.Set(requestID, tr.attemptID())
+			prepare(r)
+			tr.log.Debug("asking", "attempt", tr.attempts, "requestId", tr.attemptID())
+		},
+	}
+	if _, err := rc.Do(r); err == nil {
+		return nil
+	}
+	return tr.failure(ctx)
+}
+
+// check is retryablehttp's CheckRetry: once after the round trip, once after the response handler.
+func (tr *trip) check(_ context.Context, _ *http.Response, err error) (bool, error) {
+	if err == nil {
+		return false, nil
+	}
+	if tr.ctx.Err() != nil {
+		// What an earlier attempt was told says more than "the time is over".
+		if tr.last == nil {
+			tr.last = contextError(tr.t.display, tr.ctx)
+		}
+		return false, tr.last
+	}
+	e := classify(tr.ctx, tr.t, err)
+	tr.last = e
+	return e.retry, e.orNil()
+}
+
+// orNil hides a retried error from retryablehttp, which would stop at any.
+func (e *Error) orNil() error {
+	if e.retry {
+		return nil
+	}
+	return e
+}
+
+// backoff is retryablehttp's Backoff. It cannot say "stop", so it ends the trip's context.
+func (tr *trip) backoff(_, _ time.Duration, _ int, _ *http.Response) time.Duration {
+	if tr.last.again {
+		tr.pauses.reset()
+	}
+	deadline, _ := tr.ctx.Deadline()
+	wait, ok := tr.pauses.next(tr.last.retryAfter, deadline.Sub(tr.c.o.Now()))
+	if !ok {
+		tr.cancel(errGaveUp)
+		return 0
+	}
+	tr.log.Warn("fetch failed, trying again", "attempt", tr.attempts, "reason", tr.last.Detail, "wait", wait.Round(time.Millisecond),
+		"requestId", tr.attemptID(), "answerId", tr.last.RequestID)
+	return wait
+}
+
+// failure completes the error of the last attempt.
+func (tr *trip) failure(ctx context.Context) *Error {
+	e := tr.last
+	if e == nil || (ctx.Err() != nil && !errors.Is(ctx.Err(), context.DeadlineExceeded)) {
+		e = contextError(tr.t.display, ctx)
+	}
+	done := *e
+	done.Attempts, done.Elapsed = tr.attempts, tr.c.o.Now().Sub(tr.started)
+	if done.RequestID == "" {
+		done.RequestID = tr.attemptID()
+	}
+	if done.retryAfter > tr.c.o.Retry.RetryAfterCap && done.Hint == "" {
+		done.Hint = fmt.Sprintf("the service asked to wait %s; --fetch-timeout is %s", done.retryAfter, tr.c.o.Timeout)
+	}
+	tr.log.Debug("fetch gave up", "kind", string(done.Kind), "attempts", done.Attempts, "elapsed", done.Elapsed, "requestId", tr.attemptID())
+	return &done
+}
+
+func (tr *trip) logAnswer(resp *http.Response) {
+	tr.log.Debug("answered", "status", resp.StatusCode, "attempt", tr.attempts, "proto", resp.Proto,
+		"elapsed", tr.c.o.Now().Sub(tr.began), "requestId", tr.attemptID(),
+		"answerId", cut(oneLine(scrub(resp.Header.Get(requestID), tr.c.secrets(tr.t))), 80))
+}
+
+func (tr *trip) attemptID() string { return fmt.Sprintf("%s-%d", tr.id, tr.attempts) }
+
+func newRequestID() string {
+	var b [8]byte
+	rand.Read(b[:])
+	return hex.EncodeToString(b[:])
+}
+
+// left reports whether redirects led to another origin than the asked one.
+func (a *answer) left() bool {
+	return a.Request != nil && a.Request.URL != nil && originOf(a.Request.URL) != originOf(a.t.url)
+}
+
+// document reads the whole body of a 200.
+func (a *answer) document(limit int64) ([]byte, *Error) {
+	if a.StatusCode != http.StatusOK && a.StatusCode != http.StatusNonAuthoritativeInfo {
+		return nil, a.statusError()
+	}
+	body := a.decoded()
+	if a.ContentLength > limit && body == io.Reader(a.raw) {
+		return nil, tooLarge(a.t.display, limit)
+	}
+	b, err := io.ReadAll(io.LimitReader(body, limit+1))
+	switch {
+	case err != nil:
+		return nil, a.bodyError(err)
+	case int64(len(b)) > limit:
+		return nil, tooLarge(a.t.display, limit)
+	case len(b) == 0:
+		return nil, &Error{URI: a.t.display, Kind: KindEmpty, Detail: "the service answered 200 with an empty body"}
+	case looksHTML(b, a.Header.Get("Content-Type")):
+		return nil, a.htmlError(b)
+	}
+	return b, nil
+}
+
+// decoded is the body without its content encoding. Errors come at the first read.
+func (a *answer) decoded() io.Reader {
+	switch encoding := strings.ToLower(strings.TrimSpace(a.Header.Get("Content-Encoding"))); encoding {
+	case "", "identity":
+		return a.raw
+	case "gzip", "x-gzip":
+		return &gunzip{raw: a.raw}
+	default:
+		return failingReader{&Error{URI: a.t.display, Kind: KindGzip,
+			Detail: fmt.Sprintf("the content encoding %q is unknown, expected gzip or none", cut(oneLine(encoding), 40))}}
+	}
+}
+
+type failingReader struct{ e *Error }
+
+func (f failingReader) Read([]byte) (int, error) { return 0, f.e }
+
+// gunzip opens the gzip stream at the first read.
+type gunzip struct {
+	raw io.Reader
+	z   *gzip.Reader
+}
+
+func (g *gunzip) Read(p []byte) (int, error) {
+	if g.z == nil {
+		z, err := gzip.NewReader(bufio.NewReaderSize(g.raw, 32<<10))
+		if err != nil {
+			return 0, err
+		}
+		g.z = z
+	}
+	return g.z.Read(p)
+}
+
+// bodyError says why a body ended early.
+func (a *answer) bodyError(err error) *Error {
+	e := &Error{URI: a.t.display, Status: a.StatusCode, retry: true, cause: err}
+	var own *Error
+	switch {
+	case errors.As(err, &own):
+		return own
+	case a.raw.idled.Load():
+		e.Kind, e.Detail = KindTimeout, fmt.Sprintf("the body stalled: no byte for %s after %d bytes", a.c.o.Limits.Idle, a.raw.n)
+	case isTimeout(err):
+		return classify(a.Request.Context(), a.t, err)
+	case errors.Is(a.raw.err, io.EOF) || a.raw.err == nil:
+		// The transfer itself was fine, so the encoding is not.
+		e.fatal(KindGzip, "the gzip content encoding is broken: "+err.Error())
+	case a.ContentLength > 0:
+		e.Kind, e.Detail = KindTruncated, fmt.Sprintf("the body was cut after %d of %d bytes", a.raw.n, a.ContentLength)
+	default:
+		e.Kind, e.Detail = KindTruncated, fmt.Sprintf("the body was cut after %d bytes", a.raw.n)
+	}
+	return e
+}
+
+func (a *answer) htmlError(b []byte) *Error {
+	e := &Error{URI: a.t.display, Kind: KindHTML, Status: a.StatusCode, Detail: "the service answered with a web page",
+		Hint: "is it a login page? give credentials (--definition-token-file, --definition-header), or correct the URI"}
+	if a.left() {
+		e.Detail += " (after a redirect to " + Redact(a.Request.URL.String()) + ")"
+	}
+	e.Body = cut(oneLine(scrub(htmlTitle(strings.ToValidUTF8(string(b[:min(len(b), maxWords)]), "�")), a.c.secrets(a.t))), 300)
+	return e
+}
+
+// looksHTML judges by the first bytes, or for a document by the declared type.
+func looksHTML(b []byte, contentType string) bool {
+	media, _, _ := strings.Cut(strings.ToLower(contentType), ";")
+	switch strings.TrimSpace(media) {
+	case "text/html", "application/xhtml+xml":
+		return true
+	}
+	b = bytes.TrimLeft(bytes.TrimPrefix(b[:min(len(b), 512)], []byte("\xef\xbb\xbf")), " \t\r\n")
+	b = bytes.ToLower(b[:min(len(b), 14)])
+	return bytes.HasPrefix(b, []byte("<!doctype html")) || bytes.HasPrefix(b, []byte("<html"))
+}
+
+// idleReader closes a body that brings nothing for a while, and remembers how it ended.
+type idleReader struct {
+	body  io.ReadCloser
+	timer *time.Timer
+	limit time.Duration
+	idled atomic.Bool
+	n     int64
+	err   error
+}
+
+func newIdleReader(body io.ReadCloser, limit time.Duration) *idleReader {
+	r := &idleReader{body: body, limit: limit}
+	r.timer = time.AfterFunc(limit, func() {
+		r.idled.Store(true)
+		body.Close()
+	})
+	return r
+}
+
+func (r *idleReader) Read(p []byte) (int, error) {
+	n, err := r.body.Read(p)
+	r.n += int64(n)
+	r.err = err
+	if err == nil {
+		r.timer.Reset(r.limit)
+	}
+	return n, err
+}
+
+func (r *idleReader) stop() { r.timer.Stop() }
