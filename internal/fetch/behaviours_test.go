@@ -77,7 +77,9 @@ func writeFile(t *testing.T, name string, b []byte) string {
 	return file
 }
 
-func trust(t *testing.T, s *faultserver.Server, o *fetch.Options) { o.CAFile = writeFile(t, "ca.pem", s.CA()) }
+func trust(t *testing.T, s *faultserver.Server, o *fetch.Options) {
+	o.CAFile = writeFile(t, "ca.pem", s.CA())
+}
 
 func trustAndCertify(t *testing.T, s *faultserver.Server, o *fetch.Options) {
 	trust(t, s, o)
