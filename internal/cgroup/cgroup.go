@@ -215,8 +215,8 @@ func (l *Limits) cpuset(t tree, h hierarchy) error {
 			return err
 		}
 	}
-	most := l.HostCPUs
-	if most == 0 && len(h.dirs) > 1 { // a capture without /sys/devices: the topmost cgroup knows best
+	most, unknown := l.HostCPUs, l.HostCPUs == 0
+	if unknown && len(h.dirs) > 1 { // a capture without /sys/devices: the topmost cgroup knows best
 		top, _, err := t.cpus(h.dirs[len(h.dirs)-1], h.source)
 		if err != nil {
 			return err
@@ -226,9 +226,10 @@ func (l *Limits) cpuset(t tree, h hierarchy) error {
 	n := float64(set.count)
 	switch {
 	case n == 0 || l.CPU != nil && l.CPU.Cores <= n:
-	case l.CPU != nil, set.count < most, most == 0 && (set.count == 1 || !set.fromZero):
+	// 0-3 may be all there are, unlike 2-3, and hardly a single one.
+	case l.CPU != nil, set.count < most, unknown && !set.fromZero, most == 0 && set.count == 1:
 		l.CPU = &CPU{Cores: n, Source: h.source, Path: path}
-	case most == 0: // 0-3 may be all there are, unlike 2-3 or a single one
+	case most == 0:
 		l.note("%s names %d CPUs, and nothing tells how many the machine has: taken for all of them", path, set.count)
 	}
 	return nil
