@@ -94,6 +94,7 @@ type LogLine struct {
 type File struct {
 	name     string
 	format   Format
+	version  flinkconf.Version
 	rules    rules
 	src      []byte
 	text     string // src decoded, without byte order mark
@@ -118,7 +119,7 @@ type leaf struct {
 // Parse reads a configuration file as Flink v does. name is what errors and provenance call the file. The
 // error is a [*SyntaxError]; a Legacy file has none.
 func Parse(name string, format Format, v flinkconf.Version, src []byte) (*File, error) {
-	f := &File{name: name, format: format, rules: rulesOf(v), src: src}
+	f := &File{name: name, format: format, version: v, rules: rulesOf(v), src: src}
 	if f.rules.logsParser {
 		parser := "legacy"
 		if format == Standard {

@@ -24,19 +24,17 @@ type node struct {
 	pairs []pair
 	start mark
 
-	open, recursive  bool
-	building, built  bool
-	value            *value
-	begin, finish    int // extent in code points, properties included
-	finishedByScalar bool
+	open, recursive bool
+	building, built bool
+	value           *value
+	begin, finish   int // extent in code points, properties included
 }
 
 // A pair is one entry of a mapping.
 type pair struct {
-	key, value  *node
-	begin, end  int // extent in code points: from '?' or the key to the last token of the value
-	line        int // of the key
-	valueIsLink bool
+	key, value   *node
+	begin, end   int // extent in code points: from '?' or the key to the last token of the value
+	line, column int // of its begin
 }
 
 // A link is an anchor or alias in the text.
@@ -50,15 +48,14 @@ type link struct {
 // Composer. Recursive descent takes the place of its state machine; tokens are asked for in the same order.
 type composer struct {
 	*scanner
-	handles  map[string]string // %TAG
-	anchors  map[string]*node
-	links    []link
-	aliases  int // of collections
-	depth    int
-	lastEnd  int   // where the last real token ended
-	lastText bool  // that token was a block scalar
-	blocks   []int // where block scalars end
-	docEnd   int   // where the first "..." begins, -1 if there is none
+	handles map[string]string // %TAG
+	anchors map[string]*node
+	links   []link
+	aliases int // of collections
+	depth   int
+	lastEnd int   // where the last real token ended
+	blocks  []int // where block scalars end
+	docEnd  int   // where the first "..." begins, -1 if there is none
 }
 
 const (
@@ -146,7 +143,7 @@ func (c *composer) startDocument() bool {
 // take1 consumes a token that is really in the text.
 func (c *composer) take1() token {
 	t := c.next()
-	c.lastEnd, c.lastText = t.end.idx, t.block
+	c.lastEnd = t.end.idx
 	return t
 }
 
@@ -373,21 +370,19 @@ func (c *composer) blockMapping(n *node) {
 	for c.check(tokKey) {
 		t := c.next()
 		if t.end.idx > t.start.idx { // '?', not the virtual token of a simple key
-			c.lastEnd, c.lastText = t.end.idx, false
+			c.lastEnd = t.end.idx
 		}
-		p := pair{begin: t.start.idx}
+		p := pair{begin: t.start.idx, line: t.start.line + 1, column: t.start.col}
 		if c.check(tokKey, tokValue, tokBlockEnd) {
 			p.key = c.empty(t.end)
 		} else {
 			p.key = c.node(true, true, n)
 		}
-		p.line = t.start.line + 1
 		if c.check(tokValue) {
 			t := c.take1()
 			if c.check(tokKey, tokValue, tokBlockEnd) {
 				p.value = c.empty(t.end)
 			} else {
-				p.valueIsLink = c.check(tokAlias)
 				p.value = c.node(true, true, n)
 			}
 		} else if c.check(tokScalar) {
