@@ -69,7 +69,7 @@ type Result struct {
 // PlanFile is where init finds the plan, as JSON.
 const PlanFile = "/plan.json"
 
-// Boot starts a machine with 512 MiB and two CPUs, runs the plan and returns the results in its order. init is
+// Boot starts a machine with 2 GiB and two CPUs, runs the plan and returns the results in its order. init is
 // the path of the built init program; files are further programs and what they need: path inside → outside.
 func Boot(ctx context.Context, kernel, init string, files map[string]string, plan Plan) ([]Result, error) {
 	work, err := os.MkdirTemp("", "flink-entrypoint-vm-")
@@ -102,7 +102,7 @@ func Boot(ctx context.Context, kernel, init string, files map[string]string, pla
 		command += " cgroup_no_v1=all"
 	}
 	qemu := exec.CommandContext(ctx, "qemu-system-x86_64",
-		"-machine", "pc", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", "512",
+		"-machine", "pc", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", "2048",
 		"-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
 		"-kernel", kernel, "-initrd", initrd, "-append", command,
 		"-serial", "file:"+results, "-serial", "file:"+log)

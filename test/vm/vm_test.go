@@ -184,8 +184,8 @@ func compare(t *testing.T, got cgroup.Limits, w want) {
 	if high.Bytes != w.high || got.AbovePhysical != w.above {
 		t.Errorf("memory.high %+v, above physical %v, want %d, %v", high, got.AbovePhysical, w.high, w.above)
 	}
-	if got.HostCPUs != 2 || got.HostMemory < 400*mib || got.HostMemory > 512*mib {
-		t.Errorf("machine: %d bytes, %d CPUs, want a little under 512 MiB and 2", got.HostMemory, got.HostCPUs)
+	if got.HostCPUs != 2 || got.HostMemory < 1800*mib || got.HostMemory > 2048*mib {
+		t.Errorf("machine: %d bytes, %d CPUs, want a little under 2 GiB and 2", got.HostMemory, got.HostCPUs)
 	}
 	if notes := strings.Join(got.Notes, "\n"); !strings.Contains(notes, w.note) {
 		t.Errorf("notes %q lack %q", notes, w.note)
