@@ -16,7 +16,7 @@ const propertiesName = "FLINK_PROPERTIES"
 // ${NAME} is replaced by lookup, $${ stands for ${; env.java.opts* are left to the launcher. target is the
 // file that the entries are meant for. Errors and warnings name the line, never a value.
 func Properties(text string, target Format, v flinkconf.Version, lookup func(string) (string, bool)) ([]flinkconf.Entry, []string, error) {
-	p := properties{target: target, lookup: lookup}
+	p := propertyReader{target: target, lookup: lookup}
 	if looksLikeYAML(text) {
 		f, err := Parse(propertiesName, Standard, v, []byte(text))
 		if err != nil {
@@ -57,18 +57,18 @@ func looksLikeYAML(text string) bool {
 	return false
 }
 
-type properties struct {
+type propertyReader struct {
 	target   Format
 	lookup   func(string) (string, bool)
 	entries  []flinkconf.Entry
 	warnings []string
 }
 
-func (p *properties) warn(line int, text string) {
+func (p *propertyReader) warn(line int, text string) {
 	p.warnings = append(p.warnings, fmt.Sprintf("%s:%d: %s", propertiesName, line, text))
 }
 
-func (p *properties) line(n int, line string) error {
+func (p *propertyReader) line(n int, line string) error {
 	if line == "" || line[0] == '#' {
 		return nil
 	}
@@ -90,7 +90,7 @@ func (p *properties) line(n int, line string) error {
 	return p.add(n, key, value, flinkconf.String)
 }
 
-func (p *properties) add(n int, key, value string, kind flinkconf.Kind) error {
+func (p *propertyReader) add(n int, key, value string, kind flinkconf.Kind) error {
 	if !strings.HasPrefix(key, "env.java.opts") && !strings.HasPrefix(key, "env.java.default-opts") {
 		text, err := p.expand(n, key, value)
 		if err != nil {
@@ -107,7 +107,7 @@ func (p *properties) add(n int, key, value string, kind flinkconf.Kind) error {
 }
 
 // expand replaces ${NAME} and turns $${ into ${.
-func (p *properties) expand(n int, key, s string) (string, error) {
+func (p *propertyReader) expand(n int, key, s string) (string, error) {
 	if !strings.Contains(s, "$") {
 		return s, nil
 	}
