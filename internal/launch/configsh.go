@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -88,13 +89,11 @@ func (b *builder) optionValue(key string) string {
 
 // javaOptionVariables composes FLINK_ENV_JAVA_OPTS and those of the processes, where the environment has none.
 func (b *builder) javaOptionVariables() {
-	// config.sh: one leading and one trailing double quote are removed.
-	unquote := func(s string) string { return strings.TrimSuffix(strings.TrimPrefix(s, `"`), `"`) }
 	compose := func(defaultKey, opts string) string {
 		if b.rules.defaultOpts && defaultKey != "" {
 			opts = b.optionValue(defaultKey) + " " + opts
 		}
-		return unquote(opts)
+		return b.unquote(opts)
 	}
 	if b.sh.get("FLINK_ENV_JAVA_OPTS") == "" {
 		var opts string
@@ -117,6 +116,18 @@ func (b *builder) javaOptionVariables() {
 			b.sh.set(s.name, compose(s.defaultKey, b.optionValue(s.key)))
 		}
 	}
+}
+
+// unquote does `sed -e 's/^"//' -e 's/"$//'` of config.sh, which is meant for flink-conf.yaml, where quotes around a
+// value are part of it. In config.yaml they are YAML's, and a quote at the end can only be the user's.
+func (b *builder) unquote(options string) string {
+	if b.rules.flattened && b.Standard {
+		if strings.HasSuffix(options, `"`) {
+			b.differ("a double quote that ends the Java options in config.yaml stays; Flink's scripts remove it and lose all options")
+		}
+		return options
+	}
+	return strings.TrimSuffix(strings.TrimPrefix(options, `"`), `"`)
 }
 
 // hadoop finds the configuration directories of Hadoop and HBase.
@@ -303,7 +314,7 @@ func (b *builder) javaOptions() ([]string, error) {
 		b.differ("%s", d)
 	}
 	b.sh.set("FLINK_ENV_JAVA_OPTS", strings.Join(words, " "))
-	return words, nil
+	return slices.DeleteFunc(words, func(w string) bool { return w == "" }), nil
 }
 
 // optionsError names the keys that the options came from, not the options: they may hold secrets.

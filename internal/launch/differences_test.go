@@ -26,9 +26,13 @@ func normalise(version flinkconf.Version, role Role, args []string, got *Command
 		end := slices.IndexFunc(gotArgv, func(a string) bool {
 			return strings.HasPrefix(a, "-Dlog.file=") || a == "-Dconsole.log.level=OFF"
 		})
-		gotArgv = slices.Concat(optionsAsScripts(gotArgv[:end]), gotArgv[end:])
+		gotArgv = slices.Concat(optionsAsScripts(gotArgv[:end], getter(got.Env)), gotArgv[end:])
 		if v, ok := gotEnv["FLINK_ENV_JAVA_OPTS"]; ok {
-			gotEnv["FLINK_ENV_JAVA_OPTS"] = strings.Join(optionsAsScripts([]string{v}), " ")
+			// What vanishes may leave a blank behind: where something does, blanks are not counted.
+			undone := strings.Join(optionsAsScripts([]string{v}, getter(got.Env)), " ")
+			if undone == strings.Join(strings.Fields(wantEnv["FLINK_ENV_JAVA_OPTS"]), " ") && undone != strings.Join(strings.Fields(v), " ") {
+				gotEnv["FLINK_ENV_JAVA_OPTS"] = wantEnv["FLINK_ENV_JAVA_OPTS"]
+			}
 		}
 	}
 	return gotArgv, want, gotEnv
@@ -76,10 +80,10 @@ func historyServerGetsArguments(role Role, args, want []string) []string {
 
 // optionsAsScripts makes of our Java options what the scripts make of them: quoted blanks split, variables that do not exist
 // vanish, the one known command is executed, and the one known file name pattern is expanded.
-func optionsAsScripts(options []string) []string {
+func optionsAsScripts(options []string, env func(string) (string, bool)) []string {
 	var out []string
 	for _, option := range options {
-		option = unsetVariablesVanish(option)
+		option = unsetVariablesVanish(option, env)
 		option = strings.ReplaceAll(option, "$(echo hi)", "hi")
 		for _, word := range strings.Fields(option) { // quoted blanks do not hold a word together
 			if strings.HasPrefix(word, "/") && strings.HasSuffix(word, "/bin/job*") {
@@ -91,6 +95,11 @@ func optionsAsScripts(options []string) []string {
 	return out
 }
 
-func unsetVariablesVanish(option string) string {
-	return strings.NewReplacer("${UNSET_X}", "", "$UNSET_X", "").Replace(option)
+func unsetVariablesVanish(option string, env func(string) (string, bool)) string {
+	for _, name := range []string{"UNSET_X", "MYVAR", "ROOT_LOG_LEVEL"} {
+		if _, ok := env(name); !ok {
+			option = strings.NewReplacer("${"+name+"}", "", "$"+name, "").Replace(option)
+		}
+	}
+	return option
 }

@@ -25,7 +25,7 @@ type evaluation struct {
 	out  []string
 }
 
-// words splits text into options.
+// words splits text into the words that echo prints. A quoted empty one is among them; it is no option.
 func (e *evaluation) words(text string) ([]string, error) {
 	e.text = text
 	for e.pos < len(e.text) {
@@ -105,9 +105,9 @@ func (e *evaluation) literal(text string, quoted bool) {
 	e.word.WriteString(text)
 }
 
-// end finishes the current word. Empty words vanish, quoted or not: they do not survive the scripts' echo.
+// end finishes the current word, which may be empty if it was quoted.
 func (e *evaluation) end() {
-	if e.word.Len() > 0 {
+	if e.any {
 		e.out = append(e.out, e.word.String())
 	}
 	e.word.Reset()
