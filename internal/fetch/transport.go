@@ -102,23 +102,43 @@ func (c *Client) transport(roots *x509.CertPool) *http.Transport {
 			return e
 		},
 	}
-	if env := c.o.Env; env != nil {
-		lookup := func(name string) string {
-			if v := env(name); v != "" {
-				return v
-			}
-			return env(strings.ToLower(name))
-		}
-		proxy := (&httpproxy.Config{HTTPProxy: lookup("HTTP_PROXY"), HTTPSProxy: lookup("HTTPS_PROXY"), NoProxy: lookup("NO_PROXY")}).ProxyFunc()
-		t.Proxy = func(r *http.Request) (*url.URL, error) {
-			u, err := proxy(r.URL)
-			if err != nil { // its text repeats the variable's value, password included
-				return nil, &Error{Kind: KindProxy, Detail: "the proxy variable for " + r.URL.Scheme + ": URLs is not a valid URL"}
-			}
-			return u, nil
-		}
+	if c.o.Env != nil {
+		t.Proxy = proxyFrom(c.o.Env)
 	}
 	return t
+}
+
+// proxyFrom follows the usual variables. One that holds no URL is an error for the URLs it is for, where
+// httpproxy alone would go there without a proxy; its text is not repeated, since it may hold a password.
+func proxyFrom(env func(string) string) func(*http.Request) (*url.URL, error) {
+	bad := map[string]bool{}
+	lookup := func(scheme, name string) string {
+		v := env(name)
+		if v == "" {
+			v = env(strings.ToLower(name))
+		}
+		if scheme == "" || v == "" {
+			return v
+		}
+		u, err := url.Parse(v)
+		if err != nil || u.Scheme == "" || u.Host == "" {
+			u, err = url.Parse("http://" + v)
+		}
+		if err != nil || u.Host == "" {
+			bad[scheme] = true
+			return "http://bad.invalid"
+		}
+		return v
+	}
+	proxy := (&httpproxy.Config{HTTPProxy: lookup("http", "HTTP_PROXY"), HTTPSProxy: lookup("https", "HTTPS_PROXY"), NoProxy: lookup("", "NO_PROXY")}).ProxyFunc()
+	return func(r *http.Request) (*url.URL, error) {
+		u, err := proxy(r.URL)
+		if err != nil || (u != nil && bad[r.URL.Scheme]) {
+			return nil, &Error{Kind: KindProxy, Detail: "the variable " + strings.ToUpper(r.URL.Scheme) + "_PROXY is not a valid URL",
+				Hint: "percent-encode special characters in user and password"}
+		}
+		return u, nil
+	}
 }
 
 // courier adds the credentials to each hop that may have them. The request that http.Client holds never has
