@@ -120,6 +120,10 @@ func parseFloat(text string, bitSize int) (float64, error) {
 	case body == "Infinity":
 		return math.Inf(1), nil
 	case !isJavaFloat(body):
+		mantissa := body[:len(body)-len(strings.TrimLeft(body, "0123456789."))]
+		if strings.Count(mantissa, ".") > 1 {
+			return 0, &Error{Class: NumberFormat, Message: "multiple points"}
+		}
 		return 0, notANumber(s)
 	}
 	d, _ := strconv.ParseFloat(strings.TrimRight(s, "fFdD"), bitSize) // out of range gives the infinity or zero Java gives
@@ -166,7 +170,8 @@ func isJavaFloat(s string) bool {
 	return s == "" || (len(s) == 1 && strings.Contains("fFdD", s))
 }
 
-// FormatDouble is Double.toString: "0.4000000059604645", "1.0", "1.0E9", "NaN".
+// FormatDouble is Double.toString: "0.4000000059604645", "1.0", "1.0E9", "NaN". Java before 19 prints some numbers far from human ranges
+// (1e23, 2^-44) with another last digit.
 func FormatDouble(d float64) string {
 	switch {
 	case math.IsNaN(d):

@@ -11,7 +11,7 @@ import (
 // explicitTaskManager is TaskExecutorFlinkMemoryUtils.deriveFromRequiredFineGrainedOptions: task heap and managed memory are set.
 func (d *derivation) explicitTaskManager(s *Spec) {
 	s.TaskHeap = d.size(d.opt.taskHeap)
-	s.Managed = d.size(d.opt.managed)
+	s.Managed = d.managedSize()
 	d.fixedParts(s)
 	rest := d.flinkSize(s)
 	if !d.ok() {
@@ -67,13 +67,19 @@ func (d *derivation) managedMemory(total int64) int64 {
 		return 0
 	}
 	if d.has(d.opt.managed.Option) {
-		return d.size(d.opt.managed)
+		return d.managedSize()
 	}
 	b := d.checked(bounds{0, math.MaxInt64, 0}, d.opt.managedFraction)
 	if !d.ok() {
 		return 0
 	}
 	return d.ofTotal("managed memory", total, b)
+}
+
+// managedSize reads the managed memory size, which Flink looks up once more to be sure that it is set: a warning more for an old key.
+func (d *derivation) managedSize() int64 {
+	d.has(d.opt.managed.Option)
+	return d.size(d.opt.managed)
 }
 
 // networkIsRest gives network memory what the others leave of the total, and checks that against its own options.
@@ -137,7 +143,6 @@ func (d *derivation) legacyNetwork(s *Spec) bool {
 	if !d.has(numberOfBuffers()) || newer {
 		return false
 	}
-	// Flink looks a second time before it reads the number.
 	buffers, _, err := d.conf.Int(numberOfBuffers(), d.in.Version)
 	d.adopt(err)
 	page := d.pageSize()

@@ -12,8 +12,10 @@ import (
 	"strings"
 	"testing"
 
+	"flink-entrypoint/internal/confpatch"
 	"flink-entrypoint/internal/flinkconf"
 	"flink-entrypoint/internal/memory"
+	"flink-entrypoint/internal/secret"
 )
 
 // TestVectors compares the model with tables that BashJavaUtils of the released versions has filled.
@@ -73,36 +75,49 @@ func checkVector(t *testing.T, v flinkconf.Version, confFile string, row map[str
 		if g, w := strings.Join(got.Error, "\n"), strings.Join(list(row["error"]), "\n"); g != w {
 			report("error", g, w)
 		}
-		if got.JVM != row["jvm_params"] {
-			report("JVM parameters", got.JVM, row["jvm_params"])
+		if want := unescape(row["jvm_params"]); got.JVM != want {
+			report("JVM parameters", got.JVM, want)
 		}
-		if got.Dynamic != row["dynamic_props"] {
-			report("dynamic properties", got.Dynamic, row["dynamic_props"])
+		if want := unescape(row["dynamic_props"]); got.Dynamic != want {
+			report("dynamic properties", got.Dynamic, want)
 		}
 	}
 	for _, column := range []string{"log", "logs"} {
 		if want, ok := row[column]; ok {
-			if g, w := memoryLog(got.Log), memoryLog(list(want)); !slices.Equal(g, w) {
+			lines := list(want)
+			loading := slices.ContainsFunc(lines, func(l string) bool { return strings.Contains(l, "- Loading ") || strings.Contains(l, " YAML parser ") })
+			if g, w := normalLog(got.Log, loading), normalLog(lines, loading); !slices.Equal(g, w) {
 				report("log", strings.Join(g, "\n"), strings.Join(w, "\n"))
 			}
 		}
 	}
 }
 
-// memoryLog drops the lines about loading the configuration, which are not the model's, and the padding of the level.
-func memoryLog(lines []string) []string {
+// normalLog brings lines of a log into one form: "LEVEL text", with the conf dir as $CONF.
+// A table that leaves out the lines about loading the configuration is compared without them.
+func normalLog(lines []string, withLoading bool) []string {
 	var out []string
 	for _, l := range lines {
-		level, text, _ := strings.Cut(l, " ")
-		text = strings.TrimSpace(strings.TrimPrefix(strings.TrimLeft(text, " "), "- "))
-		switch {
-		case strings.HasPrefix(text, "Loading "), strings.HasPrefix(text, "Using legacy YAML"), strings.HasPrefix(text, "Using standard YAML"),
-			strings.HasPrefix(text, "Error while trying to split"), strings.HasPrefix(text, "Error after splitting"), level == "ERROR":
-			continue
+		level, text, _ := strings.Cut(strings.TrimSpace(l), " ")
+		for _, noise := range []string{" ", "[]", " ", "- "} {
+			text = strings.TrimPrefix(strings.TrimLeft(text, " "), noise)
 		}
-		out = append(out, level+" "+text)
+		text = strings.ReplaceAll(text, "<CONF>", "$CONF")
+		if withLoading || !isLoading(text) {
+			out = append(out, level+" "+strings.TrimSpace(text))
+		}
 	}
 	return out
+}
+
+func isLoading(text string) bool {
+	for _, start := range []string{"Loading ", "Using legacy YAML", "Using standard YAML", "Error while trying to split",
+		"Error after splitting", "Failed to parse YAML"} {
+		if strings.HasPrefix(text, start) {
+			return true
+		}
+	}
+	return false
 }
 
 // testCase is one call of BashJavaUtils.
@@ -129,19 +144,30 @@ func evaluate(v flinkconf.Version, confFile string, c testCase) outcome {
 		process = memory.JobManager
 	}
 	// Flink reads its arguments before its file.
-	if _, err := flinkconf.ApplyDynamicArgs(&flinkconf.Conf{}, c.Args, v); err != nil {
-		return outcome{Error: chain(err)}
-	}
-	conf, err := readConf(c.Conf, standard, v)
+	dynamic, err := flinkconf.ApplyDynamicArgs(&flinkconf.Conf{}, c.Args, v)
 	if err != nil {
 		return outcome{Error: chain(err)}
 	}
-	conf, err = flinkconf.ApplyDynamicArgs(conf, c.Args, v)
-	if err != nil {
-		return outcome{Error: chain(err)}
-	}
-	spec, err := memory.Derive(process, memory.Input{Version: v, Standard: standard, Conf: conf, LookupEnv: lookup(c.Env)})
 	var out outcome
+	format := confpatch.Legacy
+	if standard {
+		format = confpatch.Standard
+	}
+	file, err := confpatch.Parse(confFile, format, v, []byte(c.Conf))
+	if err != nil {
+		var syntax *confpatch.SyntaxError
+		if !errors.As(err, &syntax) {
+			panic(err)
+		}
+		out.load(syntax.Log)
+		out.Error = syntax.Flink.Chain()
+		return out
+	}
+	out.load(file.Log())
+	out.loadDynamic(dynamic, v)
+	conf := file.Conf()
+	conf.Merge(dynamic)
+	spec, err := memory.Derive(process, memory.Input{Version: v, Standard: standard, Conf: conf, LookupEnv: lookup(c.Env)})
 	for _, l := range spec.Log {
 		out.Log = append(out.Log, l.Level+" "+l.Text)
 	}
@@ -152,6 +178,31 @@ func evaluate(v flinkconf.Version, confFile string, c testCase) outcome {
 	out.JVM = strings.Join(spec.JVMParameters(), " ")
 	out.Dynamic = "-D " + strings.Join(spec.DynamicProperties(), " -D ")
 	return out
+}
+
+// load adds what Flink logs about its file.
+func (o *outcome) load(lines []confpatch.LogLine) {
+	for _, l := range lines {
+		o.Log = append(o.Log, l.Level+" "+l.Message.Reveal())
+	}
+}
+
+// loadDynamic adds what Flink logs about dynamic properties since 1.16.
+func (o *outcome) loadDynamic(dynamic *flinkconf.Conf, v flinkconf.Version) {
+	if !v.AtLeast(1, 16) {
+		return
+	}
+	var keys []string
+	for e := range dynamic.All() {
+		keys = append(keys, e.Key)
+	}
+	for _, k := range memory.HashMapOrder(memory.HashMapOrder(keys)) {
+		value := dynamic.Text(k)
+		if flinkconf.IsSensitive(k, v) {
+			value = secret.Mask
+		}
+		o.Log = append(o.Log, "INFO Loading dynamic configuration property: "+k+", "+value)
+	}
 }
 
 func chain(err error) []string {
@@ -180,9 +231,13 @@ func list(field string) []string {
 	}
 	items := strings.Split(field, ";")
 	for i, s := range items {
-		items[i] = strings.NewReplacer(`\s`, ";", `\t`, "\t", `\n`, "\n", `\r`, "\r", `\\`, `\`).Replace(s)
+		items[i] = unescape(s)
 	}
 	return items
+}
+
+func unescape(s string) string {
+	return strings.NewReplacer(`\s`, ";", `\t`, "\t", `\n`, "\n", `\r`, "\r", `\\`, `\`).Replace(s)
 }
 
 func exists(file string) bool {
