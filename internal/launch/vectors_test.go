@@ -81,10 +81,11 @@ func TestVectors(t *testing.T) {
 	readJSON(t, "testdata/flattened.json", &flattened)
 	for _, file := range files {
 		version := strings.TrimSuffix(strings.TrimSuffix(filepath.Base(file), ".gz"), ".json")
+		roots := map[string]string{}
 		var rows []json.RawMessage
 		readJSON(t, file, &rows)
 		for _, raw := range rows {
-			lab := newLab(t, version, homes[version], raw)
+			lab := newLab(t, version, homes[version], roots, raw)
 			lab.flattened = func(file, text string) ([]string, bool) {
 				table := flattened.Standard
 				if file == "flink-conf.yaml" {
@@ -102,15 +103,29 @@ func TestVectors(t *testing.T) {
 type lab struct {
 	row       row
 	root      string
+	fresh     bool // nothing is installed below root yet
 	home      string
 	version   flinkconf.Version
 	stock     home
 	flattened func(file, text string) ([]string, bool)
 }
 
-func newLab(t *testing.T, version string, stock home, raw []byte) *lab {
+// newLab makes the lab of a row. Rows of one version and Java that change no file share a root.
+func newLab(t *testing.T, version string, stock home, roots map[string]string, raw []byte) *lab {
 	t.Helper()
-	l := &lab{root: t.TempDir(), stock: stock}
+	l := &lab{stock: stock}
+	if err := json.Unmarshal(raw, &l.row); err != nil {
+		t.Fatal(err)
+	}
+	key := l.row.Input.Java
+	if len(l.row.Input.Files) > 0 {
+		key = l.row.Scenario
+	}
+	if roots[key] == "" {
+		roots[key] = t.TempDir()
+		l.fresh = true
+	}
+	l.root = roots[key]
 	l.home = l.root + "/opt/flink"
 	for from, to := range map[string]string{
 		"<FLINK_HOME>": l.home, "/opt/flink": l.home, "<JAVA_HOME>": l.root + "/opt/java", "/opt/java/other": l.root + "/opt/otherjava",
@@ -121,8 +136,12 @@ func newLab(t *testing.T, version string, stock home, raw []byte) *lab {
 		}
 		raw = bytes.ReplaceAll(raw, []byte(from), []byte(to))
 	}
+	l.row = row{}
 	if err := json.Unmarshal(raw, &l.row); err != nil {
 		t.Fatal(err)
+	}
+	if l.fresh {
+		l.install(t)
 	}
 	var err error
 	if l.version, err = flinkconf.ParseVersion(version); err != nil {
@@ -315,7 +334,6 @@ func (l *lab) run(t *testing.T) {
 		l.passthrough(t)
 		return
 	}
-	l.install(t)
 	got, err := l.build(t, role, args)
 	if err != nil {
 		if want.Exit == 0 && !strings.Contains(want.Stderr, "unexpected EOF while looking for matching") { // difference: unbalanced quote
@@ -374,7 +392,6 @@ func (l *lab) passthrough(t *testing.T) {
 	if command[0] == "help" {
 		return
 	}
-	l.install(t)
 	got, err := Passthrough(command, l.environment())
 	if err != nil {
 		t.Fatal(err)
