@@ -1,0 +1,128 @@
+// Command sql-runner compiles the SQL runner and packs the jar that internal/sqlrunner embeds:
+//
+//	go run ./docker/sql-runner [-flink HOME] [-o FILE]
+//
+// The result is a function of the source, JDK 17's javac (later ones emit other bytes for the same source; CI and
+// this program insist on 17) and Go's deflate: fixed order, fixed time stamps, nothing of the machine inside.
+// HOME is a Flink 1.15 distribution, the oldest the runner supports: go run ./test/flinkhome 1.15.4
+package main
+
+import (
+	"archive/zip"
+	"bytes"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"flink-entrypoint/test/flinkhome/homes"
+)
+
+const (
+	source    = "docker/sql-runner/src/flinkentrypoint/SqlRunner.java"
+	mainClass = "flinkentrypoint.SqlRunner"
+	oldest    = "1.15.4"
+)
+
+func main() {
+	root, err := homes.Root()
+	if err != nil {
+		root = "."
+	}
+	home := flag.String("flink", filepath.Join(root, oldest), "Flink `home` to compile against")
+	out := flag.String("o", "internal/sqlrunner/runner.jar", "`file` to write")
+	flag.Parse()
+	if err := build(*home, *out); err != nil {
+		fmt.Fprintln(os.Stderr, "error:", err)
+		os.Exit(1)
+	}
+}
+
+func build(home, out string) error {
+	javac, err := findJavac()
+	if err != nil {
+		return err
+	}
+	var classPath []string
+	for _, pattern := range []string{"flink-dist-*.jar", "flink-table-api-java-uber-*.jar"} {
+		jars, err := filepath.Glob(filepath.Join(home, "lib", pattern))
+		if err != nil || len(jars) != 1 {
+			return fmt.Errorf("%s holds %d jars %s, expected 1\nhint: go run ./test/flinkhome %s", filepath.Join(home, "lib"), len(jars), pattern, oldest)
+		}
+		classPath = append(classPath, jars[0])
+	}
+	classes, err := os.MkdirTemp("", "sql-runner")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(classes)
+	cmd := exec.Command(javac, "--release", "8", "-Xlint:all", "-Werror", "-encoding", "UTF-8", "-g:source,lines",
+		"-classpath", strings.Join(classPath, string(os.PathListSeparator)), "-d", classes, source)
+	cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("javac: %w", err)
+	}
+	jar, err := pack(classes)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(out, jar, 0o644)
+}
+
+// findJavac returns the javac of JAVA_HOME or PATH, which must be JDK 17's.
+func findJavac() (string, error) {
+	const hint = "\nhint: Debian: apt-get install openjdk-17-jdk-headless"
+	javac := filepath.Join(os.Getenv("JAVA_HOME"), "bin", "javac")
+	if _, err := os.Stat(javac); os.Getenv("JAVA_HOME") == "" || err != nil {
+		if javac, err = exec.LookPath("javac"); err != nil {
+			return "", errors.New("no javac in JAVA_HOME or PATH" + hint)
+		}
+	}
+	version, err := exec.Command(javac, "-version").CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("%s -version: %w", javac, err)
+	}
+	if !strings.HasPrefix(string(version), "javac 17.") {
+		return "", fmt.Errorf("%s is %s, expected javac 17%s", javac, strings.TrimSpace(string(version)), hint)
+	}
+	return javac, nil
+}
+
+// pack makes a jar of the classes below dir.
+func pack(dir string) ([]byte, error) {
+	classes, err := filepath.Glob(filepath.Join(dir, "flinkentrypoint", "*.class"))
+	if err != nil {
+		return nil, err
+	}
+	slices.Sort(classes)
+	var jar bytes.Buffer
+	z := zip.NewWriter(&jar)
+	add := func(name string, content []byte) error {
+		w, err := z.CreateHeader(&zip.FileHeader{Name: name, Method: zip.Deflate, Modified: time.Date(1980, 1, 1, 0, 0, 0, 0, time.UTC)})
+		if err == nil {
+			_, err = w.Write(content)
+		}
+		return err
+	}
+	if err := add("META-INF/MANIFEST.MF", []byte("Manifest-Version: 1.0\r\nMain-Class: "+mainClass+"\r\n\r\n")); err != nil {
+		return nil, err
+	}
+	for _, class := range classes {
+		content, err := os.ReadFile(class)
+		if err != nil {
+			return nil, err
+		}
+		if err := add("flinkentrypoint/"+filepath.Base(class), content); err != nil {
+			return nil, err
+		}
+	}
+	if err := z.Close(); err != nil {
+		return nil, err
+	}
+	return jar.Bytes(), nil
+}

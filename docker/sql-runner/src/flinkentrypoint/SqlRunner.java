@@ -1,0 +1,390 @@
+package flinkentrypoint;
+
+import java.io.IOException;
+import java.io.PrintWriter;
+import java.io.StringWriter;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Paths;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutionException;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import org.apache.flink.configuration.ConfigOptions;
+import org.apache.flink.configuration.Configuration;
+import org.apache.flink.core.execution.JobClient;
+import org.apache.flink.table.api.EnvironmentSettings;
+import org.apache.flink.table.api.ResultKind;
+import org.apache.flink.table.api.StatementSet;
+import org.apache.flink.table.api.TableEnvironment;
+import org.apache.flink.table.api.TableException;
+import org.apache.flink.table.api.TableResult;
+import org.apache.flink.table.api.ValidationException;
+
+/**
+ * Runs the statements of a SQL script in the order an index gives, on Flink 1.13 to 2.3.
+ *
+ * <p>Arguments: {@code run|local|check SCRIPT INDEX}. {@code run} is the main of an application cluster: what goes
+ * wrong is thrown, so that the cluster ends with Flink's exit code. {@code local} runs in this process until
+ * all jobs have ended and exits with 0 or 1. {@code check} plans instead of running and reports every error.
+ *
+ * <p>The script is never lexed here. The index, made by internal/sqlrunner, has lines of fields separated by tabs:
+ *
+ * <pre>
+ * conf    KEY VALUE                          configuration for the creation of the environment (1.15 and later)
+ * mask    TEXT                               a secret: never to be shown
+ * batch                                      batch mode, and each job ends before the next statement
+ * set     LINE COLUMN LABEL KEY VALUE        SET
+ * reset   LINE COLUMN LABEL KEY              RESET; without KEY all
+ * submit  LINE COLUMN LABEL                  execute the statement set
+ * KIND    LINE COLUMN LABEL START END        any other statement: position and name for people, bytes of the script
+ * </pre>
+ *
+ * KIND: {@code insert} (joins the statement set), {@code query} (printed as a table), {@code plan} (explained only),
+ * {@code run} (executed). In fields, {@code \t \n \r \\} are escapes.
+ */
+public final class SqlRunner {
+
+    private static final Pattern POSITION = Pattern.compile("line (\\d+), column (\\d+)");
+
+    private static final class Statement {
+        String kind;
+        String[] fields;
+        String text; // SQL
+        int line;
+        int column;
+        String label;
+
+        @Override
+        public String toString() {
+            return label + ", line " + line;
+        }
+    }
+
+    /** An exception whose texts were cleaned of secrets; prints as the one it stands for. */
+    private static final class Cleaned extends RuntimeException {
+        private static final long serialVersionUID = 1;
+
+        Cleaned(String text, Throwable cause) {
+            super(text, cause);
+        }
+
+        @Override
+        public String toString() {
+            return getMessage();
+        }
+    }
+
+    private final boolean local;
+    private final boolean check;
+    private final List<Statement> statements = new ArrayList<>();
+    private final List<String> masks = new ArrayList<>();
+    private final Map<String, String> conf = new HashMap<>();
+    private boolean batch;
+
+    private TableEnvironment env;
+    private Configuration initial;
+    private StatementSet set;
+    private final List<Statement> inserts = new ArrayList<>();
+    private final Map<CompletableFuture<?>, Statement> jobs = new LinkedHashMap<>();
+
+    private SqlRunner(String mode) {
+        check = mode.equals("check");
+        local = check || mode.equals("local");
+    }
+
+    public static void main(String[] args) throws Exception {
+        if (args.length != 3) {
+            throw new IllegalArgumentException("expected: run|local|check SCRIPT INDEX, got " + args.length + " arguments");
+        }
+        SqlRunner runner = new SqlRunner(args[0]);
+        runner.read(Files.readAllBytes(Paths.get(args[1])), new String(Files.readAllBytes(Paths.get(args[2])), StandardCharsets.UTF_8));
+        if (!runner.local) {
+            runner.run();
+            return;
+        }
+        int status = 1;
+        try {
+            if (runner.check) {
+                status = runner.check() ? 0 : 1;
+            } else {
+                runner.run();
+                status = 0;
+            }
+        } catch (Throwable t) {
+            System.err.print(runner.mask(trace(t)));
+        } finally {
+            System.out.flush();
+            System.err.flush();
+            System.exit(status); // threads of the local cluster would keep the process alive
+        }
+    }
+
+    private void read(byte[] script, String index) throws IOException {
+        for (String row : index.split("\n")) {
+            String[] f = row.split("\t", -1);
+            switch (f[0]) {
+                case "conf":
+                    conf.put(text(f[1]), text(f[2]));
+                    break;
+                case "mask":
+                    masks.add(text(f[1]));
+                    masks.add(text(f[1]).replace("'", "''"));
+                    break;
+                case "batch":
+                    batch = true;
+                    break;
+                default:
+                    Statement s = new Statement();
+                    s.kind = f[0];
+                    s.fields = f;
+                    s.line = Integer.parseInt(f[1]);
+                    s.column = Integer.parseInt(f[2]);
+                    s.label = text(f[3]);
+                    if (!s.kind.equals("set") && f.length == 6) {
+                        int start = Integer.parseInt(f[4]);
+                        s.text = new String(script, start, Integer.parseInt(f[5]) - start, StandardCharsets.UTF_8);
+                    }
+                    statements.add(s);
+            }
+        }
+        masks.sort((a, b) -> b.length() - a.length());
+    }
+
+    private static String text(String field) {
+        StringBuilder out = new StringBuilder();
+        for (int i = 0; i < field.length(); i++) {
+            char c = field.charAt(i);
+            if (c == '\\') {
+                c = field.charAt(++i);
+                c = c == 't' ? '\t' : c == 'n' ? '\n' : c == 'r' ? '\r' : c;
+            }
+            out.append(c);
+        }
+        return out.toString();
+    }
+
+    private void create() {
+        EnvironmentSettings.Builder settings = EnvironmentSettings.newInstance();
+        settings = batch ? settings.inBatchMode() : settings.inStreamingMode();
+        if (!conf.isEmpty()) {
+            settings = settings.withConfiguration(Configuration.fromMap(conf));
+        }
+        env = TableEnvironment.create(settings.build());
+        initial = env.getConfig().getConfiguration().clone();
+        set = env.createStatementSet();
+    }
+
+    private void run() throws Exception {
+        create();
+        for (Statement s : statements) {
+            try {
+                execute(s);
+            } catch (Throwable t) {
+                say(s.kind.equals("submit") ? culprit(s, t) : s, t);
+                throw thrown(t);
+            }
+        }
+        awaitAll(); // as the cluster does anyway, but to name the reason
+    }
+
+    private void execute(Statement s) throws Exception {
+        switch (s.kind) {
+            case "set":
+                env.getConfig().getConfiguration().setString(text(s.fields[4]), text(s.fields[5]));
+                break;
+            case "reset":
+                reset(s.fields.length > 4 ? text(s.fields[4]) : null);
+                break;
+            case "insert":
+                set.addInsertSql(s.text);
+                inserts.add(s);
+                break;
+            case "submit":
+                submitted(set.execute(), s);
+                inserts.clear();
+                break;
+            case "plan":
+                if (s.text.regionMatches(true, 0, "EXECUTE", 0, 7)) {
+                    env.executeSql("EXPLAIN" + s.text.substring(7)); // the same length: positions stay
+                } else {
+                    env.explainSql(s.text);
+                }
+                break;
+            default:
+                TableResult result = env.executeSql(s.text);
+                if (result.getJobClient().isPresent() && !s.kind.equals("query")) {
+                    submitted(result, s);
+                } else if (result.getResultKind() == ResultKind.SUCCESS_WITH_CONTENT && !check) {
+                    result.print();
+                }
+        }
+    }
+
+    /** RESET gives a key, or all, the value from before the script. */
+    private void reset(String only) {
+        Configuration now = env.getConfig().getConfiguration();
+        for (String key : now.toMap().keySet()) {
+            if (only == null || only.equals(key)) {
+                now.removeConfig(ConfigOptions.key(key).stringType().noDefaultValue());
+            }
+        }
+        for (Map.Entry<String, String> e : initial.toMap().entrySet()) {
+            if (only == null || only.equals(e.getKey())) {
+                now.setString(e.getKey(), e.getValue());
+            }
+        }
+    }
+
+    private void submitted(TableResult result, Statement s) throws Exception {
+        JobClient client = result.getJobClient().orElse(null);
+        if (client == null) {
+            return;
+        }
+        System.err.println(s + ": job " + client.getJobID() + " submitted");
+        if (!batch) {
+            jobs.put(client.getJobExecutionResult(), s);
+            return;
+        }
+        try {
+            client.getJobExecutionResult().get();
+        } catch (ExecutionException e) {
+            throw e.getCause() instanceof Exception ? (Exception) e.getCause() : e;
+        }
+    }
+
+    /** Waits until all jobs have ended; says at once which has failed. */
+    private void awaitAll() throws Exception {
+        for (Map.Entry<CompletableFuture<?>, Statement> job : jobs.entrySet()) {
+            job.getKey().exceptionally(t -> {
+                say(job.getValue(), t);
+                return null;
+            });
+        }
+        try {
+            CompletableFuture.allOf(jobs.keySet().toArray(new CompletableFuture<?>[0])).get();
+        } catch (ExecutionException e) {
+            throw thrown(e.getCause());
+        }
+    }
+
+    private boolean check() {
+        create();
+        boolean good = true;
+        for (Statement s : statements) {
+            try {
+                execute(s);
+            } catch (Throwable t) {
+                good = false;
+                System.out.println("error\t" + s.line + "\t" + s.column + "\t" + s.label + "\t" + reason(t, s));
+            }
+        }
+        System.out.println("checked\t" + statements.size());
+        return good;
+    }
+
+    /** The INSERT that made the statement set fail: the one that cannot be planned alone for the same reason. */
+    private Statement culprit(Statement submit, Throwable t) {
+        for (Throwable c = t; c != null && inserts.size() > 1; c = c.getCause()) {
+            if (c instanceof ValidationException || c instanceof TableException) {
+                for (Statement s : inserts) {
+                    try {
+                        env.explainSql(s.text);
+                    } catch (Throwable alone) {
+                        if (reason(alone, s).equals(reason(t, s))) {
+                            return s;
+                        }
+                    }
+                }
+                break;
+            }
+        }
+        return submit;
+    }
+
+    /** Says on stderr what went wrong where. */
+    private void say(Statement s, Throwable t) {
+        for (Throwable c = t; c != null; c = c.getCause()) {
+            // A standby meets a job that has ended, or the cluster ends the program: no failures.
+            if (c.getClass().getSimpleName().equals("DuplicateJobSubmissionException") || c instanceof InterruptedException) {
+                return;
+            }
+        }
+        System.err.println("error: " + s + ": " + reason(t, s));
+    }
+
+    /** What to throw: t itself, unless it would show a secret. */
+    private Exception thrown(Throwable t) {
+        boolean flinks = false; // Flink looks for these in what the main throws
+        for (Throwable c = t; c != null; c = c.getCause()) {
+            String name = c.getClass().getName();
+            flinks |= name.startsWith("org.apache.flink.client.deployment.application.") || name.startsWith("org.apache.flink.runtime.client.");
+        }
+        String trace = trace(t);
+        if (!flinks && !mask(trace).equals(trace)) {
+            return cleaned(t, 0);
+        }
+        return t instanceof Exception ? (Exception) t : new ExecutionException(t);
+    }
+
+    private Cleaned cleaned(Throwable t, int depth) {
+        if (t == null || depth > 50) {
+            return null;
+        }
+        Cleaned c = new Cleaned(mask(t.toString()), cleaned(t.getCause(), depth + 1));
+        c.setStackTrace(t.getStackTrace());
+        return c;
+    }
+
+    /** Flink's reason in one line: the first paragraphs of the messages of the chain, positions counted in the script. */
+    private String reason(Throwable t, Statement s) {
+        String all = "";
+        Throwable last = t;
+        for (Throwable c = t; c != null; c = c.getCause()) {
+            last = c;
+            String m = c.getMessage();
+            if (m == null) {
+                continue;
+            }
+            m = m.split("\\R\\s*\\R|\\R\\s*Was expecting")[0].replaceAll("\\s+", " ").trim();
+            m = m.replaceAll("^(SQL (validation|parse) failed\\. )+", "");
+            if (m.indexOf(' ') < 0) {
+                m = c.getClass().getSimpleName() + ": " + m; // e.g. the name of a class that was not found
+            }
+            if (!all.contains(m)) {
+                all = all.isEmpty() || m.contains(all) ? m : all + (all.endsWith(".") ? " " : ": ") + m;
+            }
+        }
+        if (last.getMessage() == null) {
+            all = all.isEmpty() ? last.getClass().getName() : all + ": " + last.getClass().getName();
+        }
+        StringBuffer out = new StringBuffer();
+        Matcher m = POSITION.matcher(all);
+        while (m.find()) {
+            int line = Integer.parseInt(m.group(1));
+            int column = Integer.parseInt(m.group(2));
+            m.appendReplacement(out, "line " + (s.line + line - 1) + ", column " + (line == 1 ? s.column + column - 1 : column));
+        }
+        return mask(m.appendTail(out).toString());
+    }
+
+    private String mask(String text) {
+        for (String secret : masks) {
+            if (!secret.isEmpty()) {
+                text = text.replace(secret, "******");
+            }
+        }
+        return text;
+    }
+
+    private static String trace(Throwable t) {
+        StringWriter out = new StringWriter();
+        t.printStackTrace(new PrintWriter(out, true));
+        return out.toString();
+    }
+}

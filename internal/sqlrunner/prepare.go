@@ -1,0 +1,480 @@
+package sqlrunner
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf16"
+
+	"flink-entrypoint/internal/sqltext"
+)
+
+// Part is a piece of the script with lines of its own.
+type Part struct {
+	Name string // as errors call it, e.g. "init.sql"; empty for the user's script
+	Text string
+}
+
+// Options says under which circumstances a script will run.
+type Options struct {
+	Mode             Mode
+	Dialect          sqltext.Dialect
+	FixedJobID       bool // the cluster gets a job id
+	HighAvailability bool
+	// RuntimeMode is execution.runtime-mode of the configuration; empty is streaming. A SET in the script beats it.
+	RuntimeMode string
+	// Configuration is given to the environment at its creation, for Local and Check; an application cluster's
+	// environment gets that of the cluster.
+	Configuration map[string]string
+	// Secrets are values that the runner must not show in what it prints and throws.
+	Secrets []string
+	// Sensitive tells the keys whose literal values in the script are as secret; nil: none.
+	Sensitive func(key string) bool
+}
+
+// Plan is a script made ready. Script and Index hold the secrets of the parts; Index also Options.Secrets.
+type Plan struct {
+	Script      []byte // the parts, one after the other
+	Index       []byte // its statements, for the runner
+	RuntimeMode string // "streaming" or "batch"
+	Jobs        int    // how many jobs the script starts, as far as its text tells
+	Warnings    []string
+}
+
+const runtimeModeKey = "execution.runtime-mode"
+
+// Prepare makes a script ready for the runner. In a streaming script all INSERTs join one statement set, each at
+// its place, so that USE and DROP around it mean what they say, and are submitted as one job behind the last
+// statement. In a batch script each statement runs, and its job ends, before the next. The error is an [*Error]:
+// text that Flink's lexer refuses, or a script that Flink would not run as it is meant.
+func Prepare(parts []Part, o Options) (Plan, error) {
+	p := preparer{Options: o}
+	if err := p.split(parts); err != nil {
+		return Plan{}, err
+	}
+	if err := p.runtimeMode(); err != nil {
+		return Plan{}, err
+	}
+	if err := p.judge(); err != nil {
+		return Plan{}, err
+	}
+	return p.plan()
+}
+
+// statement is a statement with its place in the script file.
+type statement struct {
+	sqltext.Statement
+	part  string
+	start int // of Text in the script file
+}
+
+func (s statement) label() string {
+	if s.part == "" {
+		return fmt.Sprintf("statement %d", s.Number)
+	}
+	return fmt.Sprintf("%s statement %d", s.part, s.Number)
+}
+
+func (s statement) place() string { return fmt.Sprintf("%s, line %d", s.label(), s.Line) }
+
+func (s statement) errorf(hint, format string, args ...any) *Error {
+	return &Error{Part: s.part, Number: s.Number, Line: s.Line, Column: s.Column, Message: fmt.Sprintf(format, args...), Hint: hint}
+}
+
+type preparer struct {
+	Options
+	script     strings.Builder
+	statements []statement
+	batch      bool
+	jobs       int
+	warnings   []string
+}
+
+func (p *preparer) warnf(format string, args ...any) {
+	p.warnings = append(p.warnings, fmt.Sprintf(format, args...))
+}
+
+func (p *preparer) split(parts []Part) error {
+	for _, part := range parts {
+		if p.script.Len() > 0 && !strings.HasSuffix(p.script.String(), "\n") {
+			p.script.WriteByte('\n')
+		}
+		text := strings.TrimPrefix(part.Text, "\uFEFF") // would be an error in the middle of the file
+		found, err := sqltext.Split(text, p.Dialect)
+		if err != nil {
+			return inPart(err, part.Name, 0)
+		}
+		for _, s := range found {
+			p.statements = append(p.statements, statement{Statement: s, part: part.Name, start: p.script.Len() + s.Offset})
+		}
+		p.script.WriteString(text)
+	}
+	return nil
+}
+
+// inPart places an error of sqltext.
+func inPart(err error, part string, number int) error {
+	if e, ok := errors.AsType[*sqltext.Error](err); ok {
+		return &Error{Part: part, Number: number, Line: e.Line, Column: e.Column, Message: e.Message, Hint: e.Hint}
+	}
+	return &Error{Part: part, Number: number, Message: err.Error()}
+}
+
+// runtimeMode finds the mode that the environment must be created with: it cannot change later.
+func (p *preparer) runtimeMode() error {
+	mode, from := p.RuntimeMode, statement{}
+	for _, s := range p.statements {
+		key, value, ok, err := sqltext.ParseSet(s.Statement)
+		if err != nil {
+			return inPart(err, s.part, s.Number)
+		}
+		if !ok || key != runtimeModeKey {
+			continue
+		}
+		if from.Number > 0 && !strings.EqualFold(mode, value) {
+			p.warnf("%s sets %s to %s, %s to %s: the last one holds for the whole script", from.place(), runtimeModeKey, mode, s.place(), value)
+		}
+		mode, from = value, s
+	}
+	switch strings.ToLower(mode) {
+	case "", "streaming":
+	case "batch":
+		p.batch = true
+	default:
+		const hint = "the Table API knows streaming and batch, and no AUTOMATIC"
+		if from.Number > 0 {
+			return from.errorf(hint, "%s is %q, expected streaming or batch", runtimeModeKey, mode)
+		}
+		return &Error{Message: fmt.Sprintf("%s of the configuration is %q, expected streaming or batch", runtimeModeKey, mode), Hint: hint}
+	}
+	return nil
+}
+
+// judge counts jobs, refuses what would lose some of them, and warns of what reads other than it runs.
+func (p *preparer) judge() error {
+	var firstInsert, begin statement
+	var second statement // the one that starts the second job
+	inserts := 0
+	for _, s := range p.statements {
+		switch s.Kind {
+		case sqltext.Insert:
+			if inserts++; inserts == 1 {
+				firstInsert = s
+			}
+			if p.batch && begin.Number == 0 || !p.batch && inserts == 1 {
+				p.jobs++
+			}
+		case sqltext.BeginStatementSet:
+			if begin.Number > 0 {
+				return s.errorf("", "BEGIN STATEMENT SET inside of that of line %d", begin.Line)
+			}
+			begin = s
+			if p.batch {
+				p.jobs++
+			}
+		case sqltext.EndStatementSet:
+			if begin.Number == 0 {
+				return s.errorf("", "END without BEGIN STATEMENT SET")
+			}
+			begin = statement{}
+		case sqltext.Set, sqltext.Reset:
+			if err := p.judgeSetting(s, firstInsert); err != nil {
+				return err
+			}
+		default:
+			if startsJob(s.Kind) {
+				if err := p.judgeJob(s); err != nil {
+					return err
+				}
+				p.jobs++
+			}
+		}
+		if p.jobs == 2 && second.Number == 0 {
+			second = s
+		}
+		if begin.Number > 0 && s.Kind != sqltext.Insert && s.Kind != sqltext.BeginStatementSet {
+			return s.errorf("", "%s between BEGIN STATEMENT SET (line %d) and its END, expected INSERT", s.Kind, begin.Line)
+		}
+	}
+	if begin.Number > 0 {
+		return begin.errorf("end it with END;", "BEGIN STATEMENT SET without END")
+	}
+	if p.Mode != Application {
+		return nil
+	}
+	if p.jobs == 0 {
+		return &Error{Message: "the script starts no job: it holds no INSERT", Hint: "an application cluster ends with an error when its program submits nothing; run definitions alone with the debug command"}
+	}
+	if reason := p.oneJob(); reason != "" && p.jobs > 1 {
+		hint := "write all INSERTs into one EXECUTE STATEMENT SET BEGIN … END"
+		if p.batch {
+			hint += ", or run the script without a fixed id and without high availability"
+		}
+		return second.errorf(hint, "the script starts %d jobs, this is the second: %s allows one", p.jobs, reason)
+	}
+	return nil
+}
+
+// oneJob says why the cluster runs a single job, or "".
+func (p *preparer) oneJob() string {
+	switch {
+	case p.FixedJobID:
+		return "a fixed job id"
+	case p.HighAvailability:
+		return "high availability"
+	}
+	return ""
+}
+
+// startsJob tells the statements, other than INSERT, that submit a job of their own.
+func startsJob(k sqltext.StatementKind) bool {
+	switch k {
+	case sqltext.StatementSet, sqltext.Select, sqltext.CreateTableAs, sqltext.CreateMaterializedTable, sqltext.Call,
+		sqltext.Execute, sqltext.Update, sqltext.Delete, sqltext.Merge, sqltext.Analyze:
+		return true
+	}
+	return false
+}
+
+func (p *preparer) judgeJob(s statement) error {
+	reason := p.oneJob()
+	if p.Mode != Application || reason == "" {
+		return nil
+	}
+	switch s.Kind {
+	case sqltext.CreateTableAs:
+		return s.errorf("write CREATE TABLE IF NOT EXISTS and an INSERT", "%s starts a job of its own, and fails when it is run again: %s does not allow it", s.Kind, reason)
+	case sqltext.Select, sqltext.Call, sqltext.CreateMaterializedTable, sqltext.Analyze:
+		return s.errorf("", "%s starts a job of its own, which %s does not allow", s.Kind, reason)
+	}
+	return nil
+}
+
+func (p *preparer) judgeSetting(s, firstInsert statement) error {
+	key, _, ok, err := sqltext.ParseSet(s.Statement)
+	if s.Kind == sqltext.Reset {
+		key, ok, err = sqltext.ParseReset(s.Statement)
+	}
+	switch {
+	case err != nil:
+		return inPart(err, s.part, s.Number)
+	case s.Kind == sqltext.Set && !ok:
+		p.warnf("%s: SET without a key shows all settings; left out", s.place())
+	case s.Kind == sqltext.Reset && key == runtimeModeKey:
+		p.warnf("%s: RESET of %s cannot work, the environment is created with it; left out", s.place(), key)
+	case key == runtimeModeKey:
+	case firstInsert.Number > 0 && !p.batch:
+		what := s.Kind.String()
+		if key != "" {
+			what += " " + key
+		}
+		p.warnf("%s: %s applies to the INSERT of line %d too: all INSERTs of a streaming script are one job, planned at the end", s.place(), what, firstInsert.Line)
+	}
+	return nil
+}
+
+// plan writes the index; docker/sql-runner says what its lines mean.
+func (p *preparer) plan() (Plan, error) {
+	var b strings.Builder
+	line := func(fields ...string) {
+		for i, f := range fields {
+			if i > 0 {
+				b.WriteByte('\t')
+			}
+			escape(&b, f)
+		}
+		b.WriteByte('\n')
+	}
+	for _, key := range slices.Sorted(maps.Keys(p.Configuration)) {
+		line("conf", key, p.Configuration[key])
+	}
+	for _, secret := range p.masks() {
+		line("mask", secret)
+	}
+	if p.batch {
+		line("batch")
+	}
+	at := func(kind string, s statement, more ...string) {
+		line(append([]string{kind, strconv.Itoa(s.Line), strconv.Itoa(s.Column), s.label()}, more...)...)
+	}
+	text := func(kind string, s statement) {
+		at(kind, s, strconv.Itoa(s.start), strconv.Itoa(s.start+len(s.Text)))
+	}
+	var set []statement // what the next submit will execute
+	submit := func() {
+		if p.Mode == Check || len(set) == 0 {
+			return
+		}
+		first := set[0]
+		label := first.label()
+		if len(set) > 1 {
+			label = fmt.Sprintf("the job of the %d INSERTs from %s", len(set), label)
+		}
+		line("submit", strconv.Itoa(first.Line), strconv.Itoa(first.Column), label)
+		set = nil
+	}
+	block := false
+	for _, s := range p.statements {
+		switch s.Kind {
+		case sqltext.Set:
+			if key, value, ok, _ := sqltext.ParseSet(s.Statement); ok && key != runtimeModeKey {
+				at("set", s, key, value)
+			}
+		case sqltext.Reset:
+			if key, ok, _ := sqltext.ParseReset(s.Statement); !ok {
+				at("reset", s)
+			} else if key != runtimeModeKey {
+				at("reset", s, key)
+			}
+		case sqltext.BeginStatementSet:
+			block = true
+		case sqltext.EndStatementSet:
+			block = false
+			if p.batch {
+				submit()
+			}
+		case sqltext.Insert:
+			switch {
+			case p.Mode == Check:
+				text("plan", s)
+			case p.batch && !block:
+				text("run", s)
+			default:
+				set = append(set, s)
+				text("insert", s)
+			}
+		case sqltext.Select:
+			text(p.pick("query", "plan"), s)
+		case sqltext.CreateTableAs:
+			if p.Mode == Check {
+				s = p.asView(s)
+			}
+			text("run", s)
+		default:
+			if p.Mode != Check || !startsJob(s.Kind) {
+				text("run", s)
+			} else if s.Kind == sqltext.StatementSet {
+				text("plan", s)
+			} // nothing can be planned without being run of CALL, ANALYZE and the like
+		}
+	}
+	submit()
+	plan := Plan{Script: []byte(p.script.String()), Index: []byte(b.String()), RuntimeMode: "streaming", Jobs: p.jobs, Warnings: p.warnings}
+	if p.batch {
+		plan.RuntimeMode = "batch"
+	}
+	return plan, nil
+}
+
+// pick returns the first word, or in Check the second.
+func (p *preparer) pick(run, check string) string {
+	if p.Mode == Check {
+		return check
+	}
+	return run
+}
+
+// asView stands in for CREATE TABLE t … AS query when nothing may run: a temporary view t AS query, written behind
+// the script. Positions inside of the query stay.
+func (p *preparer) asView(s statement) statement {
+	var name strings.Builder
+	tokens := slices.DeleteFunc(s.Tokens(), func(t sqltext.Token) bool { return t.Kind == sqltext.Whitespace || t.Kind == sqltext.Comment })
+	word := func(i int, w string) bool {
+		return tokens[i].Kind == sqltext.Word && strings.EqualFold(tokens[i].Text, w)
+	}
+	i := 0
+	for ; i < len(tokens) && !word(i, "TABLE"); i++ {
+	}
+	for i++; i < len(tokens) && (word(i, "IF") || word(i, "NOT") || word(i, "EXISTS")); i++ {
+	}
+	for ; i < len(tokens) && (tokens[i].Kind == sqltext.QuotedIdentifier || tokens[i].Text == "." || tokens[i].Kind == sqltext.Word); i++ {
+		if tokens[i].Kind == sqltext.Word && name.Len() > 0 && !strings.HasSuffix(name.String(), ".") {
+			break
+		}
+		name.WriteString(tokens[i].Text)
+	}
+	for depth := 0; i < len(tokens) && (depth > 0 || !word(i, "AS")); i++ {
+		switch tokens[i].Text {
+		case "(":
+			depth++
+		case ")":
+			depth--
+		}
+	}
+	if i+1 >= len(tokens) || name.Len() == 0 {
+		return s
+	}
+	query := tokens[i+1]
+	head := "CREATE TEMPORARY VIEW " + name.String() + " AS "
+	p.script.WriteString("\n;")
+	view := s
+	view.start = p.script.Len()
+	view.Text = head + s.Text[query.Offset-s.Offset:]
+	view.Line, view.Column = query.Line, query.Column-len(utf16.Encode([]rune(head)))
+	p.script.WriteString(view.Text)
+	return view
+}
+
+// masks lists what must not be shown, each once.
+func (p *preparer) masks() []string {
+	found := make(map[string]bool)
+	for _, secret := range p.Secrets {
+		found[secret] = true
+	}
+	if p.Sensitive != nil {
+		for _, s := range p.statements {
+			p.sensitiveValues(s, found)
+		}
+	}
+	delete(found, "")
+	return slices.Sorted(maps.Keys(found))
+}
+
+// sensitiveValues adds the values of sensitive keys in 'key' = 'value' and SET. A value of one or two characters
+// protects nothing, but masking it would leave no message readable.
+func (p *preparer) sensitiveValues(s statement, found map[string]bool) {
+	add := func(key, value string) {
+		if p.Sensitive(key) && len(value) > 2 {
+			found[value] = true
+		}
+	}
+	if key, value, ok, _ := sqltext.ParseSet(s.Statement); ok {
+		add(key, value)
+		return
+	}
+	var before, last sqltext.Token
+	for _, t := range s.Tokens() {
+		if t.Kind == sqltext.Whitespace || t.Kind == sqltext.Comment {
+			continue
+		}
+		if t.Kind == sqltext.String && last.Text == "=" && before.Kind == sqltext.String {
+			key, keyErr := sqltext.Unquote(before.Text)
+			value, valueErr := sqltext.Unquote(t.Text)
+			if keyErr == nil && valueErr == nil {
+				add(key, value)
+			}
+		}
+		before, last = last, t
+	}
+}
+
+// escape writes a field of the index.
+func escape(b *strings.Builder, s string) {
+	for i := 0; i < len(s); i++ {
+		switch s[i] {
+		case '\t':
+			b.WriteString(`\t`)
+		case '\n':
+			b.WriteString(`\n`)
+		case '\r':
+			b.WriteString(`\r`)
+		case '\\':
+			b.WriteString(`\\`)
+		default:
+			b.WriteByte(s[i])
+		}
+	}
+}

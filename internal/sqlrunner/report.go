@@ -1,0 +1,72 @@
+package sqlrunner
+
+import (
+	"strconv"
+	"strings"
+)
+
+// Finding is an error that a Check found.
+type Finding struct {
+	Statement          string // its name, e.g. "statement 3"
+	Line, Column       int    // in the part; of the fault where Flink says so, else of the statement
+	EndLine, EndColumn int    // of the fault's last character; 0 where Flink does not say
+	Reason             string // Flink's, in one line
+}
+
+// ParseReport reads the standard output of a Check. ok tells whether the check came to its end.
+func ParseReport(output string) (findings []Finding, ok bool) {
+	for line := range strings.Lines(output) {
+		f := strings.SplitN(strings.TrimRight(line, "\r\n"), "\t", 5)
+		switch {
+		case len(f) == 5 && f[0] == "error":
+			finding := Finding{Line: number(f[1]), Column: number(f[2]), Statement: f[3], Reason: f[4]}
+			finding.locate()
+			findings = append(findings, finding)
+		case len(f) == 2 && f[0] == "checked":
+			ok = true
+		}
+	}
+	return findings, ok
+}
+
+// locate takes the place of the fault out of the reason: "From line 2, column 13 to line 2, column 15: …",
+// "At line 2, column 13: …", "Encountered … at line 2, column 13."
+func (f *Finding) locate() {
+	line, column, rest, ok := position(f.Reason)
+	if !ok {
+		return
+	}
+	f.Line, f.Column = line, column
+	if to, isRange := strings.CutPrefix(rest, " to "); isRange {
+		if line, column, _, ok := position(to); ok {
+			f.EndLine, f.EndColumn = line, column
+		}
+	}
+}
+
+// position finds the first "line N, column M" of s.
+func position(s string) (line, column int, rest string, ok bool) {
+	for {
+		var found bool
+		if _, s, found = strings.Cut(s, "line "); !found {
+			return 0, 0, "", false
+		}
+		first, after, _ := strings.Cut(s, ", column ")
+		digits := 0
+		for digits < len(after) && after[digits] >= '0' && after[digits] <= '9' {
+			digits++
+		}
+		if line, column = number(first), number(after[:digits]); line > 0 && column > 0 {
+			return line, column, after[digits:], true
+		}
+	}
+}
+
+// number returns s as a number, 0 if it is none.
+func number(s string) int {
+	n, err := strconv.Atoi(s)
+	if err != nil {
+		return 0
+	}
+	return n
+}
