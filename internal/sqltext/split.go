@@ -87,15 +87,20 @@ func (s Statement) Tokens() []Token {
 	sc.line, sc.column = s.Line, s.Column
 	for {
 		t, err := sc.next()
-		if s.raw && len(out) == 2 {
-			t, err = Token{Kind: Raw, Text: s.Text[t.Offset:], Offset: t.Offset, Line: t.Line, Column: t.Column}, nil
-			sc.advance(t)
-		}
 		if err != nil || t.Text == "" { // Split has lexed this text, there is no error
 			return out
 		}
 		t.Offset += s.Offset
 		out = append(out, t)
+		if s.raw {
+			at, _ := keyRun(s.Text[sc.pos:])
+			blank := sc.token(Whitespace, at)
+			sc.advance(blank)
+			rest := sc.token(Raw, len(s.Text)-sc.pos)
+			blank.Offset += s.Offset
+			rest.Offset += s.Offset
+			return append(out, blank, rest)
+		}
 	}
 }
 
