@@ -38,6 +38,12 @@ func (e *RenderError) Error() string { return e.File + ": " + e.Key + ": " + e.R
 // the block's first line. Rendering the result again with the same changes gives the same bytes; without
 // changes the bytes stay as they are. The error is a [*RenderError].
 func (f *File) Render(changes []Change, header string) ([]byte, error) {
+	out, _, err := f.render(changes, header)
+	return out, err
+}
+
+// render is Render; rewritten says that the layout was given up.
+func (f *File) render(changes []Change, header string) (out []byte, rewritten bool, err error) {
 	p := patch{File: f, header: header, keys: make(map[string]bool, len(changes)), eol: eolOf(f.text)}
 	for i := len(changes) - 1; i >= 0; i-- {
 		c := changes[i]
@@ -45,7 +51,7 @@ func (f *File) Render(changes []Change, header string) ([]byte, error) {
 			continue
 		}
 		if reason := f.unfit(c); reason != "" {
-			return nil, &RenderError{f.name, c.Key, reason}
+			return nil, false, &RenderError{f.name, c.Key, reason}
 		}
 		p.keys[c.Key] = true
 		if !c.Delete {
@@ -61,19 +67,22 @@ func (f *File) Render(changes []Change, header string) ([]byte, error) {
 		p.standard()
 	}
 	text := p.apply()
-	if err := p.verify(text); err != nil && f.format == Standard {
+	err = p.verify(text)
+	if err != nil && f.format == Standard {
 		// The layout is stranger than the patcher knows: give up the comments, not the meaning.
-		text = p.rewrite()
-		if err = p.verify(text); err != nil {
-			return nil, &RenderError{f.name, "(all keys)", "cannot be patched: " + err.Error()}
-		}
-	} else if err != nil {
-		return nil, &RenderError{f.name, "(all keys)", "cannot be patched: " + err.Error()}
+		text, rewritten = p.rewrite(), true
+		err = p.verify(text)
+	}
+	if err != nil {
+		return nil, rewritten, &RenderError{f.name, "(all keys)", "cannot be patched: " + err.Error()}
+	}
+	if text == f.text {
+		return slices.Clone(f.src), false, nil
 	}
 	if f.format == Legacy {
-		return []byte(text), nil
+		return []byte(text), rewritten, nil
 	}
-	return f.encoding.encode(text), nil
+	return f.encoding.encode(text), rewritten, nil
 }
 
 // unfit says why a change cannot be written, "" if it can.
@@ -147,6 +156,10 @@ func (p *patch) findBlocks() {
 			from = i
 		case from >= 0 && strings.HasPrefix(line, blockEnd):
 			if p.wholeEntries(from, next) {
+				p.eol = p.text[end:next] // the first line of a file may have another end once a key is gone
+				if end == next {
+					p.eol = eolOf(p.text[from:])
+				}
 				p.blocks = append(p.blocks, [2]int{from, next})
 			}
 			from = -1
@@ -380,7 +393,8 @@ func (p *patch) blockRoot() {
 			p.edits = append(p.edits, inside[i]...)
 		}
 	}
-	p.flat = !remain && p.root.begin < pairs[0].begin
+	// Properties of the root, or "..." without "---", need something to belong to.
+	p.flat = !remain && (p.root.begin < pairs[0].begin || p.composer.docEnd >= 0 && !p.composer.explicit)
 }
 
 // entryAt returns the root's entry that holds a code point, -1 if none does.

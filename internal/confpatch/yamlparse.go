@@ -48,14 +48,15 @@ type link struct {
 // Composer. Recursive descent takes the place of its state machine; tokens are asked for in the same order.
 type composer struct {
 	*scanner
-	handles map[string]string // %TAG
-	anchors map[string]*node
-	links   []link
-	aliases int // of collections
-	depth   int
-	lastEnd int   // where the last real token ended
-	blocks  []int // where block scalars end
-	docEnd  int   // where the first "..." begins, -1 if there is none
+	handles  map[string]string // %TAG
+	anchors  map[string]*node
+	links    []link
+	aliases  int // of collections
+	depth    int
+	lastEnd  int   // where the last real token ended
+	blocks   []int // where block scalars end
+	docEnd   int   // where the first "..." begins, -1 if there is none
+	explicit bool  // the document begins with "---"
 }
 
 const (
@@ -84,6 +85,7 @@ func compose(r *reader) (*node, *composer) {
 	case !c.check(tokDirective, tokDocumentStart, tokStreamEnd):
 		root = c.node(true, false, nil)
 	case c.startDocument():
+		c.explicit = true
 		if c.check(tokDirective, tokDocumentStart, tokDocumentEnd, tokStreamEnd) {
 			root = c.empty(c.peekToken().start)
 		} else {

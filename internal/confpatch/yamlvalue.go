@@ -308,15 +308,65 @@ func buildBytes(n *node, s string) *value {
 		}
 		return r
 	}, s)
-	encoding := base64.StdEncoding
-	if len(s)%4 != 0 {
-		encoding = base64.RawStdEncoding
-	}
-	raw, err := encoding.DecodeString(s)
-	if err != nil {
-		panic(wrappedError(flinkconf.IllegalArgument, "Illegal base64 character", "not base64", n.start))
+	raw, problem := javaBase64(s)
+	if problem != "" {
+		panic(wrappedError(flinkconf.IllegalArgument, problem, "not base64", n.start))
 	}
 	return &value{kind: bytesValue, text: base64.StdEncoding.EncodeToString(raw)}
+}
+
+// javaBase64 is java.util.Base64's basic decoder, with its messages.
+func javaBase64(s string) (raw []byte, problem string) {
+	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+	if s == "" {
+		return nil, ""
+	}
+	var latin1 []byte // String.getBytes(ISO_8859_1)
+	for _, r := range s {
+		if r > 0xFF {
+			r = '?'
+		}
+		latin1 = append(latin1, byte(r))
+	}
+	if len(latin1) < 2 {
+		return nil, "Input byte[] should at least have 2 bytes for base64 bytes"
+	}
+	bits, shift := 0, 18
+	i := 0
+	for i < len(latin1) {
+		c := latin1[i]
+		i++
+		v := strings.IndexByte(alphabet, c)
+		if v < 0 {
+			if c == '=' {
+				if shift == 6 && (i == len(latin1) || latin1[i] != '=') || shift == 18 {
+					return nil, "Input byte array has wrong 4-byte ending unit"
+				}
+				if shift == 6 {
+					i++
+				}
+				break
+			}
+			return nil, "Illegal base64 character " + strconv.FormatInt(int64(int8(c)), 16)
+		}
+		bits |= v << shift
+		if shift -= 6; shift < 0 {
+			raw = append(raw, byte(bits>>16), byte(bits>>8), byte(bits))
+			bits, shift = 0, 18
+		}
+	}
+	switch shift {
+	case 6:
+		raw = append(raw, byte(bits>>16))
+	case 0:
+		raw = append(raw, byte(bits>>16), byte(bits>>8))
+	case 12:
+		return nil, "Last unit does not have enough valid bits"
+	}
+	if i < len(latin1) {
+		return nil, "Input byte array has incorrect ending byte at " + itoa(i)
+	}
+	return raw, ""
 }
 
 // logText is how the logger prints a raw value.
