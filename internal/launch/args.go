@@ -2,6 +2,7 @@ package launch
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"flink-entrypoint/internal/flinkconf"
@@ -38,12 +39,18 @@ func (b *builder) roleSh() []string {
 		}
 		sh.export("JVM_ARGS", sh.get("JVM_ARGS")+" "+strings.Join(b.Memory.JVMParameters(), " "))
 		sh.export("DYNAMIC_PARAMETERS", strings.Join(generated, " "))
+		if slices.ContainsFunc(MemoryArgs(b.Role, b.Home.Version, b.Args), func(a string) bool { return strings.ContainsAny(a, " \t\n") }) {
+			b.differ("arguments with blanks reach the memory calculation whole; Flink's scripts split them")
+		}
 	}
 	confDir := []string{"--configDir", b.ConfDir}
 	switch b.Role {
 	case JobManager:
 		return b.jobManagerArgs(confDir, generated)
 	case SQLGateway:
+		if strings.Contains(strings.Join(b.Args, " "), "-h") {
+			b.differ("-h inside an argument is nothing special; Flink's script starts a gateway without options and logs then")
+		}
 		return concat(b.ExtraArgs, b.Args)
 	case HistoryServer:
 		if len(b.Args) > 0 {
@@ -72,7 +79,7 @@ func (b *builder) jobManagerArgs(confDir, generated []string) []string {
 	var address []string
 	add := func(value, option, property string) {
 		switch {
-		case len(strings.Fields(value)) != 1: // [ ! -z $HOST ] fails on two words
+		case len(fields(value)) != 1: // [ ! -z $HOST ] fails on two words
 		case b.rules.jobManagerArgs == hostPortProperty:
 			address = append(address, "-D", property+"="+value)
 		default:
@@ -124,7 +131,7 @@ func splitJobManagerArgs(r rules, args []string, lookup func(string) (string, bo
 			s.joined = true
 			return true
 		}
-		return strings.TrimSpace(a) == "" || a == "-D" // [ -z $2 ] || [[ $2 == "-D" ]]
+		return len(fields(a)) == 0 || a == "-D" // [ -z $2 ] || [[ $2 == "-D" ]]
 	}
 	taken := 0
 	if !isOption(0) {
@@ -150,6 +157,11 @@ func splitJobManagerArgs(r rules, args []string, lookup func(string) (string, bo
 		s.fromEnv = strings.Join(names, ", ")
 	}
 	return s
+}
+
+// fields splits text at blanks as a shell does; strings.Fields knows more kinds of them.
+func fields(text string) []string {
+	return strings.FieldsFunc(text, func(r rune) bool { return r == ' ' || r == '\t' || r == '\n' })
 }
 
 func concat(parts ...[]string) []string {

@@ -195,14 +195,25 @@ func (b *builder) classpath() (string, error) {
 	}
 	elements = append(elements, strings.Split(b.sh.get("INTERNAL_HADOOP_CLASSPATHS"), ":")...)
 	elements = append(elements, b.ExtraClasspath...)
-	kept := elements[:0]
-	for _, e := range elements {
-		if e != "" {
-			kept = append(kept, e)
+	all := len(elements)
+	elements = slices.DeleteFunc(elements, func(e string) bool { return e == "" })
+	if len(elements) < all || b.rules.gateway { // from 1.16 on the gateway's empty part always stands between two colons
+		b.differ("the class path has no empty elements, which would mean the working directory")
+	}
+	if locale := b.locale(); locale != "" && locale != "POSIX" && locale != "C" && !strings.HasPrefix(locale, "C.") {
+		b.differ("the class path is sorted by bytes, not by the locale %s", locale)
+	}
+	return strings.Join(elements, ":"), nil
+}
+
+// locale is the one that sort uses.
+func (b *builder) locale() string {
+	for _, name := range []string{"LC_ALL", "LC_COLLATE", "LANG"} {
+		if v := b.sh.get(name); v != "" {
+			return v
 		}
 	}
-	b.differ("the class path has no empty elements, which would mean the working directory")
-	return strings.Join(kept, ":"), nil
+	return ""
 }
 
 func (b *builder) gatewayJars() ([]string, error) {
@@ -284,7 +295,7 @@ func (b *builder) livePidLines(path string) int {
 			break // neither `while read` nor `wc -l` counts it
 		}
 		lines++
-		for _, word := range strings.Fields(line) {
+		for _, word := range fields(line) {
 			if pid, err := strconv.Atoi(word); err == nil && pid > 0 && alive(pid) {
 				live = true
 			}
@@ -300,7 +311,7 @@ func (b *builder) livePidLines(path string) int {
 func (b *builder) javaOptions() ([]string, error) {
 	text := b.sh.get("FLINK_ENV_JAVA_OPTS")
 	if !b.rules.evaluate {
-		return strings.Fields(text), nil
+		return fields(text), nil
 	}
 	ev := &evaluation{lookup: b.sh.lookup}
 	words, err := ev.words(text)

@@ -128,7 +128,7 @@ func (b *builder) build() (*Command, error) {
 	}
 
 	argv := []string{b.Java.Run}
-	argv = append(argv, strings.Fields(b.sh.get("JVM_ARGS"))...)
+	argv = append(argv, fields(b.sh.get("JVM_ARGS"))...)
 	argv = append(argv, options...)
 	argv = append(argv, logging...)
 	argv = append(argv, "-classpath", classpath, b.script.class)
