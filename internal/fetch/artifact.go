@@ -57,11 +57,11 @@ func (c *Client) Artifacts(ctx context.Context, items []Item, p Progress) ([]Res
 	outer := ctx
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
+	quiet := p != nil // a bar must not be cut by log lines: they come after it
 	if p == nil {
 		p = &logProgress{log: c.log, now: c.o.Now}
 	}
 	p.Begin(len(items))
-	defer p.End()
 
 	results, errs := make([]Result, len(items)), make([]*Error, len(items))
 	next := make(chan int)
@@ -90,9 +90,13 @@ func (c *Client) Artifacts(ctx context.Context, items []Item, p Progress) ([]Res
 	}
 	close(next)
 	group.Wait()
+	p.End()
 
 	var first *Error
-	for _, e := range errs {
+	for i, e := range errs {
+		if e == nil && quiet && results[i].SHA256 != "" {
+			results[i].log(c.log)
+		}
 		switch {
 		case e == nil:
 		case first == nil || first.Kind == KindCancelled:

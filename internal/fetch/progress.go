@@ -62,12 +62,15 @@ func (l *logProgress) Finished(i int, r Result, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if err == nil {
-		l.log.Info("artifact ready", "uri", r.URI, "path", r.Path, "bytes", r.Size, "sha256", r.SHA256, "kept", r.Kept,
-			"elapsed", roundDuration(l.now().Sub(l.items[i].began)))
+		r.log(l.log, "elapsed", roundDuration(l.now().Sub(l.items[i].began)))
 	}
 }
 
 func (l *logProgress) End() {}
+
+func (r Result) log(log *slog.Logger, more ...any) {
+	log.With(more...).Info("artifact ready", "uri", r.URI, "path", r.Path, "bytes", r.Size, "sha256", r.SHA256, "kept", r.Kept)
+}
 
 // Bar shows one progress bar for all artifacts on w, a terminal.
 func Bar(w io.Writer) Progress { return &bar{w: w} }
@@ -78,58 +81,57 @@ type bar struct {
 	mu          sync.Mutex
 	bar         *progressbar.ProgressBar
 	items, done int
-	sizes       map[int]int64
-	got         map[int]int64
+	got, sizes  map[int]int64
 }
 
 func (b *bar) Begin(items int) {
-	b.items, b.sizes, b.got = items, make(map[int]int64), make(map[int]int64)
-	b.bar = progressbar.NewOptions64(-1, progressbar.OptionSetWriter(b.w), progressbar.OptionShowBytes(true),
-		progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionSetWidth(24), progressbar.OptionUseANSICodes(true),
-		progressbar.OptionClearOnFinish(), progressbar.OptionSetPredictTime(true))
+	b.items, b.got, b.sizes = items, make(map[int]int64), make(map[int]int64)
+	b.bar = progressbar.NewOptions64(int64(items), progressbar.OptionSetWriter(b.w), progressbar.OptionShowBytes(true),
+		progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionSetWidth(24), progressbar.OptionUseANSICodes(true))
 }
 
-func (b *bar) describe(name string) {
+// draw shows where all artifacts are. One not yet ready counts a byte more than it has, so that the bar,
+// which ends for good at its maximum, does not end before the last of them.
+func (b *bar) draw(name string) {
+	most, got := int64(b.items-b.done), int64(0)
+	for i, n := range b.got {
+		got += n
+		most += max(n, b.sizes[i])
+	}
 	b.bar.Describe(fmt.Sprintf("artifacts %d/%d %s", b.done, b.items, name))
+	if most > 0 && most != b.bar.GetMax64() {
+		b.bar.ChangeMax64(most)
+	}
+	b.bar.Set64(got)
 }
 
 func (b *bar) Started(_ int, _, path string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.describe(filepath.Base(path))
+	b.draw(filepath.Base(path))
 }
 
 func (b *bar) Received(i int, n, size int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.got[i] += n
-	if size > 0 && b.sizes[i] != size {
-		b.sizes[i] = size
-		var sum int64
-		for _, s := range b.sizes {
-			sum += s
-		}
-		b.bar.ChangeMax64(sum)
-	}
-	var sum int64
-	for _, g := range b.got {
-		sum += g
-	}
-	b.bar.Set64(sum)
+	b.sizes[i] = max(size, 0)
+	b.draw("")
 }
 
-func (b *bar) Finished(_ int, r Result, err error) {
+func (b *bar) Finished(i int, r Result, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if err == nil {
-		b.done++
-		b.describe(filepath.Base(r.Path))
+	if err != nil {
+		return
 	}
+	b.done++
+	b.got[i], b.sizes[i] = r.Size, r.Size // one that was kept brought no bytes
+	b.draw(filepath.Base(r.Path))
 }
 
 func (b *bar) End() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.bar.Finish()
-	b.bar.Clear()
+	fmt.Fprintln(b.w)
 }
