@@ -60,17 +60,15 @@ func ParseMemorySize(text string) (int64, error) {
 }
 
 // FormatMemorySize returns MemorySize.toString: the largest unit that divides exactly, e.g. "1728 mb" or "0 bytes".
+// Whole tebibytes are an oversight of Flink's: they come as bytes.
 func FormatMemorySize(size int64) string {
-	if size == 0 {
-		return "0 bytes"
-	}
 	units := memoryUnits()
 	best := units[0]
-	for _, u := range units[1:] {
+	for i, u := range units {
 		if size&(1<<u.shift-1) != 0 {
+			best = units[i-1]
 			break
 		}
-		best = u
 	}
 	return strconv.FormatInt(size>>best.shift, 10) + " " + best.name
 }

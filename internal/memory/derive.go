@@ -40,7 +40,7 @@ type derivation struct {
 	conf    *flinkconf.Conf
 	opt     options
 	log     []LogLine
-	quiet   bool // log nothing
+	quiet   bool // log nothing, and fail without words
 	err     *flinkconf.Error
 	verdict verdict
 }
@@ -66,7 +66,11 @@ func (d *derivation) fail(class, message string, cause error) {
 func (d *derivation) invalid(v verdict, format string, sizes ...int64) {
 	if d.ok() {
 		d.verdict = v
-		d.fail(flinkconf.IllegalConfiguration, humanf(format, sizes...), nil)
+		message := ""
+		if !d.quiet {
+			message = humanf(format, sizes...)
+		}
+		d.fail(flinkconf.IllegalConfiguration, message, nil)
 	}
 }
 

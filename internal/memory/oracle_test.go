@@ -3,10 +3,10 @@
 package memory_test
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -27,11 +27,7 @@ import (
 func TestAgainstFlink(t *testing.T) {
 	cases := envInt(t, "FLINK_CASES", 300)
 	seed := envInt(t, "FLINK_SEED", int(time.Now().UnixNano()%1e9))
-	classes := t.TempDir()
-	javac := exec.Command("javac", "-nowarn", "--release", "8", "-d", classes, "testdata/oracle/MemoryOracle.java")
-	if out, err := javac.CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
+	classes := compileOracle(t)
 	for _, version := range strings.Fields(envOr("FLINK_VERSIONS", "1.20.5 2.2.1")) {
 		v, err := flinkconf.ParseVersion(version)
 		if err != nil {
@@ -50,6 +46,67 @@ func TestAgainstFlink(t *testing.T) {
 			})
 		}
 	}
+}
+
+func compileOracle(t *testing.T) (classes string) {
+	classes = t.TempDir()
+	javac := exec.Command("javac", "-nowarn", "--release", "8", "-d", classes, "testdata/oracle/MemoryOracle.java")
+	if out, err := javac.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	return classes
+}
+
+// TestTypedReadsAgainstFlink compares the parsers of sizes and durations with Flink's on random text.
+func TestTypedReadsAgainstFlink(t *testing.T) {
+	cases := envInt(t, "FLINK_CASES", 300)
+	seed := envInt(t, "FLINK_SEED", int(time.Now().UnixNano()%1e9))
+	g := generator{rand.New(rand.NewPCG(uint64(seed), 42)), false}
+	inputs := make([]testCase, cases)
+	for i := range inputs {
+		inputs[i] = testCase{Role: "duration", Conf: g.duration()}
+		if g.chance(3) {
+			inputs[i] = testCase{Role: "size", Conf: pick(g, g.oddSize(), g.size(), strconv.FormatInt(g.Int64()>>g.IntN(63), 10)+pick(g, "", "", "k", "m", "g", "tb"))}
+		}
+	}
+	classes := compileOracle(t)
+	for _, version := range strings.Fields(envOr("FLINK_VERSIONS", "1.20.5 2.2.1")) {
+		v, err := flinkconf.ParseVersion(version)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Logf("%s: %d cases, FLINK_SEED=%d", version, cases, seed)
+		for i, want := range askFlink(t, version, "flink-conf.yaml", classes, inputs) {
+			var got outcome
+			if inputs[i].Role == "size" {
+				size, err := flinkconf.ParseMemorySize(inputs[i].Conf)
+				if got = (outcome{Error: chain(err)}); err == nil {
+					got = outcome{JVM: flinkconf.FormatMemorySize(size), Dynamic: flinkconf.HumanReadable(size)}
+				}
+			} else {
+				d, err := flinkconf.ParseDuration(inputs[i].Conf, v)
+				if got = (outcome{Error: chain(err)}); err == nil {
+					got = outcome{JVM: fmt.Sprint(int64(d/time.Second), " ", int64(d%time.Second))}
+				}
+				if d == math.MaxInt64 {
+					got.JVM = want.JVM // more than Go can hold
+				}
+			}
+			if d := difference(got, want); d != "" {
+				t.Errorf("%s %s %q\n%s", version, inputs[i].Role, inputs[i].Conf, d)
+			}
+		}
+	}
+}
+
+func (g generator) duration() string {
+	number := pick(g, strconv.Itoa(g.IntN(100000)), strconv.FormatInt(g.Int64(), 10), "0", "007", "", "-1", "99999999999999999999", "106751991167300", "106751991167301", "153722867280912931", "١", "1.5")
+	unit := pick(g, "", "ns", "µs", "micros", "ms", "milli", "s", "SEC", "secs", "m", "min", "minutes", "h", "hour", "d", "days", "w", "x", "D", "MIN", "μs")
+	if g.chance(4) {
+		return pick(g, "PT10S", "pt1h2m3.5s", "P1D", "P2DT3H", "PT-5S", "-PT5S", "-PT-5S", "PT", "P", "P1DT", "PT1.1234567891S", "PT1,5S", "PT+1M", "P1H", "PT1S2M", "PT.5S", "PT1.S",
+			"P1Y", "PT0.000000001S", "+PT1S", "--PT1S", "PT--1S", "PT 1S", "PT99999999999999999999S", "P-1DT25H", "PT-0.5S", "P1W")
+	}
+	return pick(g, "", "", " ") + number + pick(g, "", " ", "  ", "\t") + unit + pick(g, "", "", " ")
 }
 
 func envOr(name, def string) string {
@@ -78,6 +135,22 @@ func flinkHome(t *testing.T, version string) string {
 }
 
 func compareWithFlink(t *testing.T, v flinkconf.Version, version, file, classes string, cases []testCase) {
+	good, differences := 0, 0
+	for i, want := range askFlink(t, version, file, classes, cases) {
+		if want.JVM != "" {
+			good++
+		}
+		if d := difference(evaluate(v, file, cases[i]), want); d != "" {
+			if differences++; differences <= 20 {
+				t.Errorf("case %d: %q\n%s", i, cases[i], d)
+			}
+		}
+	}
+	t.Logf("%d cases, %d of them valid, %d differences", len(cases), good, differences)
+}
+
+// askFlink lets the Flink of that version answer the cases, in one JVM.
+func askFlink(t *testing.T, version, file, classes string, cases []testCase) []outcome {
 	home := flinkHome(t, version)
 	dist, err := filepath.Glob(filepath.Join(home, "lib", "flink-dist*.jar"))
 	if err != nil || len(dist) != 1 {
@@ -86,39 +159,27 @@ func compareWithFlink(t *testing.T, v flinkconf.Version, version, file, classes 
 	classPath := strings.Join([]string{classes, filepath.Join(home, "bin", "bash-java-utils.jar"), dist[0]}, ":")
 	java := exec.Command("java", "-Xmx400m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC",
 		"--add-opens=java.base/java.util=ALL-UNNAMED", "-cp", classPath, "MemoryOracle", t.TempDir())
-	var in bytes.Buffer
+	var in, stderr bytes.Buffer
 	for _, c := range cases {
 		fmt.Fprintf(&in, "%s\t%s\t%s\t%s\t%s\n", c.Role, file, escape(c.Conf), joined(c.Args), joined(c.Env))
 	}
-	java.Stdin = &in
-	var stderr bytes.Buffer
-	java.Stderr = &stderr
+	java.Stdin, java.Stderr = &in, &stderr
 	stdout, err := java.Output()
 	if err != nil {
 		t.Fatalf("%v: %s", err, stderr.String())
 	}
-	lines := bufio.NewScanner(bytes.NewReader(stdout))
-	lines.Buffer(nil, 1<<24)
-	n, good, differences := 0, 0, 0
-	for ; lines.Scan(); n++ {
-		var want outcome
-		if err := json.Unmarshal(lines.Bytes(), &want); err != nil {
+	answers := make([]outcome, 0, len(cases))
+	for d := json.NewDecoder(bytes.NewReader(stdout)); d.More(); {
+		var o outcome
+		if err := d.Decode(&o); err != nil {
 			t.Fatal(err)
 		}
-		got := evaluate(v, file, cases[n])
-		if want.JVM != "" {
-			good++
-		}
-		if d := difference(got, want); d != "" {
-			if differences++; differences <= 20 {
-				t.Errorf("case %d: %q\n%s", n, cases[n], d)
-			}
-		}
+		answers = append(answers, o)
 	}
-	if n != len(cases) {
-		t.Fatalf("%d answers for %d cases: %s", n, len(cases), stderr.String())
+	if len(answers) != len(cases) {
+		t.Fatalf("%d answers for %d cases: %s", len(answers), len(cases), stderr.String())
 	}
-	t.Logf("%d cases, %d of them valid, %d differences", n, good, differences)
+	return answers
 }
 
 func difference(got, want outcome) string {

@@ -14,7 +14,7 @@ func Smallest(p Process, in Input) (size int64, lower string, err error) {
 	if size, err = t.smallest(); err != nil {
 		return 0, "", err
 	}
-	if configured, set, err := t.in.Conf.MemorySize(flinkconf.Option{Key: p.ProcessSizeKey()}, in.Version); set && err == nil {
+	if configured, set, err := in.Conf.MemorySize(t.opt.processSize.Option, in.Version); set && err == nil {
 		lower = t.toLower(configured)
 	}
 	return size, lower, nil
@@ -24,12 +24,14 @@ func Smallest(p Process, in Input) (size int64, lower string, err error) {
 type trial struct {
 	process Process
 	in      Input // Conf is a copy
+	rules   rules
 	opt     options
 }
 
 func newTrial(p Process, in Input) trial {
 	in.Conf = in.Conf.Clone()
-	return trial{p, in, optionsOf(p, rulesOf(in.Version))}
+	r := rulesOf(in.Version)
+	return trial{p, in, r, optionsOf(p, r)}
 }
 
 func (t trial) set(key string, size int64) {
@@ -43,10 +45,16 @@ func (t trial) at(size int64) *derivation {
 }
 
 func (t trial) run() *derivation {
-	d := newDerivation(t.process, t.in)
-	d.quiet = true
+	d := &derivation{rules: t.rules, process: t.process, in: t.in, conf: t.in.Conf, opt: t.opt, quiet: true}
 	d.run()
 	return d
+}
+
+// reason returns Flink's exception for that process size, with its words.
+func (t trial) reason(size int64) error {
+	t.at(size)
+	_, err := Derive(t.process, t.in)
+	return err
 }
 
 // largestTried is the process size up to which a smallest one is looked for: 8 PiB.
@@ -65,7 +73,7 @@ func (t trial) smallest() (int64, error) {
 		return mib, nil
 	}
 	if first.verdict == other {
-		return 0, first.err
+		return 0, t.reason(mib)
 	}
 	// Where size n works or a larger one would be too large, the smallest that works lies in (small, n].
 	small := int64(mib)
@@ -75,7 +83,7 @@ func (t trial) smallest() (int64, error) {
 			return t.between(small, size)
 		}
 		if d.verdict == other {
-			return 0, d.err
+			return 0, t.reason(size)
 		}
 		small = size
 		if size < dense {
@@ -84,7 +92,7 @@ func (t trial) smallest() (int64, error) {
 			size += size / 64 / mib * mib
 		}
 	}
-	return 0, first.err
+	return 0, t.reason(mib)
 }
 
 // between finds the first size in (small, large] that is not too small, and returns it if it works.
@@ -98,7 +106,7 @@ func (t trial) between(small, large int64) (int64, error) {
 		}
 	}
 	if d := t.at(large); !d.ok() {
-		return 0, d.err // the window is narrower than a MiB
+		return 0, t.reason(large) // the window is narrower than a MiB
 	}
 	return large, nil
 }
@@ -158,13 +166,12 @@ func (t trial) candidates() []candidate {
 			out = append(out, candidate{s.Key, s.Key, size, set})
 		}
 	}
-	if d := newDerivation(t.process, t.in); t.process == TaskManager && !t.in.Conf.Has(o.flinkSize.Key) && !d.has(o.managed.Option) {
+	_, managed := t.in.Conf.Lookup(o.managed.Option)
+	if d := newDerivation(t.process, t.in); t.process == TaskManager && !managed && !t.in.Conf.Has(o.flinkSize.Key) {
 		// Managed memory is a fraction of what the JVM leaves.
-		d.quiet = true
-		_, chosen := t.in.Conf.Lookup(o.managedFraction.Option)
 		var s Spec
-		process := d.size(o.processSize)
-		d.jvmFromProcess(&s, process)
+		d.jvmFromProcess(&s, d.size(o.processSize))
+		_, chosen := t.in.Conf.Lookup(o.managedFraction.Option)
 		out = append(out, candidate{o.managedFraction.Key, o.managed.Key, s.Managed, chosen})
 	}
 	return out
@@ -174,7 +181,7 @@ func (t trial) candidates() []candidate {
 func (t trial) cut(c candidate) (part float64, fits bool) {
 	in := t.in
 	in.Conf = in.Conf.Clone()
-	lowered := trial{t.process, in, t.opt}
+	lowered := trial{t.process, in, t.rules, t.opt}
 	works := func(size int64) bool {
 		lowered.set(c.by, size)
 		return lowered.run().ok()

@@ -207,6 +207,9 @@ func (o *outcome) loadDynamic(dynamic *flinkconf.Conf, v flinkconf.Version) {
 
 func chain(err error) []string {
 	var e *flinkconf.Error
+	if err == nil {
+		return nil
+	}
 	if errors.As(err, &e) {
 		return e.Chain()
 	}

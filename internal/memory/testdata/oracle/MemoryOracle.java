@@ -18,7 +18,7 @@ import java.util.Map;
  * Evaluates many calls of Flink's BashJavaUtils in one JVM.
  *
  * <p>Class path: this class, bin/bash-java-utils.jar, lib/flink-dist.jar. Argument: a conf dir to write to. Input: one case per line,
- * fields separated by tabs: role (tm or jm), name of the conf file, its content, arguments, environment. The last two are lists; items
+ * fields separated by tabs: role (tm, jm; or size, duration: the third field is parsed as such), name of the conf file, its content, arguments, environment. The last two are lists; items
  * end with a semicolon. In all fields \s is a semicolon, \t \n \r \\ as usual. Output: one JSON object per case: jvm, dynamic, error
  * (exception chain, "class: message"), log (lines as BashJavaUtils prints them).
  */
@@ -40,6 +40,10 @@ public final class MemoryOracle {
         BufferedReader in = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
         for (String line; (line = in.readLine()) != null; ) {
             String[] fields = line.split("\t", -1);
+            if (fields[0].equals("duration") || fields[0].equals("size")) {
+                out.println(parse(fields[0], unescape(fields[2])));
+                continue;
+            }
             for (String name : new String[] {"flink-conf.yaml", "config.yaml"}) {
                 Files.deleteIfExists(confDir.resolve(name));
             }
@@ -78,6 +82,30 @@ public final class MemoryOracle {
                     + ",\"dynamic\":" + json(result.isEmpty() ? "" : result.get(1))
                     + ",\"error\":" + json(chain) + ",\"log\":" + json(log) + "}");
         }
+    }
+
+    /** TimeUtils.parseDuration (seconds and nanoseconds), or MemorySize.parse (both ways of printing). */
+    private static String parse(String what, String text) throws Exception {
+        List<String> chain = new ArrayList<>();
+        String first = "";
+        String second = "";
+        try {
+            if (what.equals("size")) {
+                Class<?> size = Class.forName("org.apache.flink.configuration.MemorySize");
+                Object o = size.getMethod("parse", String.class).invoke(null, text);
+                first = o.toString();
+                second = (String) size.getMethod("toHumanReadableString").invoke(o);
+            } else {
+                java.time.Duration d = (java.time.Duration) Class.forName("org.apache.flink.util.TimeUtils")
+                        .getMethod("parseDuration", String.class).invoke(null, text);
+                first = d.getSeconds() + " " + d.getNano();
+            }
+        } catch (InvocationTargetException e) {
+            for (Throwable t = e.getCause(); t != null; t = t.getCause()) {
+                chain.add(t.getClass().getName() + ": " + t.getMessage());
+            }
+        }
+        return "{\"jvm\":" + json(first) + ",\"dynamic\":" + json(second) + ",\"error\":" + json(chain) + ",\"log\":[]}";
     }
 
     /** The map behind System.getenv, writable. */
