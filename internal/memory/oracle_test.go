@@ -4,6 +4,7 @@ package memory_test
 
 import (
 	"bytes"
+	"compress/gzip"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -44,6 +45,43 @@ func TestAgainstFlink(t *testing.T) {
 				t.Logf("%d cases, FLINK_SEED=%d", cases, seed)
 				compareWithFlink(t, v, version, file, classes, generate(uint64(seed), cases, file == "config.yaml"))
 			})
+		}
+	}
+}
+
+// TestUpdateTables writes the tables random_*.tsv.gz of testdata anew if FLINK_UPDATE is set: what Flink answers, logs included.
+func TestUpdateTables(t *testing.T) {
+	if os.Getenv("FLINK_UPDATE") == "" {
+		t.Skip("set FLINK_UPDATE=1 to write testdata/random_*.tsv.gz anew")
+	}
+	classes := compileOracle(t)
+	for i, target := range []string{"1.13.6_flink-conf.yaml", "1.15.4_flink-conf.yaml", "1.16.3_flink-conf.yaml", "1.18.1_flink-conf.yaml",
+		"1.20.5_flink-conf.yaml", "1.20.5_config.yaml", "2.2.1_config.yaml"} {
+		version, file, _ := strings.Cut(target, "_")
+		cases := generate(uint64(i), 60, file == "config.yaml")
+		var table bytes.Buffer
+		table.WriteString("id\trole\tconf\tdynamic_args\tenv\tjvm_params\tdynamic_props\terror\tlog\n")
+		for i, o := range askFlink(t, version, file, classes, cases) {
+			c := cases[i]
+			if slices.ContainsFunc(o.Error, func(l string) bool {
+				return strings.Contains(l, "ParseException") || strings.Contains(l, "YamlEngineException")
+			}) {
+				o.Log = nil // a usage or a stack trace
+			}
+			items := func(list []string) string { return strings.TrimSuffix(joined(list), ";") }
+			fmt.Fprintf(&table, "random-%03d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", i, c.Role, items(strings.Split(strings.TrimSuffix(c.Conf, "\n"), "\n")),
+				items(c.Args), items(c.Env), escape(o.JVM), escape(o.Dynamic), items(o.Error), items(o.Log))
+		}
+		var zipped bytes.Buffer
+		w, _ := gzip.NewWriterLevel(&zipped, gzip.BestCompression)
+		if _, err := w.Write(table.Bytes()); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile("testdata/random_"+target+".tsv.gz", zipped.Bytes(), 0o644); err != nil {
+			t.Fatal(err)
 		}
 	}
 }

@@ -213,7 +213,7 @@ func (d *decider) auto() error {
 	}
 	if total, ok := d.chosenTotal(); ok {
 		if e, stock := d.in.Conf.Get(d.opt.processSize.Key); stock {
-			d.change(Change{Key: e.Key, Delete: true, Source: d.automatic()})
+			d.change(Change{Key: e.Key, Delete: true, Source: flinkconf.Source{Layer: flinkconf.Automatic, Where: total}})
 			d.note("%s=%s of %s is left out: the total follows from %s", e.Key, e.Value, e.Source, total)
 		}
 		d.out.Source = total
@@ -251,9 +251,12 @@ func (d *decider) force(size int64, source flinkconf.Source, policy Policy) erro
 			}
 			return d.conflict(e, "contradicts --memory limit ("+flinkconf.ShortMemorySize(size)+")")
 		}
+		if d.chosen(d.opt.processSize.Option) {
+			d.warn("%s=%s of %s is replaced: the process size is %s", key, e.Value, e.Source, flinkconf.ShortMemorySize(size))
+		}
 	}
 	for _, group := range d.totals() {
-		if err := d.remove(group, policy); err != nil {
+		if err := d.remove(group, policy, source); err != nil {
 			return err
 		}
 	}
@@ -288,7 +291,7 @@ func (d *decider) totals() [][]flinkconf.Option {
 }
 
 // remove deletes one option of a group that is set as a whole.
-func (d *decider) remove(group []flinkconf.Option, policy Policy) error {
+func (d *decider) remove(group []flinkconf.Option, policy Policy, source flinkconf.Source) error {
 	var removable *flinkconf.Entry
 	var dynamic flinkconf.Entry
 	for _, o := range group {
@@ -308,7 +311,7 @@ func (d *decider) remove(group []flinkconf.Option, policy Policy) error {
 		}
 		return d.conflict(dynamic, "contradicts --memory limit, which sets "+d.opt.processSize.Key)
 	}
-	d.change(Change{Key: removable.Key, Delete: true, Source: d.automatic()})
+	d.change(Change{Key: removable.Key, Delete: true, Source: source})
 	d.warn("%s=%s of %s is left out: it contradicts the process size", removable.Key, removable.Value, removable.Source)
 	return nil
 }
