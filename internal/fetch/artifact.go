@@ -172,7 +172,7 @@ func (d *download) run(ctx context.Context) (Result, *Error) {
 		return r, e
 	}
 	defer d.p.close()
-	had, size, e := d.p.existing(d.t.display)
+	had, size, e := d.p.existing(ctx, d.t.display, d.buffer)
 	if e != nil {
 		return r, e
 	}
@@ -269,6 +269,19 @@ func (d *download) copyFile(ctx context.Context) *Error {
 	return checkDigest(d.t.display, hex.EncodeToString(d.hash.Sum(nil)), d.pin)
 }
 
+// untilDone stops reading when the context ends, also in the middle of a large local file.
+type untilDone struct {
+	ctx context.Context
+	r   io.Reader
+}
+
+func (u untilDone) Read(p []byte) (int, error) {
+	if err := u.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return u.r.Read(p)
+}
+
 // writeFailure marks an error of our own disk among those of the source.
 type writeFailure struct{ error }
 
@@ -276,10 +289,8 @@ func (w writeFailure) Unwrap() error { return w.error }
 
 // copy streams src to the part while hashing it.
 func (d *download) copy(ctx context.Context, src io.Reader, size int64) error {
+	src = untilDone{ctx, src}
 	for {
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
 		n, err := src.Read(d.buffer)
 		if n > 0 {
 			if _, err := d.f.Write(d.buffer[:n]); err != nil {
@@ -311,13 +322,13 @@ func (d *download) copyError(ctx context.Context, err error, source func(error) 
 
 // fetch downloads over HTTP and resumes what an earlier attempt, or an earlier process, has left.
 func (d *download) fetch(ctx context.Context) *Error {
-	if e := d.inherit(); e != nil {
+	if e := d.inherit(ctx); e != nil {
 		return e
 	}
 	if d.at > 0 && hex.EncodeToString(d.hash.Sum(nil)) == d.pin {
 		return nil // an earlier process was stopped just before the rename
 	}
-	return d.c.get(ctx, d.t, func(r *http.Request) {
+	receipt, e := d.c.get(ctx, d.t, func(r *http.Request) {
 		r.Header.Set("Accept", "*/*")
 		r.Header.Set("Accept-Encoding", "identity") // a range counts encoded bytes
 		r.Header.Del("Range")
@@ -333,11 +344,15 @@ func (d *download) fetch(ctx context.Context) *Error {
 			r.Header.Set("If-Range", d.modified)
 		}
 	}, func(a *answer) *Error { return d.receive(ctx, a) })
+	if e == nil {
+		d.c.log.With(receipt...).Debug("artifact downloaded", "uri", d.t.display)
+	}
+	return e
 }
 
 // inherit takes over the part of an earlier process. Without a digest nothing could tell whether its bytes
 // still fit, so then it starts empty.
-func (d *download) inherit() *Error {
+func (d *download) inherit(ctx context.Context) *Error {
 	st, err := d.f.Stat()
 	if err != nil {
 		return d.p.writeError(d.t.display, err)
@@ -345,9 +360,9 @@ func (d *download) inherit() *Error {
 	if st.Size() == 0 || d.pin == "" {
 		return d.restart()
 	}
-	n, err := io.CopyBuffer(d.hash, struct{ io.Reader }{d.f}, d.buffer)
+	n, err := io.CopyBuffer(d.hash, untilDone{ctx, d.f}, d.buffer)
 	if err != nil {
-		return d.p.writeError(d.t.display, err)
+		return d.copyError(ctx, err, func(err error) *Error { return d.p.writeError(d.t.display, err) })
 	}
 	d.at, d.inherited = n, true
 	d.note(n, -1)

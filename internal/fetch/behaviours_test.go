@@ -133,6 +133,8 @@ func TestBehaviours(t *testing.T) {
 		{behaviour: "ok-drip", requests: 1},
 		{behaviour: "ok-tls", set: trust, requests: 1},
 		{behaviour: "ok-mtls", set: trustAndCertify, requests: 1},
+		{behaviour: "ok-http2", set: trust, requests: 1},
+		{behaviour: "flaky-http2", set: trust, requests: 2},
 		{behaviour: "ok-bearer", set: bearer, requests: 1},
 		{behaviour: "ok-bearer", kind: fetch.KindStatus, status: 401, requests: 1, says: "who are you?"},
 

@@ -82,8 +82,15 @@ func (e *Error) Error() string {
 	if e.Body != "" {
 		b.WriteString(": " + e.Body)
 	}
+	var notes []string
 	if e.Attempts > 1 {
-		fmt.Fprintf(&b, " (gave up after %d attempts in %s)", e.Attempts, roundDuration(e.Elapsed))
+		notes = append(notes, fmt.Sprintf("gave up after %d attempts in %s", e.Attempts, roundDuration(e.Elapsed)))
+	}
+	if e.Status != 0 && e.RequestID != "" {
+		notes = append(notes, "request id "+e.RequestID)
+	}
+	if len(notes) > 0 {
+		b.WriteString(" (" + strings.Join(notes, "; ") + ")")
 	}
 	return b.String()
 }
@@ -144,6 +151,9 @@ func classify(ctx context.Context, t target, err error) *Error {
 	var timeout interface{ Timeout() bool }
 	text := err.Error()
 	switch {
+	case errors.As(err, &op) && op.Op == "proxyconnect":
+		e.Kind, e.Detail = KindProxy, "the proxy cannot be reached: "+op.Err.Error()
+		e.Hint = "check HTTPS_PROXY, HTTP_PROXY and NO_PROXY"
 	case errors.As(err, &dns):
 		e.Kind, e.Detail = KindDNS, fmt.Sprintf("the host name %s does not resolve: %s", dns.Name, dns.Err)
 		e.Hint = "check the name, the namespace and the cluster's DNS"

@@ -228,11 +228,12 @@ func (c *Client) Document(ctx context.Context, uri string, d DocumentOptions) (D
 	ctx, cancel := c.within(ctx)
 	defer cancel()
 	doc := Document{URI: t.display}
+	var receipt []any
 	if t.url == nil {
 		doc.Bytes, e = readFile(ctx, t, d.MaxBytes)
 		doc.SHA256 = digest(doc.Bytes)
 	} else {
-		e = c.httpDocument(ctx, t, d, pin, &doc)
+		receipt, e = c.httpDocument(ctx, t, d, pin, &doc)
 	}
 	if e == nil {
 		e = checkDigest(t.display, doc.SHA256, pin)
@@ -240,13 +241,12 @@ func (c *Client) Document(ctx context.Context, uri string, d DocumentOptions) (D
 	if e != nil {
 		return Document{}, e
 	}
-	c.log.Info("fetched", "uri", t.display, "bytes", len(doc.Bytes), "sha256", doc.SHA256,
-		"notModified", doc.NotModified, "lastGoodCopy", doc.Cached)
+	c.log.With(receipt...).Info("fetched", "uri", t.display, "bytes", len(doc.Bytes), "sha256", doc.SHA256, "lastGoodCopy", doc.Cached)
 	return doc, nil
 }
 
 // httpDocument fetches t, asks with the last good copy's ETag, and falls back on it.
-func (c *Client) httpDocument(ctx context.Context, t target, d DocumentOptions, pin string, doc *Document) *Error {
+func (c *Client) httpDocument(ctx context.Context, t target, d DocumentOptions, pin string, doc *Document) ([]any, *Error) {
 	c.adoptOrigin(t)
 	doc.Warnings = c.plainTextWarnings(t)
 	saved, warning := loadCopy(d.CacheFile, t, pin)
@@ -261,7 +261,7 @@ func (c *Client) httpDocument(ctx context.Context, t target, d DocumentOptions, 
 	}
 
 	var got copyOf
-	e := c.get(ctx, t, func(r *http.Request) {
+	receipt, e := c.get(ctx, t, func(r *http.Request) {
 		r.Header.Set("Accept", d.Accept)
 		if d.Accept == "" {
 			r.Header.Set("Accept", "application/yaml, application/json;q=0.9, text/plain;q=0.8, */*;q=0.5")
@@ -285,27 +285,27 @@ func (c *Client) httpDocument(ctx context.Context, t target, d DocumentOptions, 
 	switch {
 	case e == nil && doc.NotModified:
 		doc.Bytes, doc.SHA256, doc.ContentType = saved.body, saved.SHA256, saved.ContentType
-		return nil
+		return receipt, nil
 	case e == nil:
 		doc.Bytes, doc.SHA256, doc.ContentType = got.body, got.SHA256, got.ContentType
 		if d.CacheFile == "" || d.ReadOnly || (pin != "" && pin != got.SHA256) || (d.Check != nil && d.Check(got.body) != nil) {
-			return nil
+			return receipt, nil
 		}
 		if saved != nil && saved.ETag == got.ETag && saved.SHA256 == got.SHA256 {
-			return nil // a second start changes no byte
+			return receipt, nil // a second start changes no byte
 		}
 		if err := got.store(d.CacheFile, t, c.o.Now()); err != nil {
 			doc.Warnings = append(doc.Warnings, fmt.Sprintf("cannot write the last good copy %s: %v", d.CacheFile, plainCause(err)))
 		}
-		return nil
+		return receipt, nil
 	case saved != nil && e.Temporary():
 		doc.Cached = true
 		doc.Bytes, doc.SHA256, doc.ContentType = saved.body, saved.SHA256, saved.ContentType
 		doc.Warnings = append(doc.Warnings, fmt.Sprintf("using the last good copy of %s from %s (sha256 %s): %s",
 			t.display, saved.Fetched.UTC().Format(time.RFC3339), saved.SHA256, e.Error()))
-		return nil
+		return receipt, nil
 	}
-	return e
+	return nil, e
 }
 
 // readFile reads a path. Pipes are allowed (a shell's <(command)), so it is bounded by ctx too.
@@ -323,7 +323,7 @@ func readFile(ctx context.Context, t target, limit int64) ([]byte, *Error) {
 	if st.IsDir() {
 		return nil, &Error{URI: t.display, Kind: KindFile, Detail: "it is a directory, expected a file", cause: syscall.EISDIR}
 	}
-	stop := context.AfterFunc(ctx, func() { f.SetReadDeadline(time.Unix(1, 0)) })
+	stop := context.AfterFunc(ctx, func() { f.SetReadDeadline(time.Unix(1, 0)) }) // ends a read from a pipe
 	defer stop()
 	var b bytes.Buffer
 	if st.Mode().IsRegular() && st.Size() <= limit {

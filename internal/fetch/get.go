@@ -34,7 +34,6 @@ type trip struct {
 	cancel   context.CancelCauseFunc
 	id       string
 	started  time.Time
-	began    time.Time // of this attempt
 	attempts int
 	pauses   *pauses
 	last     *Error
@@ -50,35 +49,39 @@ type answer struct {
 }
 
 // get makes attempts until handle is satisfied, the answer is final, or the time is over. prepare sets the
-// headers of each attempt; handle judges an answer and reads its body. Both run in this goroutine.
-func (c *Client) get(ctx context.Context, t target, prepare func(*http.Request), handle func(*answer) *Error) *Error {
+// headers of each attempt; handle judges an answer and reads its body. Both run in this goroutine. What it
+// returns beside the error is for the log.
+func (c *Client) get(ctx context.Context, t target, prepare func(*http.Request), handle func(*answer) *Error) ([]any, *Error) {
 	hc, e := c.client(t.display)
 	if e != nil {
-		return e
+		return nil, e
 	}
 	c.wait(ctx)
 	now := c.o.Now()
-	tr := &trip{c: c, t: t, id: newRequestID(), started: now, began: now, pauses: newPauses(c.o.Retry, c.o.Rand)}
+	tr := &trip{c: c, t: t, id: newRequestID(), started: now, pauses: newPauses(c.o.Retry, c.o.Rand)}
 	tr.log = c.log.With("uri", t.display)
 	tr.ctx, tr.cancel = context.WithCancelCause(context.WithValue(ctx, hopKey{}, t))
 	defer tr.cancel(nil)
 
 	r, err := retryablehttp.NewRequestWithContext(tr.ctx, http.MethodGet, t.url.String(), nil)
 	if err != nil {
-		return inputError(t.display, "it is not a valid URL", "")
+		return nil, inputError(t.display, "it is not a valid URL", "")
 	}
+	var receipt []any
 	r.Header.Set("User-Agent", c.o.UserAgent)
 	r.SetResponseHandler(func(resp *http.Response) error {
 		a := &answer{Response: resp, c: c, t: t, raw: newIdleReader(resp.Body, c.o.Limits.Idle)}
 		defer a.raw.stop()
 		defer resp.Body.Close()
 		e := handle(a)
-		if e == nil {
-			tr.logAnswer(resp)
-			return nil
+		answerID := cut(oneLine(scrub(resp.Header.Get(requestID), c.secrets(t))), 80)
+		if e != nil {
+			e.RequestID = answerID
+			return e
 		}
-		e.RequestID = cut(oneLine(scrub(resp.Header.Get(requestID), c.secrets(t))), 80)
-		return e
+		receipt = []any{"status", resp.StatusCode, "attempts", tr.attempts, "elapsed", roundDuration(c.o.Now().Sub(tr.started)),
+			"requestId", tr.attemptID(), "answerId", answerID}
+		return nil
 	})
 	rc := &retryablehttp.Client{
 		HTTPClient:   hc,
@@ -88,16 +91,15 @@ func (c *Client) get(ctx context.Context, t target, prepare func(*http.Request),
 		ErrorHandler: retryablehttp.PassthroughErrorHandler,
 		RequestLogHook: func(_ retryablehttp.Logger, r *http.Request, _ int) {
 			tr.attempts++
-			tr.began = c.o.Now()
 			r.Header.Set(requestID, tr.attemptID())
 			prepare(r)
 			tr.log.Debug("asking", "attempt", tr.attempts, "requestId", tr.attemptID())
 		},
 	}
 	if _, err := rc.Do(r); err == nil {
-		return nil
+		return receipt, nil
 	}
-	return tr.failure(ctx)
+	return nil, tr.failure(ctx)
 }
 
 // check is retryablehttp's CheckRetry: once after the round trip, once after the response handler.
@@ -157,12 +159,6 @@ func (tr *trip) failure(ctx context.Context) *Error {
 	}
 	tr.log.Debug("fetch gave up", "kind", string(done.Kind), "attempts", done.Attempts, "elapsed", done.Elapsed, "requestId", tr.attemptID())
 	return &done
-}
-
-func (tr *trip) logAnswer(resp *http.Response) {
-	tr.log.Debug("answered", "status", resp.StatusCode, "attempt", tr.attempts, "proto", resp.Proto,
-		"elapsed", tr.c.o.Now().Sub(tr.began), "requestId", tr.attemptID(),
-		"answerId", cut(oneLine(scrub(resp.Header.Get(requestID), tr.c.secrets(tr.t))), 80))
 }
 
 func (tr *trip) attemptID() string { return fmt.Sprintf("%s-%d", tr.id, tr.attempts) }

@@ -1,6 +1,7 @@
 package fetch
 
 import (
+	"context"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
@@ -80,7 +81,7 @@ func hasDotDot(path string) bool {
 func (p *place) close() { p.dir.Close() }
 
 // existing returns the digest and size of the file at the place; "" if there is none.
-func (p *place) existing(display string) (sum string, size int64, e *Error) {
+func (p *place) existing(ctx context.Context, display string, buffer []byte) (sum string, size int64, e *Error) {
 	st, err := p.dir.Lstat(p.name)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -98,7 +99,10 @@ func (p *place) existing(display string) (sum string, size int64, e *Error) {
 	}
 	defer f.Close()
 	h := sha256.New()
-	n, err := io.CopyBuffer(h, struct{ io.Reader }{f}, make([]byte, copyBuffer))
+	n, err := io.CopyBuffer(h, untilDone{ctx, f}, buffer)
+	if ctx.Err() != nil {
+		return "", 0, contextError(display, ctx)
+	}
 	if err != nil {
 		return "", 0, p.writeError(display, err)
 	}

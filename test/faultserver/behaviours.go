@@ -59,6 +59,7 @@ func Behaviours() []Behaviour {
 		}},
 		{Name: "ok-tls", Summary: "200 over TLS, certificate of the server's own authority", tls: tlsGood, http: func(x *exchange) { x.ok() }},
 		{Name: "ok-mtls", Summary: "200 over TLS to a client with a certificate", tls: tlsClientCert, http: func(x *exchange) { x.ok() }},
+		{Name: "ok-http2", Summary: "200 over HTTP/2", tls: tlsHTTP2, http: func(x *exchange) { x.ok() }},
 		{Name: "ok-bearer", Summary: "401 without an Authorization header", http: func(x *exchange) {
 			if x.Request.Header.Get("Authorization") == "" {
 				x.status(401, "who are you?")
@@ -101,6 +102,13 @@ func Behaviours() []Behaviour {
 				x.piece(x.content[:len(x.content)/2])
 				x.hang()
 				return
+			}
+			x.ok()
+		}},
+		{Name: "flaky-http2", Summary: "an HTTP/2 stream reset in the middle of the body, then 200", tls: tlsHTTP2, http: func(x *exchange) {
+			if x.nth == 1 {
+				x.piece(x.content[:len(x.content)/2])
+				panic(http.ErrAbortHandler)
 			}
 			x.ok()
 		}},

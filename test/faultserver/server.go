@@ -48,6 +48,7 @@ const (
 	tlsUnknownCA
 	tlsOld        // TLS 1.0 only
 	tlsClientCert // wants a certificate of the same authority
+	tlsHTTP2
 )
 
 // exchange is one request with what a behaviour needs to answer it.
@@ -288,6 +289,8 @@ func (a *authority) config(mode tlsMode) (*tls.Config, error) {
 		if signer, err = newAuthority(); err != nil {
 			return nil, err
 		}
+	case tlsHTTP2:
+		config.NextProtos = []string{"h2"}
 	case tlsOld:
 		config.MinVersion, config.MaxVersion = tls.VersionTLS10, tls.VersionTLS10
 	case tlsClientCert:
