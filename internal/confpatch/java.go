@@ -22,12 +22,9 @@ func javaTrim(s string) string {
 func javaHash(s string) uint32 {
 	var h uint32
 	for i := 0; i < len(s); {
-		c := rune(s[i])
-		n := 1
+		c, n := rune(s[i]), 1
 		if c >= utf8.RuneSelf {
-			if c, n = utf8.DecodeRuneInString(s[i:]); c == utf8.RuneError && n == 1 && i+2 < len(s) && s[i] == 0xED {
-				c, n = rune(s[i]&0x0F)<<12|rune(s[i+1]&0x3F)<<6|rune(s[i+2]&0x3F), 3 // a lone surrogate
-			}
+			c, n = decodeRune(s[i:])
 		}
 		i += n
 		if c > 0xFFFF {

@@ -55,7 +55,7 @@ func startOracle(t *testing.T, version string) *oracle {
 		filepath.Join("testdata", "oracle", "ConfOracle.java")).CombinedOutput(); err != nil {
 		t.Fatalf("javac: %v\n%s", err, out)
 	}
-	cmd := exec.Command("java", "-Xmx512m", "-Dfile.encoding=UTF-8", "-cp",
+	cmd := exec.Command("java", "-Xmx512m", "-XX:-OmitStackTraceInFastThrow", "-Dfile.encoding=UTF-8", "-cp",
 		classes+":"+filepath.Join(home, "bin", "bash-java-utils.jar")+":"+jars[0], "ConfOracle")
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()

@@ -226,7 +226,7 @@ func (d *dumper) scalar(v *value, simpleKey bool) {
 		d.indicator("'", false, false)
 	default:
 		d.indicator(`"`, true, false)
-		text = escapeDouble(text)
+		text = escapeDouble(joinSurrogates(text))
 		d.column += utf16Len(text)
 		d.out.WriteString(text)
 		d.indicator(`"`, false, false)
@@ -270,14 +270,59 @@ func utf16Len(s string) int {
 	return n
 }
 
+// joinSurrogates does what the Emitter does to half a surrogate pair: it takes the next character for the
+// other half, whatever that is.
+func joinSurrogates(s string) string {
+	if !strings.Contains(s, "\xED") || utf8.ValidString(s) {
+		return s
+	}
+	var b strings.Builder
+	for i := 0; i < len(s); {
+		c, n := decodeRune(s[i:])
+		i += n
+		if c >= 0xD800 && c <= 0xDBFF && i < len(s) {
+			next, n := decodeRune(s[i:])
+			rest := rune(-1)
+			if next > 0xFFFF { // its first half is taken, its second is left
+				rest = 0xDC00 + (next-0x10000)&0x3FF
+				next = 0xD800 + (next-0x10000)>>10
+			}
+			if joined := c<<10 + next + (0x10000 - 0xD800<<10 - 0xDC00); joined >= 0x10000 && printable(joined) {
+				i += n
+				c = joined
+				if rest >= 0 {
+					b.WriteRune(c)
+					c = rest
+				}
+			}
+		}
+		appendRune(&b, c)
+	}
+	return b.String()
+}
+
+// decodeRune is utf8.DecodeRuneInString that knows lone surrogates in their three-byte form.
+func decodeRune(s string) (rune, int) {
+	c, n := utf8.DecodeRuneInString(s)
+	if c == utf8.RuneError && n == 1 && len(s) > 2 && s[0] == 0xED {
+		return rune(s[0]&0x0F)<<12 | rune(s[1]&0x3F)<<6 | rune(s[2]&0x3F), 3
+	}
+	return c, n
+}
+
+func appendRune(b *strings.Builder, c rune) {
+	if c >= 0xD800 && c <= 0xDFFF {
+		b.Write([]byte{0xED, 0x80 | byte(c>>6)&0x3F, 0x80 | byte(c)&0x3F})
+		return
+	}
+	b.WriteRune(c)
+}
+
 // escapeDouble is the inside of a double-quoted scalar.
 func escapeDouble(s string) string {
 	var b strings.Builder
 	for i := 0; i < len(s); {
-		c, n := utf8.DecodeRuneInString(s[i:])
-		if c == utf8.RuneError && n == 1 && i+2 < len(s) {
-			c, n = rune(s[i]&0x0F)<<12|rune(s[i+1]&0x3F)<<6|rune(s[i+2]&0x3F), 3 // a lone surrogate
-		}
+		c, n := decodeRune(s[i:])
 		i += n
 		if c >= 0x20 && c <= 0x7E && c != '"' && c != '\\' {
 			b.WriteRune(c)
@@ -288,9 +333,7 @@ func escapeDouble(s string) string {
 			continue
 		}
 		switch {
-		case printable(c) && (c != 0xFEFF):
-			b.WriteRune(c)
-		case c == 0xFEFF:
+		case printable(c):
 			b.WriteRune(c)
 		case c <= 0xFF:
 			fmt.Fprintf(&b, `\x%02x`, c)

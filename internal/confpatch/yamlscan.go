@@ -851,7 +851,7 @@ func (b *scalarBuilder) escape(c rune) {
 			b.WriteRune(0x10000 + (b.high-0xD800)<<10 + c - 0xDC00)
 			b.high = 0
 		} else {
-			b.surrogate(c)
+			appendRune(&b.Builder, c)
 		}
 	default:
 		b.flush()
@@ -859,13 +859,9 @@ func (b *scalarBuilder) escape(c rune) {
 	}
 }
 
-func (b *scalarBuilder) surrogate(c rune) {
-	b.Write([]byte{0xE0 | byte(c>>12), 0x80 | byte(c>>6)&0x3F | 0x80, 0x80 | byte(c)&0x3F})
-}
-
 func (b *scalarBuilder) flush() {
 	if b.high != 0 {
-		b.surrogate(b.high)
+		appendRune(&b.Builder, b.high)
 		b.high = 0
 	}
 }
