@@ -112,14 +112,29 @@ func (b *builder) javaOptionVariables() {
 		b.sh.set("FLINK_ENV_JAVA_OPTS", opts)
 	}
 	for _, s := range b.rules.optionSettings() {
-		if b.sh.get(s.name) == "" {
+		if s.name == b.script.optionsVar && b.sh.get(s.name) == "" {
 			b.sh.set(s.name, compose(s.defaultKey, b.optionValue(s.key)))
+		} else if _, ok := b.sh.lookup(s.name); ok && b.sh.get(s.name) == "" {
+			b.sh.set(s.name, b.otherProcessOptions(s))
 		}
 	}
 }
 
-// unquote does `sed -e 's/^"//' -e 's/"$//'` of config.sh, which is meant for flink-conf.yaml, where quotes around a
-// value are part of it. In config.yaml they are YAML's, and a quote at the end can only be the user's.
+// otherProcessOptions is the value of a variable that this process has no use for, and that only shows in its
+// environment.
+func (b *builder) otherProcessOptions(s optionSetting) string {
+	opts := b.value(s.key, "")
+	if b.rules.defaultOpts && s.defaultKey != "" {
+		opts = b.value(s.defaultKey, "") + " " + opts
+	}
+	return withoutOuterQuotes(opts)
+}
+
+// withoutOuterQuotes does `sed -e 's/^"//' -e 's/"$//'`.
+func withoutOuterQuotes(s string) string { return strings.TrimSuffix(strings.TrimPrefix(s, `"`), `"`) }
+
+// unquote removes outer quotes as config.sh does, which is meant for flink-conf.yaml, where quotes around a value are
+// part of it. In config.yaml they are YAML's, and a quote at the end can only be the user's.
 func (b *builder) unquote(options string) string {
 	if b.rules.flattened && b.Standard {
 		if strings.HasSuffix(options, `"`) {
@@ -127,7 +142,7 @@ func (b *builder) unquote(options string) string {
 		}
 		return options
 	}
-	return strings.TrimSuffix(strings.TrimPrefix(options, `"`), `"`)
+	return withoutOuterQuotes(options)
 }
 
 // hadoop finds the configuration directories of Hadoop and HBase.

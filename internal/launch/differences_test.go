@@ -17,7 +17,7 @@ func normalise(version flinkconf.Version, role Role, args []string, got *Command
 	}
 	for _, argv := range [][]string{gotArgv, want} {
 		if i := slices.Index(argv, "-classpath"); i >= 0 && i+1 < len(argv) {
-			argv[i+1] = classpathSortedByBytes(classpathWithoutEmptyElements(argv[i+1]))
+			argv[i+1] = classpathSortedByBytes(classpathWithoutPythonWarning(classpathWithoutEmptyElements(argv[i+1])))
 		}
 	}
 	want = joinedPropertyStays(version, role, args, want)
@@ -30,7 +30,7 @@ func normalise(version flinkconf.Version, role Role, args []string, got *Command
 		if v, ok := gotEnv["FLINK_ENV_JAVA_OPTS"]; ok {
 			// What vanishes may leave a blank behind: where something does, blanks are not counted.
 			undone := strings.Join(optionsAsScripts([]string{v}, getter(got.Env)), " ")
-			if undone == strings.Join(strings.Fields(wantEnv["FLINK_ENV_JAVA_OPTS"]), " ") && undone != strings.Join(strings.Fields(v), " ") {
+			if undone == strings.Join(fields(wantEnv["FLINK_ENV_JAVA_OPTS"]), " ") && undone != strings.Join(fields(v), " ") {
 				gotEnv["FLINK_ENV_JAVA_OPTS"] = wantEnv["FLINK_ENV_JAVA_OPTS"]
 			}
 		}
@@ -46,6 +46,20 @@ func classpathSortedByBytes(classpath string) string {
 		lib++
 	}
 	slices.Sort(elements[:lib])
+	return strings.Join(elements, ":")
+}
+
+// classpathWithoutPythonWarning: without flink-python*.jar the scripts put their warning into the class path, and with
+// two of them a blank between.
+func classpathWithoutPythonWarning(classpath string) string {
+	elements := slices.DeleteFunc(strings.Split(classpath, ":"), func(e string) bool { return strings.HasPrefix(e, "[WARN] Flink python jar not found") })
+	for i, e := range elements {
+		if jars := strings.Split(e, ".jar /"); len(jars) == 2 && strings.Contains(e, "flink-python") {
+			both := []string{jars[0] + ".jar", "/" + jars[1]}
+			slices.Sort(both)
+			return strings.Join(slices.Concat(elements[:i], both, elements[i+1:]), ":")
+		}
+	}
 	return strings.Join(elements, ":")
 }
 
@@ -85,7 +99,7 @@ func optionsAsScripts(options []string, env func(string) (string, bool)) []strin
 	for _, option := range options {
 		option = unsetVariablesVanish(option, env)
 		option = strings.ReplaceAll(option, "$(echo hi)", "hi")
-		for _, word := range strings.Fields(option) { // quoted blanks do not hold a word together
+		for _, word := range fields(option) { // quoted blanks do not hold a word together
 			if strings.HasPrefix(word, "/") && strings.HasSuffix(word, "/bin/job*") {
 				word = strings.TrimSuffix(word, "job*") + "jobmanager.sh"
 			}

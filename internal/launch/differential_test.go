@@ -292,10 +292,15 @@ func (b *bench) scenario(t *testing.T, r *rand.Rand) string {
 		return "difference: unbalanced quote"
 	case s.role == HistoryServer && strings.Contains(output, "Flink distribution jar not found in") && errors.As(err, new(*distribution.Error)):
 		return "difference: refused before a JVM without flink-dist" // the scripts start it, and it dies
+	case s.role == SQLGateway && strings.Contains(output, "jar not found in") && errors.As(err, new(*distribution.Error)):
+		return "difference: refused before a JVM without the gateway's jar" // the same
 	case err != nil:
 		t.Fatalf("Build: %v; the scripts start Java", err)
 	case final == nil:
 		t.Fatalf("Build made %q; the scripts exit with %d:\n%s", got.Argv, exit, output)
+	}
+	if s.role == SQLGateway && strings.Contains(strings.Join(s.args, " "), "-h") {
+		return "difference: -h inside an argument of the SQL gateway"
 	}
 	for _, line := range lines {
 		// The scripts take YAML's quotes for shell quotes, in which nothing else is special: a listed difference.
@@ -310,6 +315,11 @@ func (b *bench) scenario(t *testing.T, r *rand.Rand) string {
 	}
 	changed, removed := diffEnv(s.env, final.Env)
 	compare(t, b.version, s.role, s.args, got, final.Argv, changed, removed)
+	if got.Stdout != "" {
+		if _, err := os.Stat(got.Stdout); err != nil && !strings.Contains(output, "No such file or directory") {
+			t.Errorf("the scripts do not redirect: %v", err)
+		}
+	}
 	if final.Argv[0] != got.Argv[0] {
 		t.Errorf("argv[0] %q, want %q", got.Argv[0], final.Argv[0])
 	}
@@ -452,7 +462,7 @@ func javaOptionsText(r *rand.Rand) string {
 		"-Did=$FLINK_IDENT_STRING", "-Dj=$JAVA_HOME", "-Dx=$", "-Dpc=%p", "-D'k'=v", "''", `""`, `-XX:OnOutOfMemoryError="kill -9 %p"`,
 		"-Dutf=é", `-Dw="$MYVAR x"`, "-Dnest=\"a 'b' c\"", "-Du=$UNSET_X", "-Du=a${UNSET_X}z", "-Ds=$SERVICE", "-Dc=$FLINK_CONF_DIR", "-Dh=$FLINK_HOME/x",
 		"-Dbs=a\\ b", "-Dlist=[1]", "-Dpid=$FLINK_PID_DIR", "-Dlib=$FLINK_LIB_DIR", "-Dcls=$CLASS_TO_RUN", "-Dlogf=$log", "-Dlevel=$ROOT_LOG_LEVEL",
-		"-Deq==", "-D@=x", "-Dq=a'b'\"c\"d", "-Dsq='a\"b'", "-Ddq=\"a'b\"", "-Desc=\"a\\\"b\"", "-Desc2=\"a\\$b\"", "-ea", "-agentlib:jdwp=transport=dt_socket,server=y",
+		"-Deq==", "-Dnb=a\u00a0b", "-D@=x", "-Dq=a'b'\"c\"d", "-Dsq='a\"b'", "-Ddq=\"a'b\"", "-Desc=\"a\\\"b\"", "-Desc2=\"a\\$b\"", "-ea", "-agentlib:jdwp=transport=dt_socket,server=y",
 		"$MYVAR", "$UNSET_X", "-Dq=it\\'s",
 	}
 	var words []string
@@ -467,7 +477,10 @@ func (b *bench) generate(t *testing.T, r *rand.Rand) start {
 	t.Helper()
 	s := start{}
 	s.role = Role(pick(r, "jobmanager", "jobmanager", "standalone-job", "taskmanager", "taskmanager", "history-server"))
-	s.script = map[Role]string{JobManager: "jobmanager.sh", StandaloneJob: "standalone-job.sh", TaskManager: "taskmanager.sh", HistoryServer: "historyserver.sh"}[s.role]
+	if b.version.AtLeast(1, 16) && oneIn(r, 10) {
+		s.role = SQLGateway
+	}
+	s.script = map[Role]string{SQLGateway: "sql-gateway.sh", JobManager: "jobmanager.sh", StandaloneJob: "standalone-job.sh", TaskManager: "taskmanager.sh", HistoryServer: "historyserver.sh"}[s.role]
 	b.layOut(t, r)
 	s.args = randomArgs(r, s.role)
 	s.confName = b.confNames[r.IntN(len(b.confNames))]
@@ -508,7 +521,10 @@ func (b *bench) layOut(t *testing.T, r *rand.Rand) {
 			link(t, jar, b.home+"/lib/"+name)
 		}
 	}
-	for _, extra := range []string{"lib/aaa.jar", "lib/Zed.jar", "lib/zed-1.jar", "lib/sub/x.jar", "lib/b c.jar", "lib/é.jar", "lib/.hid.jar", "lib/UP.JAR", "lib/n.txt", "lib/d.jar/in.jar"} {
+	if !oneIn(r, 20) {
+		copyFile(t, b.source+"/bin/config.sh", b.home+"/opt/flink-sql-gateway-1.jar")
+	}
+	for _, extra := range []string{"opt/flink-python-1.jar", "opt/sub/flink-python-2.jar", "lib/aaa.jar", "lib/Zed.jar", "lib/zed-1.jar", "lib/sub/x.jar", "lib/b c.jar", "lib/é.jar", "lib/.hid.jar", "lib/UP.JAR", "lib/n.txt", "lib/d.jar/in.jar"} {
 		if oneIn(r, 5) {
 			copyFile(t, b.source+"/bin/config.sh", b.home+"/"+extra)
 		}
@@ -583,6 +599,9 @@ func (b *bench) randomConf(r *rand.Rand, name string) string {
 			value = `"` + value + `"`
 		} else if oneIn(r, 8) {
 			value += pick(r, " # comment", "#c", "   ")
+		}
+		if !standard && oneIn(r, 12) {
+			value += "\r"
 		}
 		lines = append(lines, pick(r, "", "", "", map[bool]string{false: "  ", true: ""}[standard])+key+": "+value)
 	}
