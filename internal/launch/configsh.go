@@ -112,9 +112,11 @@ func (b *builder) javaOptionVariables() {
 		b.sh.set("FLINK_ENV_JAVA_OPTS", opts)
 	}
 	for _, s := range b.rules.optionSettings() {
-		if s.name == b.script.optionsVar && b.sh.get(s.name) == "" {
+		switch {
+		case b.sh.get(s.name) != "":
+		case s.name == b.script.optionsVar:
 			b.sh.set(s.name, compose(s.defaultKey, b.optionValue(s.key)))
-		} else if _, ok := b.sh.lookup(s.name); ok && b.sh.get(s.name) == "" {
+		default:
 			b.sh.set(s.name, b.otherProcessOptions(s))
 		}
 	}
