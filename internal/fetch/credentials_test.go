@@ -418,12 +418,11 @@ func TestURIs(t *testing.T) {
 
 func TestOptionsAreChecked(t *testing.T) {
 	for name, o := range map[string]fetch.Options{
-		"splay":         {Timeout: time.Second, Splay: time.Second},
-		"timeout":       {Timeout: -1},
-		"cert alone":    {CertFile: "x"},
-		"header name":   {Headers: []fetch.Header{secretHeader("a b", canary)}},
-		"header value":  {Headers: []fetch.Header{secretHeader("a", canary+"\r\nEvil: 1")}},
-		"origin scheme": {Origin: "s3://x"},
+		"splay":        {Timeout: time.Second, Splay: time.Second},
+		"timeout":      {Timeout: -1},
+		"cert alone":   {CertFile: "x"},
+		"header name":  {Headers: []fetch.Header{secretHeader("a b", canary)}},
+		"header value": {Headers: []fetch.Header{secretHeader("a", canary+"\r\nEvil: 1")}},
 	} {
 		_, err := fetch.New(o)
 		var e *fetch.Error

@@ -147,14 +147,9 @@ func New(o Options) (*Client, error) {
 			return nil, err
 		}
 	}
-	if o.Origin != "" {
-		t, err := parseTarget(o.Origin)
-		if err != nil {
-			return nil, err
-		}
-		if t.url != nil {
-			c.origin = originOf(t.url)
-		}
+	// An Origin that cannot be parsed belongs to nobody; Document says what is wrong with it.
+	if t, err := parseTarget(o.Origin); err == nil && t.url != nil {
+		c.origin = originOf(t.url)
 	}
 	return c, nil
 }
