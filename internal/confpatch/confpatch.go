@@ -99,9 +99,10 @@ type File struct {
 	src      []byte
 	text     string // src decoded, without byte order mark
 	encoding encoding
-	leaves   []leaf // in the order of the text, overridden ones too
-	winner   map[string]int
-	log      []LogLine
+	leaves   []leaf         // in the order of the text, overridden ones too
+	winner   map[string]int // per key, the leaf that counts
+	keys     []string       // distinct, in the order of their first appearance
+	badLines []badLine
 	warnings []string
 	legacy   []legacyLine
 	root     *node // of a Standard file; nil if the document is empty
@@ -120,52 +121,14 @@ type leaf struct {
 // error is a [*SyntaxError]; a Legacy file has none.
 func Parse(name string, format Format, v flinkconf.Version, src []byte) (*File, error) {
 	f := &File{name: name, format: format, version: v, rules: rulesOf(v), src: src}
-	if f.rules.logsParser {
-		parser := "legacy"
-		if format == Standard {
-			parser = "standard"
-		}
-		f.info("Using " + parser + " YAML parser to load flink configuration file from <CONF>/" + name + ".")
-	}
 	if format == Standard {
 		if err := f.parseStandard(); err != nil {
 			return nil, err
 		}
-	} else {
-		f.parseLegacy()
+		return f, nil
 	}
-	if !f.rules.logsInOrder || format == Standard {
-		keys := f.keys()
-		for _, i := range hashMapOrder(keys, 16) {
-			f.logProperty(f.leaves[f.winner[keys[i]]])
-		}
-	}
+	f.parseLegacy()
 	return f, nil
-}
-
-func (f *File) info(message string) {
-	f.log = append(f.log, LogLine{"INFO", secret.Public(message)})
-}
-
-func (f *File) logProperty(l leaf) {
-	text := l.value.logText()
-	if f.sensitive(l.key) {
-		text = secret.Mask
-	}
-	f.info("Loading configuration property: " + l.key + ", " + text)
-}
-
-// keys returns the distinct keys in the order of their first appearance.
-func (f *File) keys() []string {
-	keys := make([]string, 0, len(f.winner))
-	seen := make(map[string]bool, len(f.winner))
-	for _, l := range f.leaves {
-		if !seen[l.key] {
-			seen[l.key] = true
-			keys = append(keys, l.key)
-		}
-	}
-	return keys
 }
 
 // addLeaf notes a key; a later one of the same name wins.
@@ -175,6 +138,8 @@ func (f *File) addLeaf(l leaf) {
 	}
 	if old, twice := f.winner[l.key]; twice {
 		f.warn(l.line, "overrides "+l.key+" of line "+itoa(f.leaves[old].line))
+	} else {
+		f.keys = append(f.keys, l.key)
 	}
 	f.winner[l.key] = len(f.leaves)
 	f.leaves = append(f.leaves, l)
@@ -187,7 +152,7 @@ func (f *File) warn(line int, text string) {
 // Conf returns what Flink reads: keys with the text of Configuration.toMap, kind, and FILE:LINE as source.
 func (f *File) Conf() *flinkconf.Conf {
 	c := &flinkconf.Conf{}
-	for _, key := range f.keys() {
+	for _, key := range f.keys {
 		l := f.leaves[f.winner[key]]
 		c.Set(flinkconf.Entry{
 			Key:    key,
@@ -211,7 +176,49 @@ func (v *value) confText() string {
 }
 
 // Log returns what GlobalConfiguration logs while it loads the file, in its order.
-func (f *File) Log() []LogLine { return f.log }
+func (f *File) Log() []LogLine {
+	log := f.parserLog()
+	if f.format == Legacy && f.rules.logsInOrder {
+		bad := f.badLines
+		for i, l := range f.leaves {
+			for ; len(bad) > 0 && bad[0].leaves == i; bad = bad[1:] {
+				log = append(log, bad[0].LogLine)
+			}
+			log = append(log, f.propertyLog(l))
+		}
+		for _, b := range bad {
+			log = append(log, b.LogLine)
+		}
+		return log
+	}
+	for _, b := range f.badLines {
+		log = append(log, b.LogLine)
+	}
+	for _, i := range hashMapOrder(f.keys, 16) {
+		log = append(log, f.propertyLog(f.leaves[f.winner[f.keys[i]]]))
+	}
+	return log
+}
+
+// parserLog says which parser is used, where that is logged.
+func (f *File) parserLog() []LogLine {
+	if !f.rules.logsParser {
+		return nil
+	}
+	parser := "legacy"
+	if f.format == Standard {
+		parser = "standard"
+	}
+	return []LogLine{{"INFO", secret.Public("Using " + parser + " YAML parser to load flink configuration file from <CONF>/" + f.name + ".")}}
+}
+
+func (f *File) propertyLog(l leaf) LogLine {
+	text := secret.Mask
+	if !isSensitive(f.rules, l.key) {
+		text = l.value.logText()
+	}
+	return LogLine{"INFO", secret.Public("Loading configuration property: " + l.key + ", " + text)}
+}
 
 // Warnings returns what a person should know: lines that Flink ignores, keys set twice. They never quote
 // the content of a line.
@@ -226,10 +233,9 @@ func (f *File) ShellLines() []string {
 	if !f.rules.standardFile {
 		return nil
 	}
-	inMap := f.keys()
-	keys := make([]string, 0, len(inMap))
-	for _, i := range hashMapOrder(inMap, 16) {
-		keys = append(keys, inMap[i])
+	keys := make([]string, 0, len(f.keys))
+	for _, i := range hashMapOrder(f.keys, 16) {
+		keys = append(keys, f.keys[i])
 	}
 	capacity := (len(keys)*4 + 2) / 3
 	if len(keys) <= 2 {
@@ -245,9 +251,4 @@ func (f *File) ShellLines() []string {
 		lines = append(lines, keys[i]+": "+text)
 	}
 	return lines
-}
-
-// sensitive is GlobalConfiguration.isSensitive.
-func (f *File) sensitive(key string) bool {
-	return isSensitive(f.rules, key)
 }

@@ -87,18 +87,19 @@ func (f *File) parseLine(line *legacyLine, raw string, number int) {
 		return
 	}
 	line.key = key
-	l := leaf{key: key, value: &value{kind: stringValue, text: v}, line: number}
-	f.addLeaf(l)
-	if f.rules.logsInOrder {
-		f.logProperty(l)
-	}
+	f.addLeaf(leaf{key: key, value: &value{kind: stringValue, text: v}, line: number})
+}
+
+// A badLine is the warning about a line that Flink ignores, and how many keys were read before it.
+type badLine struct {
+	LogLine
+	leaves int
 }
 
 func (f *File) badLine(what, why, raw string, number int) {
-	message := what + " <CONF>/" + f.name + ":" + itoa(number) + ": "
+	text := secret.Public(what + " <CONF>/" + f.name + ":" + itoa(number) + ": " + why)
 	if f.rules.logsBadLine {
-		f.log = append(f.log, LogLine{"WARN", secret.Hidden(message + `"` + raw + `"`)})
-		return
+		text = secret.Hidden(what + " <CONF>/" + f.name + ":" + itoa(number) + ": \"" + raw + `"`)
 	}
-	f.log = append(f.log, LogLine{"WARN", secret.Public(message + why)})
+	f.badLines = append(f.badLines, badLine{LogLine{"WARN", text}, len(f.leaves)})
 }

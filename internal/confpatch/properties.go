@@ -22,7 +22,7 @@ func Properties(text string, target Format, v flinkconf.Version, lookup func(str
 		if err != nil {
 			return nil, nil, err
 		}
-		for _, key := range f.keys() {
+		for _, key := range f.keys {
 			l := f.leaves[f.winner[key]]
 			if err := p.add(l.line, key, l.value.confText(), l.value.confKind()); err != nil {
 				return nil, p.warnings, err

@@ -70,7 +70,7 @@ func (f *File) flatten(prefix string, m, key *value, i, entry, depth int) {
 
 // syntaxError turns a failure of the reader into what Flink throws and logs.
 func (f *File) syntaxError(e *yamlError) *SyntaxError {
-	s := &SyntaxError{File: f.name, Reason: strings.ReplaceAll(strings.TrimSpace(e.reason), "\n", " "), Flink: e.flink, Log: f.log}
+	s := &SyntaxError{File: f.name, Reason: strings.ReplaceAll(strings.TrimSpace(e.reason), "\n", " "), Flink: e.flink, Log: f.parserLog()}
 	if !e.noMark {
 		s.Line, s.Column = e.mark.line+1, e.mark.col+1
 	}
