@@ -90,9 +90,9 @@ func Unquote(token string) (string, error) {
 	}
 }
 
-// literals reads the string literal at tokens[i], which may go on in further quoted strings (not E'…') and end
+// Literals reads the string literal at tokens[i], which may go on in further quoted strings (not E'…') and end
 // in UESCAPE 'c', and returns the index behind it; the same index if there is none.
-func literals(tokens []Token, i int) (string, int, error) {
+func Literals(tokens []Token, i int) (string, int, error) {
 	if i >= len(tokens) || tokens[i].Kind != String {
 		return "", i, nil
 	}

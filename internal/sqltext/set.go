@@ -25,7 +25,7 @@ func ParseSet(s Statement) (key, value string, ok bool, err error) {
 		return "", "", false, nil
 	}
 	i := 1
-	if key, i, err = literals(tokens, i); err != nil {
+	if key, i, err = Literals(tokens, i); err != nil {
 		return "", "", false, err
 	}
 	if i == 1 || i == len(tokens) || tokens[i].Text != "=" {
@@ -33,7 +33,7 @@ func ParseSet(s Statement) (key, value string, ok bool, err error) {
 		return "", "", false, &Error{Line: t.Line, Column: t.Column, Message: "this is not a form of SET that Flink reads", Hint: hint}
 	}
 	from := i + 1
-	if value, i, err = literals(tokens, from); err != nil {
+	if value, i, err = Literals(tokens, from); err != nil {
 		return "", "", false, err
 	}
 	if i == from || i < len(tokens) {
@@ -58,7 +58,7 @@ func ParseReset(s Statement) (key string, ok bool, err error) {
 		return "", false, nil
 	}
 	i := 1
-	if key, i, err = literals(tokens, i); err != nil {
+	if key, i, err = Literals(tokens, i); err != nil {
 		return "", false, err
 	}
 	if i == 1 || i < len(tokens) {
