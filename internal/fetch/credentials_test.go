@@ -127,6 +127,36 @@ func TestTokenIsReadAtEachAttempt(t *testing.T) {
 	}
 }
 
+// TestWhichAuthorizationWins: by hand, token, user of the URI; and a redirect on the same origin keeps it.
+func TestWhichAuthorizationWins(t *testing.T) {
+	token := writeFile(t, "token", []byte("t0ken"))
+	byHand := []fetch.Header{secretHeader("authorization", "Custom x"), secretHeader("Host", "jobs.internal")}
+	for _, test := range []struct {
+		o          fetch.Options
+		user, want string
+	}{
+		{fetch.Options{}, "", ""},
+		{fetch.Options{}, "u:p%40", "Basic " + base64.StdEncoding.EncodeToString([]byte("u:p@"))},
+		{fetch.Options{}, "only", "Basic " + base64.StdEncoding.EncodeToString([]byte("only:"))},
+		{fetch.Options{TokenFile: token}, "u:p", "Bearer t0ken"},
+		{fetch.Options{TokenFile: token, Headers: byHand}, "u:p", "Custom x"},
+	} {
+		s := start(t, "redirect-same", definition)
+		uri := s.URL
+		if test.user != "" {
+			uri = strings.Replace(uri, "//", "//"+test.user+"@", 1)
+		}
+		if _, err := newClient(t, test.o).Document(context.Background(), uri, fetch.DocumentOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		for i, r := range s.Requests() {
+			if got := r.Header.Get("Authorization"); got != test.want || (test.o.Headers != nil) != (r.Host == "jobs.internal") {
+				t.Errorf("%q, request %d: %q to host %s, want %q", test.user, i, got, r.Host, test.want)
+			}
+		}
+	}
+}
+
 func TestTokenFileProblems(t *testing.T) {
 	s := start(t, "ok", definition)
 	for name, content := range map[string]string{"empty": " \n", "two lines": "a\nb\n", "control": "a\x01b"} {
