@@ -162,8 +162,8 @@ func TestScriptValue(t *testing.T) {
 }
 
 func TestFlatValue(t *testing.T) {
-	lines := []string{"env.log.max: 2", "  env.log.max :3 ", "env.log.maxx: 4", "url: http://a:80/#x", "env.java.opts.all: -Da=b", "env.java.opts: '-Dc=d'"}
-	for key, want := range map[string]string{"env.log.max": "3", "url": "http://a:80/#x", "env.java.opts": "'-Dc=d'", "absent": ""} {
+	lines := []string{"env.log.max: 2", "  env.log.max :3 ", "env.log.maxx: 4", "url: http://a:80/#x", "env.java.opts.all: -Da=b", "env.java.opts: '-Dc=d'", "block: |\n  url: x\n"}
+	for key, want := range map[string]string{"env.log.max": "3", "url": "http://a:80/#x", "env.java.opts": "'-Dc=d'", "block": "|", "absent": ""} {
 		if got := FlatValue(lines, key); got != want {
 			t.Errorf("%s: %q, want %q", key, got, want)
 		}

@@ -31,9 +31,12 @@ func ScriptValue(file []byte, key string) string {
 // FlatValue reads a key from the lines that Flink prints for the scripts from 1.19 on:
 //
 //	grep "^[ ]*KEY[ ]*:" | cut -d ':' -f2- | sed "s/^ *//;s/ *$//" | tail -n 1
+//
+// Of a value with several lines the scripts see the first.
 func FlatValue(lines []string, key string) string {
 	var value string
 	for _, line := range lines {
+		line, _, _ = strings.Cut(line, "\n")
 		if rest, ok := cutKey(line, key); ok && strings.HasPrefix(rest, ":") {
 			// cut counts from the first colon of the line, which is this one: keys hold none.
 			_, rest, _ = strings.Cut(line, ":")

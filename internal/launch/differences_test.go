@@ -70,18 +70,27 @@ func classpathWithoutEmptyElements(classpath string) string {
 
 // joinedPropertyStays: jobmanager.sh of 2.x takes -Dk=v for a host.
 func joinedPropertyStays(version flinkconf.Version, role Role, args, want []string) []string {
-	if role != JobManager || !version.AtLeast(2, 0) {
-		return want
-	}
-	joined := func(i int) bool { return i < len(args) && strings.HasPrefix(args[i], "-D") && args[i] != "-D" }
 	at := slices.Index(want, "--configDir") + 2
-	switch {
-	case joined(0):
+	switch i := joinedProperty(version, role, args); i {
+	case 0:
 		return slices.Concat(want[:at], args)
-	case len(args) > 0 && args[0] != "-D" && joined(1):
+	case 1:
 		return slices.Concat(want[:at], args[1:], []string{"-D", "jobmanager.rpc.address=" + args[0]})
 	}
 	return want
+}
+
+// joinedProperty returns which argument, 0 or 1, jobmanager.sh takes for host or port although it is a -Dk=v; else -1.
+func joinedProperty(version flinkconf.Version, role Role, args []string) int {
+	joined := func(i int) bool { return i < len(args) && strings.HasPrefix(args[i], "-D") && args[i] != "-D" }
+	switch {
+	case role != JobManager || !version.AtLeast(2, 0):
+	case joined(0):
+		return 0
+	case len(args) > 0 && args[0] != "-D" && joined(1):
+		return 1
+	}
+	return -1
 }
 
 // historyServerGetsArguments: historyserver.sh drops them.

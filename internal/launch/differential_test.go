@@ -310,7 +310,7 @@ func (b *bench) scenario(t *testing.T, r *rand.Rand) string {
 		}
 	}
 	wantMemoryArgs := strings.Fields(strings.Join(MemoryArgs(s.role, b.version, s.args), " "))
-	if s.role.HasMemory() && !b.joined(s) && !slices.Equal(memoryArgs, wantMemoryArgs) {
+	if s.role.HasMemory() && joinedProperty(b.version, s.role, s.args) < 0 && !slices.Equal(memoryArgs, wantMemoryArgs) {
 		t.Errorf("memory calculation got %q, MemoryArgs %q", memoryArgs, wantMemoryArgs)
 	}
 	changed, removed := diffEnv(s.env, final.Env)
@@ -324,12 +324,6 @@ func (b *bench) scenario(t *testing.T, r *rand.Rand) string {
 		t.Errorf("argv[0] %q, want %q", got.Argv[0], final.Argv[0])
 	}
 	return "equal"
-}
-
-// joined: the memory arguments differ together with the listed difference.
-func (b *bench) joined(s start) bool {
-	return s.role == JobManager && b.version.AtLeast(2, 0) && len(s.args) > 0 &&
-		(strings.HasPrefix(s.args[0], "-D") && s.args[0] != "-D" || len(s.args) > 1 && s.args[0] != "-D" && strings.HasPrefix(s.args[1], "-D") && s.args[1] != "-D")
 }
 
 // pidFiles and restorePidFiles let our side see the pid files that the script saw.

@@ -51,11 +51,11 @@ func history() []change {
 	v := func(major, minor int) flinkconf.Version { return flinkconf.Version{Major: major, Minor: minor} }
 	return []change{
 		{v(1, 13), func(r *rules) { r.optionKeys = []string{"env.java.opts"} }},
-		{v(1, 14), func(r *rules) { r.evaluate = true }},                                               // FLINK-23057
-		{v(1, 15), func(r *rules) { r.jobManagerArgs = hostPortOptions }},                              // FLINK-28733
-		{v(1, 16), func(r *rules) { r.gateway, r.memoryArgs = true, true }},                            // FLINK-32909, 1.16.3
-		{v(1, 17), func(r *rules) { r.optionKeys = []string{"env.java.opts.all", "env.java.opts"} }},   // FLINK-29372
-		{v(1, 17), func(r *rules) { r.python = true }},                                                 //
+		{v(1, 14), func(r *rules) { r.evaluate = true }},                                             // FLINK-23057
+		{v(1, 15), func(r *rules) { r.jobManagerArgs = hostPortOptions }},                            // FLINK-28733
+		{v(1, 16), func(r *rules) { r.gateway, r.memoryArgs = true, true }},                          // FLINK-32909, 1.16.3
+		{v(1, 17), func(r *rules) { r.optionKeys = []string{"env.java.opts.all", "env.java.opts"} }}, // FLINK-29372
+		{v(1, 17), func(r *rules) { r.python = true }},
 		{v(1, 18), func(r *rules) { r.ignoreUnrecognized, r.redirect = true, true }},                   // FLINK-32290, FLINK-31234
 		{v(1, 19), func(r *rules) { r.flattened, r.exportJava = true, true }},                          // FLINK-33721
 		{v(1, 19), func(r *rules) { r.defaultOpts, r.rootLogLevel, r.gatewayOpts = true, true, true }}, // FLINK-33221, FLINK-33166
