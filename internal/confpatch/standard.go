@@ -34,6 +34,8 @@ func (f *File) parseStandard() (err error) {
 	default:
 		panic(castError(v, "java.util.Map", f.root.start))
 	}
+	f.winner = make(map[string]int, len(v.keys))
+	f.leaves = make([]leaf, 0, len(v.keys))
 	for i, key := range v.keys {
 		f.flatten("", v, key, i, i, 0)
 	}

@@ -280,7 +280,8 @@ func (s *scanner) dropStaleKeys() {
 
 func (s *scanner) requireKey(k simpleKey) {
 	if k.required {
-		panic(markedError("while scanning a simple key", &k.mark, "could not find expected ':'", s.mark, ""))
+		panic(markedError("while scanning a simple key", &k.mark, "could not find expected ':'", s.mark,
+			"could not find expected ':' (a blank must follow the colon)"))
 	}
 }
 

@@ -63,9 +63,13 @@ func (v *value) confKind() flinkconf.Kind {
 
 func castError(v *value, to string, at mark) *yamlError {
 	from := v.javaClass()
+	reason := "a key must be a string, found "
+	if to == "java.util.Map" {
+		reason = "the document must be a mapping (key, colon, blank, value), found "
+	}
+	reason += strings.ToLower(from[strings.LastIndexByte(from, '.')+1:])
 	return plainError(classCast, "class "+from+" cannot be cast to class "+to+" ("+from+" and "+to+
-		" are in module java.base of loader 'bootstrap')", "expected a "+map[string]string{"java.util.Map": "mapping", "java.lang.String": "string as key"}[to]+
-		", found "+strings.ToLower(from[strings.LastIndexByte(from, '.')+1:]), at)
+		" are in module java.base of loader 'bootstrap')", reason, at)
 }
 
 // build makes the Java object of a node, as snakeyaml-engine's StandardConstructor with the core schema does.

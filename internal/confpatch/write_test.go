@@ -1,0 +1,231 @@
+package confpatch
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+func write(t *testing.T, path, content string, mode fs.FileMode) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(path, mode); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// tree lists what a folder holds: "name mode content", temporary files and manifests included.
+func tree(t *testing.T, dir string) []string {
+	t.Helper()
+	var out []string
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		info, err := d.Info()
+		if err != nil {
+			return err
+		}
+		content, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		name, _ := filepath.Rel(dir, path)
+		if name != manifestName {
+			out = append(out, name+" "+info.Mode().String()+" "+string(content))
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+func equal(t *testing.T, what string, got, want []string) {
+	t.Helper()
+	if !slices.Equal(got, want) {
+		t.Errorf("%s:\n  got  %q\n  want %q", what, got, want)
+	}
+}
+
+func TestWriteFile(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "f")
+	if changed, err := WriteFile(path, []byte("one"), 0o640); err != nil || !changed {
+		t.Fatal(changed, err)
+	}
+	old := time.Now().Add(-time.Hour)
+	if err := os.Chtimes(path, old, old); err != nil {
+		t.Fatal(err)
+	}
+	if changed, err := WriteFile(path, []byte("one"), 0o640); err != nil || changed {
+		t.Fatal(changed, err)
+	}
+	if info, err := os.Stat(path); err != nil || !info.ModTime().Equal(old.Truncate(time.Nanosecond)) && info.ModTime().Sub(old).Abs() > time.Millisecond {
+		t.Errorf("an unchanged file was touched: %v, %v", info.ModTime(), err)
+	}
+	if changed, err := WriteFile(path, []byte("two"), 0o600); err != nil || !changed {
+		t.Fatal(changed, err)
+	}
+	equal(t, "dir", tree(t, dir), []string{"f -rw------- two"})
+}
+
+func TestWriteFileReplacesALink(t *testing.T) {
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "target"), "t", 0o644)
+	if err := os.Symlink("target", filepath.Join(dir, "f")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := WriteFile(filepath.Join(dir, "f"), []byte("new"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "dir", tree(t, dir), []string{"f -rw-r--r-- new", "target -rw-r--r-- t"})
+}
+
+func TestWriteErrors(t *testing.T) {
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "file"), "x", 0o644)
+	for _, path := range []string{filepath.Join(dir, "missing", "f"), filepath.Join(dir, "file", "f"), dir} {
+		_, err := WriteFile(path, []byte("x"), 0o644)
+		var we *WriteError
+		if !errors.As(err, &we) || we.Path != path || !strings.HasPrefix(err.Error(), "cannot write "+path+": ") {
+			t.Errorf("%s: error %v", path, err)
+		}
+	}
+	_, err := WriteDir(dir, filepath.Join(dir, "file", "out"), "c", nil, false, nil)
+	if !errors.Is(err, syscall.ENOTDIR) {
+		t.Errorf("error %v, want ENOTDIR", err)
+	}
+	if entries, _ := os.ReadDir(dir); len(entries) != 1 {
+		t.Errorf("left behind: %v", entries)
+	}
+}
+
+// configMap lays out a folder as Kubernetes mounts a ConfigMap.
+func configMap(t *testing.T, dir string, files map[string]string) {
+	for name, content := range files {
+		write(t, filepath.Join(dir, "..2026_01_01", name), content, 0o644)
+		if err := os.Symlink(filepath.Join("..data", name), filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Symlink("..2026_01_01", filepath.Join(dir, "..data")); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestWriteDir(t *testing.T) {
+	base, out := t.TempDir(), filepath.Join(t.TempDir(), "run", "conf")
+	configMap(t, base, map[string]string{"config.yaml": "a: 1\n", "log4j-console.properties": "x = 1\n", "masters": "localhost\n"})
+	write(t, filepath.Join(base, "hadoop", "core-site.xml"), "<x/>", 0o640)
+	write(t, filepath.Join(base, ".hidden", "f"), "no", 0o644)
+	os.Symlink("nowhere", filepath.Join(base, "dangling"))
+	extra := map[string][]byte{"log4j-console.properties": []byte("x = 2\n")}
+	changed, err := WriteDir(base, out, "config.yaml", []byte("a: 2\n"), true, extra)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"config.yaml -rw------- a: 2\n", "hadoop/core-site.xml -rw-r----- <x/>", "log4j-console.properties -rw-r--r-- x = 2\n", "masters -rw-r--r-- localhost\n"}
+	equal(t, "out", tree(t, out), want)
+	equal(t, "changed", changed, []string{"config.yaml", "hadoop/core-site.xml", "log4j-console.properties", "masters"})
+	if changed, err = WriteDir(base, out, "config.yaml", []byte("a: 2\n"), true, extra); err != nil || len(changed) > 0 {
+		t.Errorf("a second time: %v, %v", changed, err)
+	}
+	write(t, filepath.Join(out, "mine"), "keep", 0o644)
+	write(t, filepath.Join(out, ".config.yaml"+tempMark+"999999999"), "left by a kill", 0o600)
+	os.Remove(filepath.Join(base, "masters"))
+	os.RemoveAll(filepath.Join(base, "hadoop"))
+	if changed, err = WriteDir(base, out, "config.yaml", []byte("a: 2\n"), false, extra); err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "changed", changed, []string{"config.yaml", "hadoop/core-site.xml", "masters"})
+	equal(t, "out", tree(t, out), []string{"config.yaml -rw-r--r-- a: 2\n", "log4j-console.properties -rw-r--r-- x = 2\n", "mine -rw-r--r-- keep"})
+	if _, err := os.Stat(filepath.Join(out, "hadoop")); err == nil {
+		t.Error("the folder that only we filled is still there")
+	}
+}
+
+func TestSecretInASetGIDFolder(t *testing.T) {
+	base, out := t.TempDir(), t.TempDir()
+	if err := os.Chmod(out, 0o2770|fs.ModeSetgid); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := WriteDir(base, out, "config.yaml", []byte("a: 2\n"), true, nil); err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "out", tree(t, out), []string{"config.yaml -rw-r----- a: 2\n"})
+}
+
+func TestInPlace(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "config.yaml")
+	write(t, path, "a: 1\n", 0o644)
+	start := func(limit string) []string {
+		t.Helper()
+		base, err := ReadBase(dir, "config.yaml")
+		if err != nil {
+			t.Fatal(err)
+		}
+		changed, err := WriteInPlace(dir, "config.yaml", base, append(base, "size: "+limit+"\n"...), false, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return changed
+	}
+	content := func() string {
+		t.Helper()
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	start("1g")
+	if got := content(); got != "a: 1\nsize: 1g\n" {
+		t.Errorf("after the first start: %q", got)
+	}
+	before := tree(t, dir)
+	if changed := start("1g"); len(changed) > 0 {
+		t.Errorf("a second start changed %v", changed)
+	}
+	equal(t, "a second start", tree(t, dir), before)
+	start("2g")
+	if got := content(); got != "a: 1\nsize: 2g\n" {
+		t.Errorf("after a changed limit: %q", got)
+	}
+	write(t, path, "a: 3\n", 0o644)
+	start("2g")
+	if got := content(); got != "a: 3\nsize: 2g\n" {
+		t.Errorf("after a person's edit: %q", got)
+	}
+	start("3g")
+	if got := content(); got != "a: 3\nsize: 3g\n" {
+		t.Errorf("after the edit and a changed limit: %q", got)
+	}
+	// Killed between the record and the rename: the old file is still ours.
+	record := beside(dir, "config.yaml", recordMark)
+	write(t, record, digest([]byte("a: 3\nsize: 4g\n"))+"\n"+digest([]byte("a: 3\nsize: 3g\n"))+"\n", 0o600)
+	start("5g")
+	if got := content(); got != "a: 3\nsize: 5g\n" {
+		t.Errorf("after a kill: %q", got)
+	}
+	// Killed while a mount point was overwritten: what is there is nobody's edit.
+	write(t, record, digest([]byte("a: 3\nsize: 6g\n"))+"\n"+overwriting+"\n", 0o600)
+	write(t, path, "a: 3\nsi", 0o644)
+	start("6g")
+	if got := content(); got != "a: 3\nsize: 6g\n" {
+		t.Errorf("after a kill in the middle of a write: %q", got)
+	}
+}
