@@ -93,7 +93,7 @@ func trustAndCertify(t *testing.T, s *faultserver.Server, o *fetch.Options) {
 // brief makes one limit short enough to wait for.
 func brief(set func(*fetch.Limits)) func(*testing.T, *faultserver.Server, *fetch.Options) {
 	return func(_ *testing.T, _ *faultserver.Server, o *fetch.Options) {
-		o.Timeout = 400 * time.Millisecond
+		o.Timeout = 250 * time.Millisecond
 		set(&o.Limits)
 	}
 }
@@ -104,7 +104,7 @@ func within(d time.Duration) func(*testing.T, *faultserver.Server, *fetch.Option
 
 // TestBehaviours: every way of answering that the fault server knows, for a document.
 func TestBehaviours(t *testing.T) {
-	short := 250 * time.Millisecond
+	short := 120 * time.Millisecond
 	headerLimit := brief(func(l *fetch.Limits) { l.Header = 30 * time.Millisecond })
 	idleLimit := brief(func(l *fetch.Limits) { l.Idle = 30 * time.Millisecond })
 	bearer := func(t *testing.T, _ *faultserver.Server, o *fetch.Options) {
