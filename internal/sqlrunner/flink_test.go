@@ -3,11 +3,14 @@
 package sqlrunner_test
 
 import (
+	"archive/zip"
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -81,9 +84,9 @@ taskmanager.memory.network.max: 32m
 taskmanager.memory.jvm-metaspace.size: 256m
 taskmanager.memory.jvm-overhead.min: 64m
 taskmanager.memory.jvm-overhead.max: 64m
-cluster.registration.error-delay: 500 ms
-cluster.registration.refused-registration-delay: 500 ms
-cluster.registration.initial-timeout: 200 ms
+cluster.registration.error-delay: 500
+cluster.registration.refused-registration-delay: 500
+cluster.registration.initial-timeout: 200
 restart-strategy.type: none
 restart-strategy: none
 parallelism.default: 1
@@ -174,6 +177,7 @@ func (f *flink) startTaskManager(t *testing.T) {
 	if err := f.taskManager.Start(); err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { _ = f.taskManager.Process.Kill() }) // where a test ended before stop
 }
 
 // stop ends the TaskManager and returns what it printed.
@@ -281,6 +285,208 @@ func TestJarIsBuiltFromTheSource(t *testing.T) {
 	if !bytes.Equal(built, sqlrunner.Jar()) {
 		t.Errorf("the embedded jar (%d bytes) is not what its source builds to (%d bytes): go run ./docker/sql-runner, and commit", len(sqlrunner.Jar()), len(built))
 	}
+}
+
+// TestSavepoint stops a job with a savepoint and goes on from it: every row appears once.
+func TestSavepoint(t *testing.T) {
+	eachVersion(t, func(t *testing.T, version string) {
+		f := newFlink(t, version)
+		f.startTaskManager(t)
+		const id, rowCount = "00000000000000000000000000000def", 150
+		part := sqlrunner.Part{Text: strings.Replace(sequence("s", rowCount), "'connector'='datagen'", "'connector'='datagen','rows-per-second'='10'", 1) +
+			printer("p", "kept") + "INSERT INTO p SELECT id FROM s"}
+		options := sqlrunner.Options{FixedJobID: true}
+		p := f.startApplication(t, options, []string{"--job-id", id}, part)
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+		defer cancel()
+		f.poll(ctx, t, func() bool {
+			status, _ := f.ask(ctx, "GET", "/jobs/"+id, "")["state"].(string)
+			return status == "RUNNING"
+		})
+		var trigger string
+		f.poll(ctx, t, func() bool { // refused while tasks are being deployed
+			trigger, _ = f.ask(ctx, "POST", "/jobs/"+id+"/stop", `{"drain":false}`)["request-id"].(string)
+			return trigger != ""
+		})
+		var location string
+		f.poll(ctx, t, func() bool {
+			operation, _ := f.ask(ctx, "GET", "/jobs/"+id+"/savepoints/"+trigger, "")["operation"].(map[string]any)
+			if operation["failure-cause"] != nil {
+				t.Fatalf("savepoint: %v", operation)
+			}
+			location, _ = operation["location"].(string)
+			if location == "" { // the answer may never come: the JobManager ends as soon as the savepoint is there
+				found, _ := filepath.Glob(filepath.Join(f.dir, "savepoints", "savepoint-*", "_metadata"))
+				if len(found) == 1 {
+					location = "file://" + filepath.Dir(found[0])
+				}
+			}
+			return location != ""
+		})
+		if exit, stderr := p.end(t); exit != 0 {
+			t.Errorf("stopped with a savepoint: exit %d, want 0\n%s", exit, tail(stderr))
+		}
+		if exit, stderr := f.application(t, options, []string{"--job-id", id, "--fromSavepoint", location}, part); exit != 0 {
+			t.Errorf("from the savepoint: exit %d, want 0\n%s", exit, tail(stderr))
+		}
+		got := rows(f.stop(t), "kept")
+		if unique := slices.Compact(slices.Clone(got)); len(got) != rowCount || len(unique) != rowCount {
+			t.Errorf("%d rows, %d different ones, want each of %d once", len(got), len(unique), rowCount)
+		}
+	})
+}
+
+// ask calls the REST API; nil when there is no answer yet.
+func (f *flink) ask(ctx context.Context, method, path, body string) map[string]any {
+	request, err := http.NewRequestWithContext(ctx, method, f.rest+path, strings.NewReader(body))
+	if err != nil {
+		return nil
+	}
+	request.Header.Set("Content-Type", "application/json")
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return nil
+	}
+	defer response.Body.Close()
+	var answer map[string]any
+	if response.StatusCode >= 300 || json.NewDecoder(response.Body).Decode(&answer) != nil {
+		return nil
+	}
+	return answer
+}
+
+// poll asks five times a second until done.
+func (f *flink) poll(ctx context.Context, t *testing.T, done func() bool) {
+	t.Helper()
+	tick := time.NewTicker(200 * time.Millisecond)
+	defer tick.Stop()
+	for !done() {
+		select {
+		case <-ctx.Done():
+			t.Fatalf("gave up waiting: %v", ctx.Err())
+		case <-tick.C:
+		}
+	}
+}
+
+// TestPlacement runs a function of a usrlib jar, with the runner where PlacementFor wants it.
+func TestPlacement(t *testing.T) {
+	eachVersion(t, func(t *testing.T, version string) {
+		f := newFlink(t, version)
+		var major, minor int
+		if _, err := fmt.Sscanf(version, "%d.%d", &major, &minor); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Symlink(filepath.Join(f.home, "lib"), filepath.Join(f.dir, "lib")); err != nil {
+			t.Fatal(err)
+		}
+		f.libDir = filepath.Join(f.dir, "lib")
+		f.buildFunction(t, filepath.Join(f.dir, "image", "udf.jar"))
+		link := filepath.Join(f.dir, "usrlib", "udf.jar")
+		if err := os.Mkdir(filepath.Dir(link), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Symlink("../image/udf.jar", link); err != nil {
+			t.Fatal(err)
+		}
+		f.startTaskManager(t)
+		part := sqlrunner.Part{Text: sequence("s", 2) + printer("p", "udf") + "CREATE FUNCTION add_one AS 'udf.Plus';\nINSERT INTO p SELECT add_one(id) FROM s"}
+		if sqlrunner.PlacementFor(major, minor, true) == sqlrunner.UserLibrary {
+			exit, stderr := f.application(t, sqlrunner.Options{}, nil, part)
+			if exit == 0 || !strings.Contains(stderr, "Could not find the provided job class") {
+				t.Errorf("on the class path: exit %d, want Flink not to find the class\n%s", exit, tail(stderr))
+			}
+			if err := os.Rename(f.classPath, filepath.Join(f.dir, "usrlib", sqlrunner.JarName)); err != nil {
+				t.Fatal(err)
+			}
+			f.classPath = ""
+		}
+		if exit, stderr := f.application(t, sqlrunner.Options{}, nil, part); exit != 0 {
+			t.Errorf("exit %d, want 0\n%s", exit, tail(stderr))
+		}
+		if got := strings.Join(rows(f.stop(t), "udf"), " "); got != "+I[2] +I[3]" {
+			t.Errorf("rows %s, want +I[2] +I[3]", got)
+		}
+	})
+}
+
+// buildFunction compiles a function and packs it into a jar.
+func (f *flink) buildFunction(t *testing.T, jar string) {
+	t.Helper()
+	source := filepath.Join(f.dir, "src", "udf", "Plus.java")
+	write(t, source, []byte("package udf; public class Plus extends org.apache.flink.table.functions.ScalarFunction { public Integer eval(Integer i) { return i + 1; } }"))
+	libs, err := filepath.Glob(filepath.Join(f.home, "lib", "flink-*.jar"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command("javac", "--release", "8", "-Xlint:-options", "-cp", strings.Join(libs, ":"), source).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	class, err := os.ReadFile(strings.TrimSuffix(source, ".java") + ".class")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b bytes.Buffer
+	z := zip.NewWriter(&b)
+	w, err := z.Create("udf/Plus.class")
+	if err == nil {
+		_, err = w.Write(class)
+	}
+	if err == nil {
+		err = z.Close()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, jar, b.Bytes())
+}
+
+func TestLocal(t *testing.T) {
+	eachVersion(t, func(t *testing.T, version string) {
+		f := newFlink(t, version)
+		run := func(o sqlrunner.Options, script string) (int, string, string) {
+			t.Helper()
+			ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
+			defer cancel()
+			p := f.java(ctx, t, append([]string{sqlrunner.MainClass}, f.script(t, o, sqlrunner.Part{Text: script})...)...)
+			if err := p.Start(); err != nil {
+				t.Fatal(err)
+			}
+			exit, stderr := p.end(t)
+			return exit, p.out.String(), stderr
+		}
+		local := sqlrunner.Options{Mode: sqlrunner.Local, Configuration: map[string]string{"parallelism.default": "1"}, Secrets: []string{"can'ary"}}
+		exit, stdout, stderr := run(local, sequence("s", 3)+printer("p", "one")+twoInserts+
+			"SET 'table.local-time-zone'='Asia/Shanghai';\nSELECT CAST(TO_TIMESTAMP_LTZ(0, 3) AS STRING) AS z;\nRESET 'table.local-time-zone';RESET;\nSHOW DATABASES")
+		if got := strings.Join(rows(stdout, "one"), " ") + "/" + strings.Join(rows(stdout, "two"), " "); exit != 0 || got != "+I[1] +I[2] +I[3]/+I[10] +I[20] +I[30]" {
+			t.Errorf("exit %d, rows %s\n%s", exit, got, tail(stderr))
+		}
+		if !strings.Contains(stdout, "1970-01-01 08:00:00.000") || !strings.Contains(stdout, "| default_database |") {
+			t.Errorf("tables missing in\n%s", stdout)
+		}
+
+		exit, stdout, stderr = run(local, sequence("s", 3)+"CREATE TABLE p (id INT) WITH ('connector'='print');\nINSERT INTO p SELECT 6 / (id - 2) FROM s WHERE 'can''ary' <> ''")
+		if exit != 1 || !strings.Contains(stderr, "error: statement 3, line 3: ") || !strings.Contains(stderr, "by zero") || !strings.Contains(stderr, "\tat ") {
+			t.Errorf("failing job: exit %d\n%s", exit, tail(stderr))
+		}
+		if strings.Contains(stdout+stderr, "ary") {
+			t.Errorf("the secret is shown:\n%s%s", stdout, stderr)
+		}
+
+		exit, stdout, _ = run(sqlrunner.Options{Mode: sqlrunner.Check, Secrets: []string{"can'ary"}}, sequence("s", 3)+
+			"CREATE TABLE k (id INT) WITH ('connector'='none','a'='can''ary');\n  INSERT INTO s SELECT\n nam FROM s;\nINSERT INTO k SELECT id FROM s;\n"+
+			"CREATE TABLE c WITH ('connector'='print') AS SELECT id,\nidd FROM s;CREATE TABLE d AS SELECT id FROM s; SELECT id FROM d;SELECT 'can''ary' +;\n"+
+			"EXECUTE STATEMENT SET BEGIN\nINSERT INTO s SELECT bad FROM s;\nEND")
+		findings, ok := sqlrunner.ParseReport(stdout)
+		var got []string
+		for _, f := range findings {
+			got = append(got, fmt.Sprintf("%s %d:%d %d:%d", f.Statement, f.Line, f.Column, f.EndLine, f.EndColumn))
+		}
+		want := []string{"statement 3 4:2 4:4", "statement 4 5:1 0:0", "statement 5 7:1 7:3", "statement 8 7:83 0:0", "statement 9 9:22 9:24"}
+		if exit != 1 || !ok || !slices.Equal(got, want) || strings.Contains(stdout, "ary") {
+			t.Errorf("check: exit %d, %q, want %q\n%s", exit, got, want, stdout)
+		}
+	})
 }
 
 func TestApplication(t *testing.T) {
