@@ -1,0 +1,390 @@
+package jobdef
+
+import (
+	"net/url"
+	"path"
+	"strings"
+)
+
+// A record is what a mapping may hold. The functions below are the table of all fields: the decoder, the schema and
+// the reference page are made from it.
+type record struct {
+	fields     []field
+	rules      []rule
+	extensible bool // fields that begin with "x-" are ignored
+}
+
+// A field is one row of the table.
+type field struct {
+	name     string
+	value    value
+	required bool
+	doc      string // Markdown, one line
+	example  string // YAML, flow style
+	hint     string // when it is missing
+}
+
+// A rule is about several fields of one record. Its check runs only where the fields themselves are right.
+type rule struct {
+	check  func(d *decoder, n *node, path string)
+	schema object // what of it JSON Schema can say; nil: nothing
+	doc    string // Markdown, one line
+}
+
+// atMostOne refuses fields that exclude each other.
+func atMostOne(why string, names ...string) rule {
+	pairs := object{{"not", object{{"required", names}}}}
+	return rule{
+		check: func(d *decoder, n *node, path string) {
+			if n.get(names[0]) != nil && n.get(names[1]) != nil {
+				second := later(n, names[0], names[1])
+				d.problem(second, path, names[0]+" and "+names[1]+" exclude each other", why)
+			}
+		},
+		schema: pairs,
+		doc:    "`" + names[0] + "` and `" + names[1] + "` exclude each other.",
+	}
+}
+
+func later(n *node, a, b string) *node {
+	x, y := n.get(a), n.get(b)
+	if x.start > y.start {
+		return x
+	}
+	return y
+}
+
+// exactlyOne demands one of two fields.
+func exactlyOne(a, b string) rule {
+	return rule{
+		check: func(d *decoder, n *node, path string) {
+			if (n.get(a) != nil) == (n.get(b) != nil) {
+				d.problem(n, path, "expected exactly one of "+a+" and "+b, "")
+			}
+		},
+		schema: object{{"oneOf", []object{{{"required", []string{a}}}, {{"required", []string{b}}}}}},
+		doc:    "Exactly one of `" + a + "` and `" + b + "`.",
+	}
+}
+
+func definitionTable(def *Definition) record {
+	return record{
+		extensible: true,
+		fields: []field{
+			{name: "apiVersion", value: bare{into: &def.APIVersion, choices: []string{APIVersion}}, required: true, hint: "add apiVersion: " + APIVersion,
+				doc: "Version of this format.", example: APIVersion},
+			{name: "name", value: text{&def.Name, lineForm}, required: true,
+				doc: "Name of the job: `pipeline.name`.", example: "clicks-per-minute"},
+			{name: "id", value: text{&def.ID, jobIDForm},
+				doc: "Flink's job id. A fixed id is what high availability and savepoints of a redeployed job go by; without, Flink chooses.", example: `"00000000000000000000000000000001"`},
+			{name: "flinkVersion", value: text{&def.FlinkVersion, minorForm},
+				doc: "Refuse to run on another minor version of Flink.", example: `"2.2"`},
+			{name: "resources", value: part{resourcesTable(&def.Resources)},
+				doc: "Sizes of the containers, where they are not detected."},
+			{name: "configuration", value: configuration{&def.Configuration},
+				doc:     "Flink's configuration, flat or nested. Values are strings, numbers, booleans, references, or lists of these. Overrides the image's files; `FLINK_PROPERTIES` and `-D` override it.",
+				example: "{state.backend.type: rocksdb, execution: {checkpointing: {interval: 1 min}}}"},
+			{name: "highAvailability", value: one[HighAvailability]{&def.HighAvailability, highAvailabilityTable},
+				doc: "High availability: what binds the JobManagers and TaskManagers of one cluster."},
+			{name: "logging", value: one[Logging]{&def.Logging, loggingTable},
+				doc: "Levels of log4j's loggers, written to `log4j-console.properties`."},
+			{name: "artifacts", value: many[Artifact]{&def.Artifacts, artifactTable, distinctArtifacts},
+				doc: "Files to bring before Flink starts, on JobManagers and TaskManagers alike."},
+			{name: "sql", value: one[SQL]{&def.SQL, sqlTable},
+				doc: "A SQL job."},
+			{name: "jar", value: one[Jar]{&def.Jar, jarTable},
+				doc: "A job in a jar."},
+			{name: "savepoint", value: one[Savepoint]{&def.Savepoint, savepointTable},
+				doc: "What the job starts from."},
+		},
+		rules: []rule{atMostOne("a definition is one job", "sql", "jar")},
+	}
+}
+
+func resourcesTable(r *Resources) record {
+	return record{fields: []field{
+		{name: "jobManager", value: part{record{fields: containerFields(&r.JobManager)}}, doc: "A JobManager's container."},
+		{name: "taskManager", value: part{record{fields: append(containerFields(&r.TaskManager),
+			field{name: "slots", value: text{&r.TaskManager.Slots, slotsForm},
+				doc: "`taskmanager.numberOfTaskSlots`; `auto`: one slot per whole CPU.", example: "2"})}}, doc: "A TaskManager's container."},
+	}}
+}
+
+func containerFields(c *Container) []field {
+	return []field{
+		{name: "memory", value: text{&c.Memory, memoryForm},
+			doc:     "Size of the container. `auto`, and without the field: its limit is detected. Lower case is Flink's spelling (`1600m` = 1600 MiB), a capital or an `i` is Kubernetes' (`1600Mi`, `2G` = 2,000,000,000 bytes).",
+			example: "1600m"},
+		{name: "cpu", value: text{&c.CPU, cpuForm}, doc: "CPUs of the container.", example: "1"},
+	}
+}
+
+func highAvailabilityTable(ha *HighAvailability) record {
+	return record{
+		fields: []field{
+			{name: "type", value: bare{into: &ha.Type, choices: []string{"zookeeper", "kubernetes", "none"}}, required: true,
+				doc: "Where leaders are elected: `high-availability.type`.", example: "zookeeper"},
+			{name: "clusterId", value: text{&ha.ClusterID, lineForm},
+				doc: "Binds the groups of one cluster: `high-availability.cluster-id`, and `kubernetes.cluster-id` for Kubernetes.", example: "clicks"},
+			{name: "storageDir", value: text{&ha.StorageDir, uriForm},
+				doc: "Where JobManagers keep what a successor needs: `high-availability.storageDir`.", example: `"s3://ha/clicks"`},
+			{name: "quorum", value: text{&ha.Quorum, lineForm},
+				doc: "ZooKeeper's servers: `high-availability.zookeeper.quorum`.", example: `"zk-0:2181,zk-1:2181"`},
+		},
+		rules: []rule{
+			{
+				check: func(d *decoder, n *node, path string) {
+					if ha.Type != "none" && n.get("clusterId") == nil {
+						d.problem(n, path, "the field clusterId is missing", "without it all clusters share one")
+					}
+				},
+				schema: object{{"if", object{{"properties", object{{"type", object{{"const", "none"}}}}}}}, {"else", object{{"required", []string{"clusterId"}}}}},
+				doc:    "`clusterId` is required unless `type` is `none`.",
+			},
+			{
+				check: func(d *decoder, n *node, path string) {
+					if q := n.get("quorum"); q != nil && ha.Type != "zookeeper" {
+						d.problem(q, child(path, "quorum"), "is ZooKeeper's, but the type is "+ha.Type, "")
+					}
+				},
+				schema: object{{"if", object{{"required", []string{"quorum"}}}}, {"then", object{{"properties", object{{"type", object{{"const", "zookeeper"}}}}}}}},
+				doc:    "`quorum` is for `type: zookeeper` only.",
+			},
+		},
+	}
+}
+
+func loggingTable(l *Logging) record {
+	levels := []string{"OFF", "FATAL", "ERROR", "WARN", "INFO", "DEBUG", "TRACE", "ALL"}
+	return record{fields: []field{
+		{name: "level", value: bare{into: &l.Level, choices: levels}, doc: "Level of the root logger.", example: "INFO"},
+		{name: "loggers", value: loggers{&l.Loggers, levels}, doc: "Level of each logger, by its name.", example: "{org.apache.kafka: WARN}"},
+	}}
+}
+
+func artifactTable(a *Artifact) record {
+	a.To = "usrlib"
+	return record{
+		fields: []field{
+			{name: "uri", value: text{&a.URI, uriForm}, required: true,
+				doc: "Where it is: a path, `file:`, `http:` or `https:`. The last part of the path is the file's name.", example: `"https://repo.example.com/udf-1.2.jar"`},
+			{name: "sha256", value: text{&a.SHA256, sha256Form},
+				doc: "Digest that it must have. With it, a restarted container downloads nothing again.", example: `"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"`},
+			{name: "to", value: bare{into: &a.To, form: placeForm},
+				doc: "Where it goes: `usrlib` (the default; the job's class path), `run` (the run directory), `lib` (Flink's class path) or `plugins/NAME`.", example: "usrlib"},
+		},
+		rules: []rule{
+			{
+				check: func(d *decoder, n *node, path string) {
+					if a.To != "usrlib" && a.To != "run" && n.get("sha256") == nil {
+						d.problem(n, path, "the field sha256 is missing", "what goes to "+a.To+" becomes part of Flink, so its digest must be pinned")
+					}
+				},
+				schema: object{{"if", object{{"properties", object{{"to", object{{"pattern", "^(lib$|plugins/)"}}}}}, {"required", []string{"to"}}}},
+					{"then", object{{"required", []string{"sha256"}}}}},
+				doc: "`sha256` is required where `to` is `lib` or `plugins/NAME`.",
+			},
+			{
+				check: func(d *decoder, n *node, path string) {
+					if uri, plain := a.URI.Plain(); plain && fileName(uri) == "" {
+						d.problem(n.get("uri"), child(path, "uri"), "does not end in the name of a file", "")
+					}
+				},
+			},
+		},
+	}
+}
+
+// fileName returns the name under which an artifact is kept, "" if the URI has none that is safe.
+func fileName(uri string) string {
+	if u, err := url.Parse(uri); err == nil && len(u.Scheme) > 1 {
+		uri = u.Path
+		if u.Opaque != "" {
+			uri = u.Opaque
+		}
+	}
+	_, name := path.Split(uri)
+	if name == "." || name == ".." || !isLine(name) || strings.ContainsAny(name, `/\`) {
+		return ""
+	}
+	return name
+}
+
+// distinctArtifacts refuses two artifacts that would be one file.
+func distinctArtifacts(d *decoder, n *node, path string, artifacts []Artifact) {
+	seen := make(map[string]int, len(artifacts))
+	for i, a := range artifacts {
+		uri, plain := a.URI.Plain()
+		name := fileName(uri)
+		if !plain || name == "" {
+			continue
+		}
+		file := a.To + "/" + name
+		if first, ok := seen[file]; ok {
+			d.problem(n.items[i].get("uri"), child(item(path, i), "uri"), "is kept as "+quote(file)+", as is "+item(path, first), "")
+			continue
+		}
+		seen[file] = i
+	}
+}
+
+// distinct refuses two items of the same name. Names that are references are not known yet.
+func distinct[T any](what string, fold bool, name func(T) Text) func(d *decoder, n *node, path string, items []T) {
+	return func(d *decoder, n *node, path string, items []T) {
+		seen := make(map[string]int, len(items))
+		for i, e := range items {
+			s, plain := name(e).Plain()
+			if !plain {
+				continue
+			}
+			if fold {
+				s = strings.ToLower(s)
+			}
+			if first, ok := seen[s]; ok {
+				d.problem(n.items[i].get("name"), child(item(path, i), "name"), "the "+what+" "+quote(s)+" stands twice, first as "+item(path, first), "")
+				continue
+			}
+			seen[s] = i
+		}
+	}
+}
+
+func sqlTable(s *SQL) record {
+	return record{
+		fields: []field{
+			{name: "set", value: settings{into: &s.Set},
+				doc: "`SET` statements, in this order, before anything else.", example: "{table.exec.state.ttl: 1 h}"},
+			{name: "modules", value: many[Module]{&s.Modules, moduleTable, distinct("module", false, func(m Module) Text { return m.Name })},
+				doc: "Modules to load, in this order (`LOAD MODULE`)."},
+			{name: "useModules", value: texts{&s.UseModules, lineForm},
+				doc: "Names of the modules in use, in the order in which functions are looked up (`USE MODULES`).", example: "[hive, core]"},
+			{name: "catalogs", value: many[Catalog]{&s.Catalogs, catalogTable, distinct("catalog", false, func(c Catalog) Text { return c.Name })},
+				doc: "Catalogs to create, in this order."},
+			{name: "functions", value: many[Function]{&s.Functions, functionTable, distinct("function", true, func(f Function) Text { return f.Name })},
+				doc: "Functions to register, after the catalogs."},
+			{name: "use", value: one[Use]{&s.Use, useTable}, doc: "Current catalog and database of the script."},
+			{name: "script", value: text{&s.Script, someForm}, doc: "The script.", example: `"INSERT INTO sink SELECT * FROM source;"`},
+			{name: "scriptUri", value: text{&s.ScriptURI, uriForm}, doc: "Where the script is, instead of `script`: as an artifact's `uri`."},
+		},
+		rules: []rule{atMostOne("", "script", "scriptUri")},
+	}
+}
+
+func moduleTable(m *Module) record {
+	return record{fields: []field{
+		{name: "name", value: text{&m.Name, lineForm}, required: true, doc: "Name of the module, which is its type too.", example: "hive"},
+		{name: "options", value: settings{into: &m.Options, refused: "type", why: "the name of a module is its type"},
+			doc: "Its options.", example: "{hive-version: 3.1.3}"},
+	}}
+}
+
+func catalogTable(c *Catalog) record {
+	return record{
+		fields: []field{
+			{name: "name", value: text{&c.Name, lineForm}, doc: "Name of the catalog.", example: "ods"},
+			{name: "options", value: settings{into: &c.Options, required: "type", why: "it says what kind of catalog this is"},
+				doc: "Its options; `type` is one of them.", example: "{type: hive, hive-conf-dir: /etc/hive}"},
+			{name: "createStatement", value: text{&c.CreateStatement, someForm},
+				doc: "Instead of name and options: one `CREATE CATALOG` statement, as a metadata service stores it.", example: `"CREATE CATALOG dim WITH ('type'='generic_in_memory')"`},
+		},
+		rules: []rule{
+			exactlyOne("name", "createStatement"),
+			{
+				check: func(d *decoder, n *node, path string) {
+					if (n.get("name") != nil) != (n.get("options") != nil) && n.get("name") != nil {
+						d.problem(n, path, "the field options is missing", "its option type says what kind of catalog this is")
+					} else if n.get("options") != nil && n.get("createStatement") != nil {
+						d.problem(n.get("options"), path, "options and createStatement exclude each other", "")
+					}
+				},
+				schema: object{{"dependentRequired", object{{"name", []string{"options"}}, {"options", []string{"name"}}}}},
+				doc:    "`name` and `options` go together.",
+			},
+		},
+	}
+}
+
+func functionTable(f *Function) record {
+	f.Language = "java"
+	return record{
+		fields: []field{
+			{name: "name", value: text{&f.Name, lineForm}, required: true,
+				doc: "Its name; `database.name` or `catalog.database.name` puts it into a catalog.", example: "parse_ua"},
+			{name: "class", value: text{&f.Class, classForm}, required: true,
+				doc: "The class, or for Python `module.name`.", example: "com.example.ParseUa"},
+			{name: "language", value: bare{into: &f.Language, choices: []string{"java", "scala", "python"}}, doc: "Its language; `java` by default.", example: "java"},
+			{name: "temporary", value: boolean{&f.Temporary}, doc: "`false`: it is stored in its catalog. By default functions are temporary.", example: "true"},
+			{name: "system", value: boolean{&f.System},
+				doc: "It belongs to no catalog and is found from all. The default for a simple name, unless `temporary` is `false`.", example: "true"},
+			{name: "jars", value: texts{&f.Jars, uriForm}, doc: "Jars that hold it: names of artifacts, or what Flink can read (`USING JAR`).", example: "[udf-1.2.jar]"},
+		},
+		rules: []rule{
+			{
+				check: func(d *decoder, n *node, path string) {
+					stored := n.get("temporary") != nil && !f.Temporary
+					qualified := strings.Contains(f.Name.text, ".")
+					if f.System && stored {
+						d.problem(n.get("temporary"), child(path, "temporary"), "a system function is always temporary", "")
+					}
+					if f.System && qualified {
+						d.problem(n.get("system"), child(path, "system"), "a system function belongs to no catalog, but its name has one", "")
+					}
+					f.Temporary = !stored
+					if n.get("system") == nil {
+						f.System = f.Temporary && !qualified
+					}
+				},
+				schema: object{{"if", object{{"properties", object{{"system", object{{"const", true}}}}}, {"required", []string{"system"}}}},
+					{"then", object{{"properties", object{{"temporary", object{{"const", true}}}}}}}},
+				doc: "`system: true` goes with neither `temporary: false` nor a name in a catalog.",
+			},
+			{
+				check: func(d *decoder, n *node, path string) {
+					if f.Language == "python" && len(f.Jars) > 0 {
+						d.problem(n.get("jars"), child(path, "jars"), "a Python function has no jars", "")
+					}
+				},
+				schema: object{{"if", object{{"properties", object{{"language", object{{"const", "python"}}}}}, {"required", []string{"language"}}}},
+					{"then", object{{"properties", object{{"jars", object{{"maxItems", 0}}}}}}}},
+				doc: "`jars` are not for `language: python`.",
+			},
+		},
+	}
+}
+
+func useTable(u *Use) record {
+	return record{
+		fields: []field{
+			{name: "catalog", value: text{&u.Catalog, lineForm}, doc: "Current catalog (`USE CATALOG`).", example: "ods"},
+			{name: "database", value: text{&u.Database, lineForm}, doc: "Current database of it (`USE`).", example: "default"},
+		},
+	}
+}
+
+func jarTable(j *Jar) record {
+	return record{fields: []field{
+		{name: "uri", value: text{&j.URI, uriForm}, required: true, doc: "Where the jar is: as an artifact's `uri`.", example: `"https://repo.example.com/job-1.0.jar"`},
+		{name: "sha256", value: text{&j.SHA256, sha256Form}, doc: "Digest that it must have."},
+		{name: "entryClass", value: text{&j.EntryClass, classForm}, doc: "Class whose `main` is the job; without, the one that the jar's manifest names.", example: "com.example.Main"},
+		{name: "args", value: texts{&j.Args, anyForm}, doc: "Arguments of `main`.", example: `["--window", "60"]`},
+	}}
+}
+
+func savepointTable(s *Savepoint) record {
+	return record{fields: []field{
+		{name: "path", value: text{&s.Path, uriForm}, required: true, doc: "The savepoint's directory or metadata file.", example: `"s3://savepoints/clicks/savepoint-1"`},
+		{name: "allowNonRestoredState", value: boolean{&s.AllowNonRestoredState},
+			doc: "Go on where the savepoint holds state for which the job has no operator.", example: "false"},
+	}}
+}
+
+// referenceTable is what a mapping in the place of a string may hold.
+func referenceTable(file, variable *string) record {
+	return record{
+		fields: []field{
+			{name: "fromFile", value: bare{into: file, form: fileForm}, doc: "Path of a file. One line break at its end is not part of the string.", example: "/run/secrets/password"},
+			{name: "fromEnv", value: bare{into: variable, form: variableForm}, doc: "Name of an environment variable.", example: "DB_PASSWORD"},
+		},
+		rules: []rule{exactlyOne("fromFile", "fromEnv")},
+	}
+}

@@ -1,0 +1,276 @@
+package jobdef
+
+import "strings"
+
+// A value is what a field of the table may hold: how it is decoded, and what schema and reference say about it.
+type value interface {
+	decode(d *decoder, n *node, path string)
+	schema() object                                // of JSON Schema
+	kind() string                                  // in the reference, Markdown
+	inner() (r record, suffix string, exists bool) // fields below; suffix "[]" of a list
+}
+
+// text is a string or a reference to one.
+type text struct {
+	into *Text
+	form form
+}
+
+func (v text) decode(d *decoder, n *node, path string) { *v.into = d.text(n, path, v.form) }
+
+func (v text) schema() object { return textSchema(v.form) }
+
+func (v text) kind() string { return "string" }
+
+func (v text) inner() (record, string, bool) { return record{}, "", false }
+
+// bare is a string that cannot be a reference, since what the definition means depends on it.
+type bare struct {
+	into    *string
+	choices []string // allowed; none: as form says
+	form    form
+}
+
+func (v bare) decode(d *decoder, n *node, path string) {
+	expected, hint, ok := v.form.row().expected, v.form.row().hint, false
+	if len(v.choices) > 0 {
+		expected, hint = oneOf(v.choices), ""
+	}
+	switch {
+	case n.kind == mappingKind || n.kind == sequenceKind || len(v.choices) == 0 && n.kind != stringKind:
+		d.wrongKind(n, path, expected)
+		return
+	case len(v.choices) == 0:
+		ok = v.form.row().ok(n.text)
+	default:
+		for _, c := range v.choices {
+			ok = ok || c == n.text
+		}
+		if near := nearest(n.text, v.choices); near != "" {
+			hint = "did you mean " + quote(near) + "?"
+		}
+	}
+	if !ok {
+		d.problem(n, path, "expected "+expected+", found "+quote(n.text), hint)
+	}
+	*v.into = n.text
+}
+
+// oneOf lists choices for messages.
+func oneOf(choices []string) string {
+	last := len(choices) - 1
+	if last == 0 {
+		return `"` + choices[0] + `"`
+	}
+	return `"` + strings.Join(choices[:last], `", "`) + `" or "` + choices[last] + `"`
+}
+
+func (v bare) schema() object {
+	if len(v.choices) == 0 {
+		return object{{"type", "string"}, {"pattern", v.form.row().pattern}}
+	}
+	return object{{"enum", v.choices}}
+}
+
+func (v bare) kind() string {
+	if len(v.choices) == 0 {
+		return v.form.row().expected
+	}
+	return "`" + strings.Join(v.choices, "`, `") + "`"
+}
+
+func (v bare) inner() (record, string, bool) { return record{}, "", false }
+
+// boolean is true or false.
+type boolean struct{ into *bool }
+
+func (v boolean) decode(d *decoder, n *node, path string) {
+	if n.kind != boolKind {
+		d.wrongKind(n, path, "true or false")
+		return
+	}
+	*v.into = n.text[0]|0x20 == 't'
+}
+
+func (v boolean) schema() object { return object{{"type", "boolean"}} }
+
+func (v boolean) kind() string { return "boolean" }
+
+func (v boolean) inner() (record, string, bool) { return record{}, "", false }
+
+// one is a mapping with known fields.
+type one[T any] struct {
+	into  **T
+	table func(*T) record
+}
+
+func (v one[T]) decode(d *decoder, n *node, path string) {
+	*v.into = new(T)
+	d.record(n, path, v.table(*v.into))
+}
+
+func (v one[T]) schema() object { return v.table(new(T)).schema() }
+
+func (v one[T]) kind() string { return "mapping" }
+
+func (v one[T]) inner() (record, string, bool) { return v.table(new(T)), "", true }
+
+// part is a mapping with known fields that is always there in Go.
+type part struct{ fields record }
+
+func (v part) decode(d *decoder, n *node, path string) { d.record(n, path, v.fields) }
+
+func (v part) schema() object { return v.fields.schema() }
+
+func (v part) kind() string { return "mapping" }
+
+func (v part) inner() (record, string, bool) { return v.fields, "", true }
+
+// many is a list of mappings with known fields.
+type many[T any] struct {
+	into  *[]T
+	table func(*T) record
+	check func(d *decoder, n *node, path string, items []T) // of the list as a whole; may be nil
+}
+
+func (v many[T]) decode(d *decoder, n *node, path string) {
+	if n.kind != sequenceKind {
+		d.wrongKind(n, path, "a list")
+		return
+	}
+	items := make([]T, len(n.items))
+	for i, e := range n.items {
+		d.record(e, item(path, i), v.table(&items[i]))
+	}
+	if v.check != nil {
+		v.check(d, n, path, items)
+	}
+	*v.into = items
+}
+
+func (v many[T]) schema() object {
+	return object{{"type", "array"}, {"items", v.table(new(T)).schema()}}
+}
+
+func (v many[T]) kind() string { return "list of mappings" }
+
+func (v many[T]) inner() (record, string, bool) { return v.table(new(T)), "[]", true }
+
+// texts is a list of strings.
+type texts struct {
+	into *[]Text
+	form form
+}
+
+func (v texts) decode(d *decoder, n *node, path string) {
+	if n.kind != sequenceKind {
+		d.wrongKind(n, path, "a list")
+		return
+	}
+	for i, e := range n.items {
+		*v.into = append(*v.into, d.text(e, item(path, i), v.form))
+	}
+}
+
+func (v texts) schema() object {
+	return object{{"type", "array"}, {"items", textSchema(v.form)}}
+}
+
+func (v texts) kind() string { return "list of strings" }
+
+func (v texts) inner() (record, string, bool) { return record{}, "", false }
+
+// settings is a mapping of names to strings, in order.
+type settings struct {
+	into     *[]Setting
+	required string // a name that must be there
+	refused  string // a name that must not be there
+	why      string
+}
+
+func (v settings) decode(d *decoder, n *node, path string) {
+	if n.kind != mappingKind {
+		d.wrongKind(n, path, "a mapping")
+		return
+	}
+	found := false
+	for _, p := range d.keys(n, path) {
+		at := child(path, p.key)
+		switch {
+		case !isLine(p.key):
+			d.errors.List = append(d.errors.List, Problem{at, p.line, p.column, "the name of an option in " + path + " is blank or holds a control character", ""})
+		case p.value.kind == nullKind:
+			d.errors.List = append(d.errors.List, Problem{at, p.line, p.column, at + ": has no value", `give it a value or remove the line; "" is the empty string`})
+		case p.key == v.refused:
+			d.errors.List = append(d.errors.List, Problem{at, p.line, p.column, at + ": " + v.why, "remove the line"})
+		default:
+			*v.into = append(*v.into, Setting{Key: p.key, Value: d.text(p.value, at, anyForm), Line: p.line})
+		}
+		found = found || p.key == v.required
+	}
+	if v.required != "" && !found {
+		d.problem(n, path, "the option "+v.required+" is missing", v.why)
+	}
+}
+
+func (v settings) schema() object {
+	s := object{{"type", "object"}, {"propertyNames", object{{"pattern", lineForm.row().pattern}}}, {"additionalProperties", textSchema(anyForm)}}
+	if v.required != "" {
+		s = append(s, member{"required", []string{v.required}})
+	}
+	if v.refused != "" {
+		s = append(s, member{"not", object{{"required", []string{v.refused}}}})
+	}
+	return s
+}
+
+func (v settings) kind() string { return "mapping of strings" }
+
+func (v settings) inner() (record, string, bool) { return record{}, "", false }
+
+// configuration is Flink's configuration, flat or nested.
+type configuration struct{ into *[]Setting }
+
+func (v configuration) decode(d *decoder, n *node, path string) {
+	if n.kind != mappingKind {
+		d.wrongKind(n, path, "a mapping")
+		return
+	}
+	d.flatten(n, path, "", make(map[string]int, len(n.pairs)), v.into)
+}
+
+func (v configuration) schema() object { return object{{"$ref", "#/$defs/configuration"}} }
+
+func (v configuration) kind() string { return "mapping, flat or nested" }
+
+func (v configuration) inner() (record, string, bool) { return record{}, "", false }
+
+// loggers is a mapping of loggers to levels.
+type loggers struct {
+	into   *[]Logger
+	levels []string
+}
+
+func (v loggers) decode(d *decoder, n *node, path string) {
+	if n.kind != mappingKind {
+		d.wrongKind(n, path, "a mapping")
+		return
+	}
+	for _, p := range d.keys(n, path) {
+		l := Logger{Name: p.key}
+		if at := child(path, p.key); !isWord(p.key) {
+			d.errors.List = append(d.errors.List, Problem{at, p.line, p.column, quote(p.key) + " is not the name of a logger: it is empty, or holds a blank or control character", ""})
+		} else {
+			bare{into: &l.Level, choices: v.levels}.decode(d, p.value, at)
+		}
+		*v.into = append(*v.into, l)
+	}
+}
+
+func (v loggers) schema() object {
+	return object{{"type", "object"}, {"propertyNames", object{{"pattern", classForm.row().pattern}}}, {"additionalProperties", object{{"enum", v.levels}}}}
+}
+
+func (v loggers) kind() string { return "mapping of levels" }
+
+func (v loggers) inner() (record, string, bool) { return record{}, "", false }
