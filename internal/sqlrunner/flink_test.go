@@ -476,13 +476,13 @@ func TestLocal(t *testing.T) {
 		exit, stdout, _ = run(sqlrunner.Options{Mode: sqlrunner.Check, Secrets: []string{"can'ary"}}, sequence("s", 3)+
 			"CREATE TABLE k (id INT) WITH ('connector'='none','a'='can''ary');\n  INSERT INTO s SELECT\n nam FROM s;\nINSERT INTO k SELECT id FROM s;\n"+
 			"CREATE TABLE c WITH ('connector'='print') AS SELECT id,\nidd FROM s;CREATE TABLE d AS SELECT id FROM s; SELECT id FROM d;SELECT 'can''ary' +;\n"+
-			"EXECUTE STATEMENT SET BEGIN\nINSERT INTO s SELECT bad FROM s;\nEND")
+			"EXECUTE STATEMENT SET BEGIN\nINSERT INTO s SELECT bad FROM s;\nEND;\nDROP TABLE 'can''ary'")
 		findings, ok := sqlrunner.ParseReport(stdout)
 		var got []string
 		for _, f := range findings {
 			got = append(got, fmt.Sprintf("%s %d:%d %d:%d", f.Statement, f.Line, f.Column, f.EndLine, f.EndColumn))
 		}
-		want := []string{"statement 3 4:2 4:4", "statement 4 5:1 0:0", "statement 5 7:1 7:3", "statement 8 7:83 0:0", "statement 9 9:22 9:24"}
+		want := []string{"statement 3 4:2 4:4", "statement 4 5:1 0:0", "statement 5 7:1 7:3", "statement 8 7:83 0:0", "statement 9 9:22 9:24", "statement 10 11:12 0:0"}
 		if exit != 1 || !ok || !slices.Equal(got, want) || strings.Contains(stdout, "ary") {
 			t.Errorf("check: exit %d, %q, want %q\n%s", exit, got, want, stdout)
 		}

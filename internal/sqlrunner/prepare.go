@@ -418,7 +418,8 @@ func (p *preparer) asView(s statement) statement {
 	return view
 }
 
-// masks lists what must not be shown, each once.
+// masks lists what must not be shown, each once: the secrets themselves, as they stand in a literal, and as
+// Flink's parser shows a literal that it did not expect.
 func (p *preparer) masks() []string {
 	found := make(map[string]bool)
 	for _, secret := range p.Secrets {
@@ -430,7 +431,34 @@ func (p *preparer) masks() []string {
 		}
 	}
 	delete(found, "")
+	for _, secret := range slices.Collect(maps.Keys(found)) {
+		literal := sqltext.Literal(secret)
+		for _, text := range []string{strings.ReplaceAll(secret, "'", "''"), literal[strings.IndexByte(literal, '\'')+1 : len(literal)-1]} {
+			found[text] = true
+			found[parserEscaped(text)] = true
+		}
+	}
 	return slices.Sorted(maps.Keys(found))
+}
+
+// parserEscaped writes s as JavaCC's add_escapes does in "Encountered …".
+func parserEscaped(s string) string {
+	var b strings.Builder
+	for _, unit := range utf16.Encode([]rune(s)) {
+		switch {
+		case unit == '"' || unit == '\'' || unit == '\\':
+			b.WriteByte('\\')
+			b.WriteByte(byte(unit))
+		case unit >= ' ' && unit <= '~':
+			b.WriteByte(byte(unit))
+		case unit < ' ' && strings.IndexByte("\b\t\n\f\r", byte(unit)) >= 0:
+			b.WriteByte('\\')
+			b.WriteByte("btnfr"[strings.IndexByte("\b\t\n\f\r", byte(unit))])
+		default:
+			fmt.Fprintf(&b, `\u%04x`, unit)
+		}
+	}
+	return b.String()
 }
 
 // sensitiveValues adds the values of sensitive keys in 'key' = 'value' and SET. A value of one or two characters

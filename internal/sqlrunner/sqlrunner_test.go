@@ -52,10 +52,10 @@ func TestIndex(t *testing.T) {
 		{"BEGIN STATEMENT SET in batch", Options{RuntimeMode: "batch"}, "BEGIN STATEMENT SET;INSERT INTO t SELECT 1;INSERT INTO t SELECT 2;END;INSERT INTO t SELECT 3",
 			"batch\ninsert\t1\t21\tstatement 2\t20\t42\ninsert\t1\t44\tstatement 3\t43\t65\nsubmit\t1\t21\tthe job of the 2 INSERTs from statement 2\n" +
 				"run\t1\t71\tstatement 5\t70\t92\n"},
-		{"configuration and secrets", Options{Configuration: map[string]string{"b": "2", "a": "1"}, Secrets: []string{"x\ny", "", "x\ny"}}, "INSERT INTO t SELECT 1",
-			"conf\ta\t1\nconf\tb\t2\nmask\tx\\ny\ninsert\t1\t1\tstatement 1\t0\t22\nsubmit\t1\t1\tstatement 1\n"},
+		{"configuration and secrets", Options{Configuration: map[string]string{"b": "2", "a": "1"}, Secrets: []string{"x\n'é", "", "x\n'é"}}, "INSERT INTO t SELECT 1",
+			"conf\ta\t1\nconf\tb\t2\nmask\tx\\n''é\nmask\tx\\n'é\nmask\tx\\\\000a''é\nmask\tx\\\\\\\\000a\\\\'\\\\'\\\\u00e9\nmask\tx\\\\n\\\\'\\\\'\\\\u00e9\ninsert\t1\t1\tstatement 1\t0\t22\nsubmit\t1\t1\tstatement 1\n"},
 		{"values of sensitive keys", Options{Sensitive: func(k string) bool { return strings.Contains(k, "password") }, Mode: Local}, "SET 'my.password'='hello';SET 'password'='ab';" + ddl,
-			"mask\thello\nmask\ts3cr'et\nset\t1\t1\tstatement 1\tmy.password\thello\nset\t1\t27\tstatement 2\tpassword\tab\nrun\t1\t47\tstatement 3\t46\t117\n"},
+			"mask\thello\nmask\ts3cr''et\nmask\ts3cr'et\nmask\ts3cr\\\\'\\\\'et\nset\t1\t1\tstatement 1\tmy.password\thello\nset\t1\t27\tstatement 2\tpassword\tab\nrun\t1\t47\tstatement 3\t46\t117\n"},
 		{"check plans", Options{Mode: Check}, "INSERT INTO t SELECT 1;SELECT 2;CALL p();SHOW TABLES;EXECUTE STATEMENT SET BEGIN INSERT INTO t SELECT 1; END",
 			"plan\t1\t1\tstatement 1\t0\t22\nplan\t1\t24\tstatement 2\t23\t31\nrun\t1\t42\tstatement 4\t41\t52\nplan\t1\t54\tstatement 5\t53\t108\n"},
 	} {

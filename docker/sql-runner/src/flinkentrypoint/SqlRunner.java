@@ -37,7 +37,7 @@ import org.apache.flink.table.api.ValidationException;
  *
  * <pre>
  * conf    KEY VALUE                          configuration for the creation of the environment (1.15 and later)
- * mask    TEXT                               a secret: never to be shown
+ * mask    TEXT                               a secret in one of its spellings: never to be shown
  * batch                                      batch mode, and each job ends before the next statement
  * set     LINE COLUMN LABEL KEY VALUE        SET
  * reset   LINE COLUMN LABEL KEY              RESET; without KEY all
@@ -134,7 +134,6 @@ public final class SqlRunner {
                     break;
                 case "mask":
                     masks.add(text(f[1]));
-                    masks.add(text(f[1]).replace("'", "''"));
                     break;
                 case "batch":
                     batch = true;
@@ -375,9 +374,7 @@ public final class SqlRunner {
 
     private String mask(String text) {
         for (String secret : masks) {
-            if (!secret.isEmpty()) {
-                text = text.replace(secret, "******");
-            }
+            text = text.replace(secret, "******");
         }
         return text;
     }
