@@ -89,11 +89,12 @@ func (b *builder) optionValue(key string) string {
 
 // javaOptionVariables composes FLINK_ENV_JAVA_OPTS and those of the processes, where the environment has none.
 func (b *builder) javaOptionVariables() {
-	compose := func(defaultKey, opts string) string {
+	compose := func(defaultKey, own string) string {
+		opts := own
 		if b.rules.defaultOpts && defaultKey != "" {
 			opts = b.optionValue(defaultKey) + " " + opts
 		}
-		return b.unquote(opts)
+		return b.unquote(opts, own)
 	}
 	if b.sh.get("FLINK_ENV_JAVA_OPTS") == "" {
 		var opts string
@@ -135,16 +136,23 @@ func (b *builder) otherProcessOptions(s optionSetting) string {
 // withoutOuterQuotes does `sed -e 's/^"//' -e 's/"$//'`.
 func withoutOuterQuotes(s string) string { return strings.TrimSuffix(strings.TrimPrefix(s, `"`), `"`) }
 
-// unquote removes outer quotes as config.sh does, which is meant for flink-conf.yaml, where quotes around a value are
-// part of it. In config.yaml they are YAML's, and a quote at the end can only be the user's.
-func (b *builder) unquote(options string) string {
-	if b.rules.flattened && b.Standard {
-		if strings.HasSuffix(options, `"`) {
-			b.differ("a double quote that ends the Java options in config.yaml stays; Flink's scripts remove it and lose all options")
-		}
-		return options
+// unquote removes outer quotes of composed options as config.sh does, which is meant for quotes around a whole value in
+// flink-conf.yaml. Where own, the value in the file, just ends with a quoted word, that would cut the word's quote, and
+// the scripts lose all options: the quote stays then.
+func (b *builder) unquote(options, own string) string {
+	stripped := withoutOuterQuotes(options)
+	yaml := b.rules.flattened && b.Standard
+	if stripped == options || !b.rules.evaluate || !yaml && strings.HasPrefix(own, `"`) || balanced(stripped) || !balanced(options) {
+		return stripped
 	}
-	return withoutOuterQuotes(options)
+	b.differ("a double quote that ends Java options stays with its word; Flink's scripts remove it and lose all options")
+	return options
+}
+
+func balanced(options string) bool {
+	e := &evaluation{lookup: func(string) (string, bool) { return "", false }}
+	_, err := e.words(options)
+	return err == nil
 }
 
 // hadoop finds the configuration directories of Hadoop and HBase.

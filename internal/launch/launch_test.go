@@ -192,6 +192,40 @@ func TestQuotesOfYAML(t *testing.T) {
 	}
 }
 
+func TestQuoteAtTheEnd(t *testing.T) {
+	for _, test := range []struct {
+		version, value string
+		want           []string // nil: an error
+	}{
+		{"1.18.1", `"-Da=1 -Db=2"`, []string{"-Da=1", "-Db=2"}},
+		{"1.18.1", `-Da=1"`, []string{"-Da=1"}},
+		{"1.18.1", `-Da="x y"`, []string{"-Da=x y"}},
+		{"1.20.5", `"-Da=1"`, nil},
+		{"1.20.5", `-Da="x y"`, []string{"-Da=x y"}},
+		{"1.13.6", `-Da="x"`, []string{`-Da="x`}},
+	} {
+		req := newRequest(t, TaskManager, test.version)
+		req.Standard = false
+		line := "env.java.opts.taskmanager: " + test.value
+		req.RawConf, req.ShellConf = []byte(line+"\n"), []string{line}
+		cmd, err := Build(req)
+		if test.want == nil {
+			if err == nil {
+				t.Errorf("%s %s: %q, want an error", test.version, test.value, cmd.Argv)
+			}
+			continue
+		}
+		if err != nil {
+			t.Errorf("%s %s: %v", test.version, test.value, err)
+			continue
+		}
+		got := slices.DeleteFunc(cmd.Argv[1:slices.Index(cmd.Argv, "-classpath")], func(a string) bool { return strings.HasPrefix(a, "-Dlog") || strings.HasPrefix(a, "-XX") })
+		if !slices.Equal(got, test.want) {
+			t.Errorf("%s %s: %q, want %q", test.version, test.value, got, test.want)
+		}
+	}
+}
+
 func TestLivePidLines(t *testing.T) {
 	req := newRequest(t, TaskManager, "2.2.1")
 	req.Alive = func(pid int) bool { return pid == 7 }
