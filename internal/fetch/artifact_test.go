@@ -153,6 +153,7 @@ func TestArtifactBehaviours(t *testing.T) {
 
 // TestRestartDownloadsNothing: a container restart finds its artifacts by their digest.
 func TestRestartDownloadsNothing(t *testing.T) {
+	t.Parallel()
 	content := jar(t, 5000)
 	s := start(t, "ok", content)
 	root := t.TempDir()
@@ -187,6 +188,7 @@ func TestRestartDownloadsNothing(t *testing.T) {
 
 // TestResumeAfterARestart: the part of a killed process is continued, if its digest is pinned.
 func TestResumeAfterARestart(t *testing.T) {
+	t.Parallel()
 	content := jar(t, 100_000)
 	for _, test := range []struct {
 		name   string
@@ -301,6 +303,7 @@ func TestTwoProcessesOneVolume(t *testing.T) {
 }
 
 func TestPlaces(t *testing.T) {
+	t.Parallel()
 	content := jar(t, 1000)
 	source := writeFile(t, "udf.jar", content)
 	outside := t.TempDir()
@@ -435,6 +438,7 @@ func TestLocalDisk(t *testing.T) {
 }
 
 func TestManyArtifactsAndTheirProgress(t *testing.T) {
+	t.Parallel()
 	content := jar(t, 50_000)
 	s := start(t, "range-cut", content) // only the very first answer is cut
 	root := t.TempDir()

@@ -104,7 +104,7 @@ func within(d time.Duration) func(*testing.T, *faultserver.Server, *fetch.Option
 
 // TestBehaviours: every way of answering that the fault server knows, for a document.
 func TestBehaviours(t *testing.T) {
-	short := 120 * time.Millisecond
+	short := 300 * time.Millisecond
 	headerLimit := brief(func(l *fetch.Limits) { l.Header = 30 * time.Millisecond })
 	idleLimit := brief(func(l *fetch.Limits) { l.Idle = 30 * time.Millisecond })
 	bearer := func(t *testing.T, _ *faultserver.Server, o *fetch.Options) {

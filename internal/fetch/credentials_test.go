@@ -220,6 +220,7 @@ func TestPlainTextWarnings(t *testing.T) {
 
 // TestNoSecretInAnyOutput plants canaries wherever a secret can stand and lets the service repeat them all.
 func TestNoSecretInAnyOutput(t *testing.T) {
+	t.Parallel()
 	values := map[string]string{"header": "h" + canary, "token": "t0kenCanary", "password": "p" + canary, "query": "q" + canary}
 	for _, behaviour := range []string{"echo-secrets", "ok", "always-503", "refused", "html-redirect", "redirect-file"} {
 		t.Run(behaviour, func(t *testing.T) {
@@ -337,6 +338,7 @@ func forwarder(t *testing.T, backend, wantAuth string) (address string, seen fun
 }
 
 func TestProxyFromTheGivenEnvironment(t *testing.T) {
+	t.Parallel()
 	s := start(t, "ok", definition)
 	backend := strings.TrimSuffix(strings.TrimPrefix(s.URL, "http://"), "/jobs/clicks")
 	wantAuth := "Basic " + base64.StdEncoding.EncodeToString([]byte("u:"+canary))

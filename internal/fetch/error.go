@@ -185,6 +185,8 @@ func classify(ctx context.Context, t target, err error) *Error {
 		e.Detail = "connection refused by " + host
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		e.Detail = host + " closed the connection without an answer"
+	case strings.Contains(text, "readLoopPeekFail"):
+		e.Kind, e.Detail = KindProtocol, "the answer is not valid HTTP: "+host+" speaks before it is asked"
 	case strings.Contains(text, "malformed"), strings.Contains(text, "response headers exceeded"),
 		strings.Contains(text, "unsupported transfer encoding"):
 		e.Kind, e.Detail = KindProtocol, "the answer is not valid HTTP: "+cut(oneLine(text), 120)

@@ -154,6 +154,7 @@ func herd(seed uint64, clients int, splay, down, retryAfter time.Duration, admit
 
 // TestHerd: 1,000 clients, the service is back after 20 s and admits 50 requests a second.
 func TestHerd(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct {
 		name              string
 		clients           int
