@@ -21,6 +21,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"unicode"
 	"unicode/utf16"
 	"unicode/utf8"
 
@@ -80,7 +81,8 @@ type Target struct {
 	Sensitive    func(key string) bool // Flink's rule for keys whose values are secret; nil: no key is
 }
 
-// Statement is one statement without its semicolon. No part of it spans a line end inside of quotes.
+// Statement is one statement without its semicolon. A quoted part of it never spans lines, except a catalog's
+// comment that does.
 type Statement struct {
 	SQL   secret.Text // hidden if it holds a secret
 	Shown string      // the same with every secret value replaced by ******
@@ -196,7 +198,7 @@ func (in *initializer) needs(f feature, subject string) {
 // name checks what becomes an identifier.
 func (in *initializer) name(subject, name string) {
 	switch {
-	case name == "":
+	case strings.TrimFunc(name, func(r rune) bool { return unicode.IsSpace(r) || r >= 0x1C && r <= 0x1F }) == "":
 		in.fail(subject, "", "the name is empty")
 	case !utf8.ValidString(name):
 		in.fail(subject, "", "the name is not UTF-8")
@@ -260,16 +262,21 @@ func trim(s string) string { return strings.TrimFunc(s, func(r rune) bool { retu
 func (in *initializer) jars(paths []string) {
 	for _, path := range paths {
 		in.needs(addJar, "jar "+quoteName(path))
-		in.path("jar", path)
+		in.plain("jar "+quoteName(path), "the path", path)
 		b := builder{}
-		b.text("ADD JAR ", sqltext.Literal(path))
+		b.text("ADD JAR ", sqltext.PlainLiteral(path))
 		in.out = append(in.out, b.statement("jars of the job"))
 	}
 }
 
-func (in *initializer) path(subject, path string) {
-	if path == "" || !utf8.ValidString(path) {
-		in.fail(subject, "", "the path of a jar is empty or not UTF-8")
+// plain checks what becomes a plain literal: the grammar takes no other there, so control characters would stand
+// in the file as they are.
+func (in *initializer) plain(subject, what, s string) {
+	switch {
+	case s == "":
+		in.fail(subject, "", "%s is empty", what)
+	case !utf8.ValidString(s) || sqltext.HasControl(s):
+		in.fail(subject, "", "%s holds control characters or is not UTF-8", what)
 	}
 }
 
@@ -353,9 +360,7 @@ func (in *initializer) functions(functions []Function) {
 			in.name(subject, p)
 			parts[i] = sqltext.Identifier(p)
 		}
-		if f.Class == "" || !utf8.ValidString(f.Class) {
-			in.fail(subject, "", "the class is empty or not UTF-8")
-		}
+		in.plain(subject, "the class", f.Class)
 		language := strings.ToUpper(f.Language)
 		switch language {
 		case "", "JAVA", "SCALA":
@@ -380,7 +385,7 @@ func (in *initializer) functions(functions []Function) {
 			// A catalog that outlives the session has it from the second start on.
 			b.text("CREATE FUNCTION IF NOT EXISTS ")
 		}
-		b.text(strings.Join(parts, "."), " AS ", sqltext.Literal(f.Class))
+		b.text(strings.Join(parts, "."), " AS ", sqltext.PlainLiteral(f.Class))
 		if language != "" {
 			b.text(" LANGUAGE ", language)
 		}
@@ -391,8 +396,8 @@ func (in *initializer) functions(functions []Function) {
 			} else {
 				b.text(", JAR ")
 			}
-			in.path(subject, jar)
-			b.text(sqltext.Literal(jar))
+			in.plain(subject, "the path of a jar", jar)
+			b.text(sqltext.PlainLiteral(jar))
 		}
 		in.out = append(in.out, b.statement("function "+strings.Join(parts, ".")))
 	}

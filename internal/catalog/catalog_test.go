@@ -177,13 +177,16 @@ func TestInitErrors(t *testing.T) {
 			"module \"\": the name is empty\nuse of catalog \"" + strings.Repeat("x", 80) + "…\": the name has more than 256 characters, Flink's limit"},
 		{"SET drops blanks", Spec{Set: append(kv(" a", "b", "", "b"), KV{"c", secret.Hidden("s3cr3t\n")})}, 2, 2,
 			"SET \" a\": the key starts or ends with blanks, or is not UTF-8\nSET \"\": the key is empty\nSET \"c\": the value starts or ends with blanks or control characters, which SET drops"},
+		{"control characters in plain literals", Spec{Jars: []string{"/a\tb", ""}, Functions: []Function{{Name: "f", Class: "a\nb", Jars: []string{"\x00"}}}}, 2, 2,
+			"jar \"/a\\tb\": the path holds control characters or is not UTF-8\njar \"\": the path is empty\nfunction \"f\": the class holds control characters or is not UTF-8\n" +
+				"function \"f\": the path of a jar holds control characters or is not UTF-8"},
 		{"modules", Spec{Modules: []Module{{Name: "core", Options: kv("a", "b")}, {Name: "h"}, {Name: "h"}}, UseModules: []string{"h", "x", "h"}}, 2, 2,
 			"module \"core\": Flink loads it itself, without options\nmodule \"h\": it is listed twice\nuse of module \"x\": it is not loaded\nuse of module \"h\": it is listed twice"},
 		{"functions", Spec{Functions: []Function{{Name: "a.b.c.d", Class: "x"}, {Name: "a.`b", Class: "x"}, {Name: "f", Class: "x", System: true}, {Name: "a.f", Class: "x", System: true, Temporary: true},
 			{Name: "f", Class: "x", Language: "RUBY"}, {Name: "f", Class: "", Language: "python", Jars: []string{"/a.jar"}}}}, 2, 2,
 			"function \"a.b.c.d\": the name is not one to three parts\nfunction \"a.`b\": the name is not one to three parts\nfunction \"f\": Flink creates system functions as temporary ones only\n" +
 				"function \"a.f\": a system function has a simple name, without catalog and database\nfunction \"f\": unknown language \"RUBY\", expected JAVA, SCALA or PYTHON\n" +
-				"function \"f\": the class is empty or not UTF-8\nfunction \"f\": a Python function takes no jars"},
+				"function \"f\": the class is empty\nfunction \"f\": a Python function takes no jars"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -64,7 +64,7 @@ func (in *initializer) catalogs(catalogs []Catalog) {
 		b.text(sqltext.Identifier(c.Name))
 		if c.Comment != "" {
 			in.needs(catalogComment, subject)
-			b.text(" COMMENT ", sqltext.Literal(c.Comment))
+			b.text(" COMMENT ", sqltext.PlainLiteral(c.Comment)) // 2.3 takes no other there
 		}
 		in.options(subject, &b, c.Options)
 		s := b.statement(why)

@@ -15,7 +15,7 @@ import (
 func Literal(s string) string {
 	var b strings.Builder
 	b.Grow(len(s) + 4)
-	escape := strings.ContainsFunc(s, needsEscape)
+	escape := HasControl(s)
 	if escape {
 		b.WriteString("U&")
 	}
@@ -25,13 +25,19 @@ func Literal(s string) string {
 	return b.String()
 }
 
+// PlainLiteral returns s as '…' with quotes doubled, whatever it holds.
+func PlainLiteral(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }
+
+// HasControl reports whether s holds a character that [Literal] escapes.
+func HasControl(s string) bool { return strings.ContainsFunc(s, needsEscape) }
+
 // Identifier returns s as a quoted identifier: `…` with backticks doubled, or U&"…" where s holds control
 // characters, which backticks cannot hold if they end a line. Flink knows no empty identifier and none longer
 // than 256 UTF-16 units.
 func Identifier(s string) string {
 	var b strings.Builder
 	b.Grow(len(s) + 5)
-	if strings.ContainsFunc(s, needsEscape) {
+	if HasControl(s) {
 		b.WriteString(`U&"`)
 		quote(&b, s, '"', true)
 		b.WriteByte('"')

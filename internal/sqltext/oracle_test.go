@@ -172,55 +172,62 @@ func span(text string, line, column int) string {
 	return fmt.Sprintf("%d:%d:%d:%d", line, column, l, c-1)
 }
 
-func TestLexAgreesWithFlink(t *testing.T) {
+func TestAgreesWithFlink(t *testing.T) {
 	for _, home := range flinkHomes(t, "1.18.1 1.20.5 2.2.1") {
 		t.Run(filepath.Base(home), func(t *testing.T) {
 			o := startOracle(t, home)
-			d := o.dialect(t)
-			r := rand.New(rand.NewPCG(*seed, 1))
-			refused := 0
-			texts := append(handwrittenTexts(), scripts(r, 100)...)
-			for len(texts) < 10**count {
-				texts = append(texts, soup(r))
-			}
-			for _, text := range texts {
-				if strings.HasPrefix(text, byteOrderMark) {
-					continue // refused by Flink, stripped by us
-				}
-				answer := o.ask(t, "lex", text)
-				flinkErr := answer[0] == "E"
-				for _, a := range answer[1:] {
-					flinkErr = flinkErr || strings.HasPrefix(a, "QUOTE:") // a quote without end
-				}
-				tokens, err := Lex(text, d)
-				if flinkErr || err != nil {
-					refused++
-					if !flinkErr || err == nil {
-						t.Errorf("%q\nflink %v\nours  %v, error %v", text, answer, tokens, err)
-					}
-					continue
-				}
-				var ours []string
-				for _, tok := range tokens {
-					kind := ""
-					switch {
-					case tok.Kind == Whitespace, tok.Kind == Comment && !strings.HasPrefix(tok.Text, "/*"):
-						continue
-					case tok.Kind == Comment:
-						kind = "C"
-					default:
-						kind = map[Kind]string{HintStart: "H", HintEnd: "h", Word: "W", QuotedIdentifier: "Q", String: "S",
-							Number: "N", Symbol: "Y", Collation: "COLLATION"}[tok.Kind]
-					}
-					ours = append(ours, kind+":"+span(tok.Text, tok.Line, tok.Column))
-				}
-				if got, want := strings.Join(ours, " "), strings.Join(answer[1:], " "); got != want {
-					t.Errorf("%q\nflink %s\nours  %s", text, want, got)
-				}
-			}
-			t.Logf("%d texts, %d refused by both", len(texts), refused)
+			t.Run("lex", func(t *testing.T) { lexAgrees(t, o) })
+			t.Run("split", func(t *testing.T) { splitAgrees(t, o) })
+			t.Run("set", func(t *testing.T) { setAgrees(t, o) })
+			t.Run("escapes", func(t *testing.T) { escapesAgree(t, o) })
 		})
 	}
+}
+
+func lexAgrees(t *testing.T, o *oracle) {
+	d := o.dialect(t)
+	r := rand.New(rand.NewPCG(*seed, 1))
+	refused := 0
+	texts := append(handwrittenTexts(), scripts(r, 100)...)
+	for len(texts) < 10**count {
+		texts = append(texts, soup(r))
+	}
+	for _, text := range texts {
+		if strings.HasPrefix(text, byteOrderMark) {
+			continue // refused by Flink, stripped by us
+		}
+		answer := o.ask(t, "lex", text)
+		flinkErr := answer[0] == "E"
+		for _, a := range answer[1:] {
+			flinkErr = flinkErr || strings.HasPrefix(a, "QUOTE:") // a quote without end
+		}
+		tokens, err := Lex(text, d)
+		if flinkErr || err != nil {
+			refused++
+			if !flinkErr || err == nil {
+				t.Errorf("%q\nflink %v\nours  %v, error %v", text, answer, tokens, err)
+			}
+			continue
+		}
+		var ours []string
+		for _, tok := range tokens {
+			kind := ""
+			switch {
+			case tok.Kind == Whitespace, tok.Kind == Comment && !strings.HasPrefix(tok.Text, "/*"):
+				continue
+			case tok.Kind == Comment:
+				kind = "C"
+			default:
+				kind = map[Kind]string{HintStart: "H", HintEnd: "h", Word: "W", QuotedIdentifier: "Q", String: "S",
+					Number: "N", Symbol: "Y", Collation: "COLLATION"}[tok.Kind]
+			}
+			ours = append(ours, kind+":"+span(tok.Text, tok.Line, tok.Column))
+		}
+		if got, want := strings.Join(ours, " "), strings.Join(answer[1:], " "); got != want {
+			t.Errorf("%q\nflink %s\nours  %s", text, want, got)
+		}
+	}
+	t.Logf("%d texts, %d refused by both", len(texts), refused)
 }
 
 // recorded is a script with what Flink found in it.
@@ -229,59 +236,54 @@ type recorded struct {
 	Statements []string // kind:line:column:line:column
 }
 
-func TestSplitAgreesWithFlink(t *testing.T) {
-	for _, home := range flinkHomes(t, "1.18.1 1.20.5 2.2.1") {
-		t.Run(filepath.Base(home), func(t *testing.T) {
-			o := startOracle(t, home)
-			d := o.dialect(t)
-			r := rand.New(rand.NewPCG(*seed, 2))
-			all := append(handwrittenScripts(), scripts(r, *count)...)
-			refused, statements := 0, 0
-			var record []recorded
-			for _, script := range all {
-				answer := o.ask(t, "split", script)
-				ours, err := Split(script, d)
-				if answer[0] != "OK" {
-					refused++
-					if os.Getenv("SHOW_REFUSED") != "" {
-						t.Logf("refused: %q\n%.200s", script, answer[1])
-					}
-					continue
-				}
-				if err != nil {
-					t.Errorf("%q\nflink %v\nours  error %v", script, answer, err)
-					continue
-				}
-				var got, want, kinds []string
-				for i, s := range ours {
-					at := span(s.Text, s.Line, s.Column)
-					got = append(got, at)
-					kinds = append(kinds, s.Kind.String()+":"+at)
-					if s.Number != i+1 || script[s.Offset:s.Offset+len(s.Text)] != s.Text {
-						t.Errorf("%q: statement %d has number %d, offset %d", script, i+1, s.Number, s.Offset)
-					}
-				}
-				for i, a := range answer[2:] {
-					parts := strings.SplitN(a, ":", 3)
-					want = append(want, parts[2])
-					if i < len(ours) && !kindFits(ours[i], parts[0], parts[1]) {
-						t.Errorf("%q: statement %d: flink has %s, ours %s", script, i+1, parts[0], ours[i].Kind)
-					}
-				}
-				statements += len(want)
-				if g, w := strings.Join(got, " "), strings.Join(want, " "); g != w {
-					t.Errorf("%q\nflink %s\nours  %s", script, w, g)
-				}
-				record = append(record, recorded{script, kinds})
+func splitAgrees(t *testing.T, o *oracle) {
+	d := o.dialect(t)
+	r := rand.New(rand.NewPCG(*seed, 2))
+	all := append(handwrittenScripts(), scripts(r, *count)...)
+	refused, statements := 0, 0
+	var record []recorded
+	for _, script := range all {
+		answer := o.ask(t, "split", script)
+		ours, err := Split(script, d)
+		if answer[0] != "OK" {
+			refused++
+			if os.Getenv("SHOW_REFUSED") != "" {
+				t.Logf("refused: %q\n%.200s", script, answer[1])
 			}
-			if refused > len(all)/4 {
-				t.Errorf("Flink refuses %d of %d scripts: too few are left to compare", refused, len(all))
+			continue
+		}
+		if err != nil {
+			t.Errorf("%q\nflink %v\nours  error %v", script, answer, err)
+			continue
+		}
+		var got, want, kinds []string
+		for i, s := range ours {
+			at := span(s.Text, s.Line, s.Column)
+			got = append(got, at)
+			kinds = append(kinds, s.Kind.String()+":"+at)
+			if s.Number != i+1 || script[s.Offset:s.Offset+len(s.Text)] != s.Text {
+				t.Errorf("%q: statement %d has number %d, offset %d", script, i+1, s.Number, s.Offset)
 			}
-			t.Logf("%d scripts with %d statements agree, %d more Flink does not parse", len(all)-refused, statements, refused)
-			if *update && o.version == "2.2.1" {
-				writeRecorded(t, record)
+		}
+		for i, a := range answer[2:] {
+			parts := strings.SplitN(a, ":", 3)
+			want = append(want, parts[2])
+			if i < len(ours) && !kindFits(ours[i], parts[0], parts[1]) {
+				t.Errorf("%q: statement %d: flink has %s, ours %s", script, i+1, parts[0], ours[i].Kind)
 			}
-		})
+		}
+		statements += len(want)
+		if g, w := strings.Join(got, " "), strings.Join(want, " "); g != w {
+			t.Errorf("%q\nflink %s\nours  %s", script, w, g)
+		}
+		record = append(record, recorded{script, kinds})
+	}
+	if refused > len(all)/4 {
+		t.Errorf("Flink refuses %d of %d scripts: too few are left to compare", refused, len(all))
+	}
+	t.Logf("%d scripts with %d statements agree, %d more Flink does not parse", len(all)-refused, statements, refused)
+	if *update && o.version == "2.2.1" {
+		writeRecorded(t, record)
 	}
 }
 
@@ -334,57 +336,52 @@ func kindFits(s Statement, class, sqlKind string) bool {
 	return class == "SqlStopJob"
 }
 
-func TestSetAgreesWithFlink(t *testing.T) {
-	for _, home := range flinkHomes(t, "1.18.1 1.20.5 2.2.1") {
-		t.Run(filepath.Base(home), func(t *testing.T) {
-			o := startOracle(t, home)
-			d := o.dialect(t)
-			r := rand.New(rand.NewPCG(*seed, 3))
-			read := 0
-			for i := range 5 * *count {
-				text := setSoup(r)
-				answer := o.ask(t, "set", text)
-				want := "NO"
-				switch answer[0] {
-				case "SET", "RESET":
-					for len(answer) < 3 {
-						answer = append(answer, "")
-					}
-					want = answer[0] + " " + strconv.Quote(javaTrim(answer[1])) + " " + strconv.Quote(javaTrim(answer[2]))
-				case "PLAIN", "RESETALL":
-					want = answer[0]
-				}
-				got := "NO"
-				statements, err := Split(text, d)
-				if err == nil && len(statements) == 1 {
-					s := statements[0]
-					key, value, ok, err := ParseSet(s)
-					switch {
-					case err != nil:
-					case ok:
-						got = "SET " + strconv.Quote(key) + " " + strconv.Quote(value)
-					case s.Kind == Set:
-						got = "PLAIN"
-					}
-					key, ok, err = ParseReset(s)
-					switch {
-					case err != nil:
-					case ok:
-						got = "RESET " + strconv.Quote(key) + ` ""`
-					case s.Kind == Reset:
-						got = "RESETALL"
-					}
-				}
-				if want != "NO" {
-					read++
-				}
-				if got != want && !setMayDiffer(text, got, want) {
-					t.Errorf("%d: %q\nflink %s\nours  %s", i, text, want, got)
-				}
+func setAgrees(t *testing.T, o *oracle) {
+	d := o.dialect(t)
+	r := rand.New(rand.NewPCG(*seed, 3))
+	read := 0
+	for i := range 5 * *count {
+		text := setSoup(r)
+		answer := o.ask(t, "set", text)
+		want := "NO"
+		switch answer[0] {
+		case "SET", "RESET":
+			for len(answer) < 3 {
+				answer = append(answer, "")
 			}
-			t.Logf("%d texts, %d of them read by Flink", 5**count, read)
-		})
+			want = answer[0] + " " + strconv.Quote(javaTrim(answer[1])) + " " + strconv.Quote(javaTrim(answer[2]))
+		case "PLAIN", "RESETALL":
+			want = answer[0]
+		}
+		got := "NO"
+		statements, err := Split(text, d)
+		if err == nil && len(statements) == 1 {
+			s := statements[0]
+			key, value, ok, err := ParseSet(s)
+			switch {
+			case err != nil:
+			case ok:
+				got = "SET " + strconv.Quote(key) + " " + strconv.Quote(value)
+			case s.Kind == Set:
+				got = "PLAIN"
+			}
+			key, ok, err = ParseReset(s)
+			switch {
+			case err != nil:
+			case ok:
+				got = "RESET " + strconv.Quote(key) + ` ""`
+			case s.Kind == Reset:
+				got = "RESETALL"
+			}
+		}
+		if want != "NO" {
+			read++
+		}
+		if got != want && !setMayDiffer(text, got, want) {
+			t.Errorf("%d: %q\nflink %s\nours  %s", i, text, want, got)
+		}
 	}
+	t.Logf("%d texts, %d of them read by Flink", 5**count, read)
 }
 
 // setMayDiffer names the deliberate differences: we refuse a bare key with a doubled or single quote in its
@@ -404,34 +401,29 @@ func setMayDiffer(text, got, want string) bool {
 	return false
 }
 
-func TestEscapesAgreeWithFlink(t *testing.T) {
-	for _, home := range flinkHomes(t, "1.18.1 1.20.5 2.2.1") {
-		t.Run(filepath.Base(home), func(t *testing.T) {
-			o := startOracle(t, home)
-			d := o.dialect(t)
-			r := rand.New(rand.NewPCG(*seed, 4))
-			for range 5 * *count {
-				text := "SET 'k' = " + literalSoup(r, d)
-				answer := o.ask(t, "set", text)
-				statements, err := Split(text, d)
-				value, ok := "", false
-				if err == nil && len(statements) == 1 {
-					_, value, ok, err = ParseSet(statements[0])
-				}
-				if answer[0] != "SET" {
-					// Calcite refuses characters outside of the charset; that is not the lexer's business.
-					if ok && err == nil && !strings.ContainsAny(text, "_N") {
-						t.Errorf("%q: flink %v, ours %q", text, answer, value)
-					}
-					continue
-				}
-				for len(answer) < 3 {
-					answer = append(answer, "")
-				}
-				if !ok || err != nil || value != javaTrim(answer[2]) {
-					t.Errorf("%q: flink %q, ours %q %v %v", text, javaTrim(answer[2]), value, ok, err)
-				}
+func escapesAgree(t *testing.T, o *oracle) {
+	d := o.dialect(t)
+	r := rand.New(rand.NewPCG(*seed, 4))
+	for range 5 * *count {
+		text := "SET 'k' = " + literalSoup(r, d)
+		answer := o.ask(t, "set", text)
+		statements, err := Split(text, d)
+		value, ok := "", false
+		if err == nil && len(statements) == 1 {
+			_, value, ok, err = ParseSet(statements[0])
+		}
+		if answer[0] != "SET" {
+			// Calcite refuses characters outside of the charset; that is not the lexer's business.
+			if ok && err == nil && !strings.ContainsAny(text, "_N") {
+				t.Errorf("%q: flink %v, ours %q", text, answer, value)
 			}
-		})
+			continue
+		}
+		for len(answer) < 3 {
+			answer = append(answer, "")
+		}
+		if !ok || err != nil || value != javaTrim(answer[2]) {
+			t.Errorf("%q: flink %q, ours %q %v %v", text, javaTrim(answer[2]), value, ok, err)
+		}
 	}
 }
