@@ -1,0 +1,72 @@
+# Targets a person uses: run, test, test-full, bench. Everything they need is brought and kept outside the tree.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+export CGO_ENABLED := 0
+
+FLINK   ?= 2.2
+BIN     := bin/flink-entrypoint
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+COMMIT  ?= $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
+LDFLAGS := -s -w -buildid= -X flink-entrypoint/internal/cli.release=$(VERSION) -X flink-entrypoint/internal/cli.commit=$(COMMIT)
+GOBUILD := go build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)'
+
+.PHONY: help
+help: ## show the targets
+	@awk -F ':.*## ' '/^[a-z][a-z0-9-]*:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: need-go ## build bin/flink-entrypoint for this machine
+	@$(GOBUILD) -o $(BIN) ./cmd/flink-entrypoint
+
+.PHONY: build-all
+build-all: need-go ## build for linux/amd64 and linux/arm64
+	@for arch in amd64 arm64; do GOOS=linux GOARCH=$$arch $(GOBUILD) -o bin/flink-entrypoint-linux-$$arch ./cmd/flink-entrypoint; ls -l bin/flink-entrypoint-linux-$$arch; done
+
+.PHONY: run
+run: need-go need-java need-pip build ## run the example job on a real Flink (FLINK=1.20 for another version)
+	@home=$$(go run ./test/flinkhome $(FLINK)); go build -o bin/demo ./test/demo; exec bin/demo -binary $(BIN) -home "$$home"
+
+# The quick tier (Go alone), then real Flink on the main versions.
+.PHONY: test
+test: need-go need-java need-pip lint unit e2e ## all tests on the main versions of Flink
+
+.PHONY: unit
+unit: need-go ## tests that need only Go
+	go test ./...
+
+.PHONY: lint
+lint: need-go
+	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$unformatted" ] || { echo "gofmt: $$unformatted"; exit 1; }
+	go vet ./... && go vet -tags flink ./...
+
+MAIN_VERSIONS := 1.20.5 2.2.1
+ALL_VERSIONS  := 1.13.6 1.14.6 1.15.4 1.16.3 1.17.2 1.18.1 1.19.3 1.20.5 2.0.2 2.1.3 2.2.1 2.3.0
+
+.PHONY: e2e
+e2e: need-go need-java need-pip build ## tests against real Flink
+	go run ./test/flinkhome 1.15.4 $(MAIN_VERSIONS) >/dev/null
+	FLINK_VERSIONS="$(MAIN_VERSIONS)" FLINK_ENTRYPOINT_BINARY=$(CURDIR)/$(BIN) go test -tags flink -p 1 -count 1 -timeout 60m ./...
+
+.PHONY: test-full
+test-full: need-go need-java need-pip lint build ## everything, on all versions of Flink
+	go run ./test/flinkhome all >/dev/null
+	FLINK_VERSIONS="$(ALL_VERSIONS)" FLINK_CASES=2000 FLINK_ENTRYPOINT_BINARY=$(CURDIR)/$(BIN) go test -tags flink -p 1 -count 1 -timeout 180m ./...
+
+.PHONY: clean
+clean: ## remove what was built (not what was brought)
+	rm -rf bin dist
+
+define need
+	@command -v $(1) >/dev/null || { echo "error: $(1) is missing"; echo "hint: $(2)"; exit 1; }
+endef
+
+.PHONY: need-go need-java need-pip
+need-go:
+	$(call need,go,install Go 1.26 or later: apt-get install golang-go or the archive from the Go project)
+need-java:
+	$(call need,java,install Java 17: apt-get install openjdk-17-jdk-headless)
+	$(call need,javac,install a Java 17 development kit: apt-get install openjdk-17-jdk-headless)
+need-pip:
+	$(call need,python3,install Python 3 with pip and venv: apt-get install python3-pip python3-venv)
+	@python3 -m pip --version >/dev/null 2>&1 || { echo "error: pip is missing"; echo "hint: apt-get install python3-pip python3-venv"; exit 1; }

@@ -1,0 +1,173 @@
+package boot
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"flink-entrypoint/internal/confpatch"
+)
+
+// Apply writes what the plan says: artifacts, SQL, the runner, and the configuration last. Every file appears by rename, and one
+// that would not change is not touched. It returns the paths that did change.
+func (p *Plan) Apply(ctx context.Context, log *slog.Logger) ([]string, error) {
+	for _, w := range p.Warnings {
+		log.Warn(w)
+	}
+	if err := prepareRunDir(p.runDir); err != nil {
+		return nil, err
+	}
+	if err := p.fetchArtifacts(ctx, log); err != nil {
+		return nil, err
+	}
+	var changed []string
+	for _, f := range p.Files {
+		if err := ctx.Err(); err != nil {
+			return changed, err
+		}
+		if err := os.MkdirAll(filepath.Dir(f.Path), 0o755); err != nil {
+			return changed, fail(Write, err, "")
+		}
+		did, err := confpatch.WriteFile(f.Path, f.Content, sharedMode(f.Path, f.Mode))
+		if err != nil {
+			return changed, fail(Write, err, writeHint(err))
+		}
+		if did {
+			changed = append(changed, f.Path)
+		}
+	}
+	if err := ctx.Err(); err != nil {
+		return changed, err
+	}
+	for _, l := range p.Links {
+		did, err := link(l)
+		if err != nil {
+			return changed, fail(Write, err, writeHint(err))
+		}
+		if did {
+			changed = append(changed, l.Path)
+		}
+	}
+	conf, err := p.writeConfiguration()
+	if err != nil {
+		return changed, fail(Write, err, writeHint(err))
+	}
+	changed = append(changed, conf...)
+	log.Info("configuration written", "phase", "write", "file", p.Config.OutFile, "changed", len(changed) > 0)
+	return changed, nil
+}
+
+// sharedMode widens a secret's 0600 to 0640 where the directory hands its group on (set-gid): that is how an initContainer
+// with one user leaves files to a container with another (fsGroup).
+func sharedMode(path string, mode fs.FileMode) fs.FileMode {
+	if mode.Perm() != 0o600 {
+		return mode
+	}
+	if st, err := os.Stat(filepath.Dir(path)); err == nil && st.Mode()&fs.ModeSetgid != 0 {
+		return 0o640
+	}
+	return mode
+}
+
+// prepareRunDir makes the run dir, for this user alone. In a world-writable /tmp somebody else could have put it there
+// first, to be handed secrets or to choose what Flink executes; so a link or another user's directory is refused.
+func prepareRunDir(dir string) error {
+	err := os.Mkdir(dir, 0o700)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err = os.MkdirAll(filepath.Dir(dir), 0o755); err == nil {
+			err = os.Mkdir(dir, 0o700)
+		}
+	}
+	if err == nil {
+		return nil
+	}
+	if !errors.Is(err, fs.ErrExist) {
+		return fail(Write, fmt.Errorf("cannot create the run dir: %w", err), writeHint(err))
+	}
+	st, err := os.Lstat(dir)
+	if err != nil {
+		return fail(Write, fmt.Errorf("cannot look at the run dir: %w", err), "")
+	}
+	const elsewhere = "choose another one with --run-dir"
+	switch {
+	case st.Mode()&fs.ModeSymlink != 0:
+		return fail(Write, fmt.Errorf("the run dir %s is a symbolic link", dir), elsewhere)
+	case !st.IsDir():
+		return fail(Write, fmt.Errorf("the run dir %s is no directory", dir), elsewhere)
+	}
+	// An emptyDir volume belongs to root, who needs no trick to get at what lies in it.
+	if sys, ok := st.Sys().(*syscall.Stat_t); ok && int(sys.Uid) != os.Geteuid() && sys.Uid != 0 {
+		return fail(Write, fmt.Errorf("the run dir %s belongs to user %d, this process is user %d", dir, sys.Uid, os.Geteuid()), elsewhere)
+	}
+	if st.Mode()&fs.ModeSticky != 0 && st.Mode().Perm()&0o002 != 0 {
+		return fail(Write, fmt.Errorf("the run dir %s is shared by all users", dir), elsewhere)
+	}
+	return nil
+}
+
+// writeHint says what helps against the usual reasons why a file cannot be written.
+func writeHint(err error) string {
+	switch {
+	case errors.Is(err, syscall.EROFS):
+		return "the file system is read-only: mount a volume (emptyDir) and name it with --run-dir"
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		return "the file system is full"
+	case errors.Is(err, fs.ErrPermission):
+		return "check the owner and mode of the directory, or choose another with --run-dir"
+	}
+	return ""
+}
+
+// link makes a symbolic link, replacing one that points elsewhere.
+func link(l Link) (changed bool, err error) {
+	if have, err := os.Readlink(l.Path); err == nil && have == l.Target {
+		return false, nil
+	}
+	if err := os.MkdirAll(filepath.Dir(l.Path), 0o755); err != nil {
+		return false, err
+	}
+	temp := filepath.Join(filepath.Dir(l.Path), "."+filepath.Base(l.Path)+".new")
+	if err := os.Remove(temp); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return false, err
+	}
+	if err := os.Symlink(l.Target, temp); err != nil {
+		return false, err
+	}
+	if err := os.Rename(temp, l.Path); err != nil {
+		os.Remove(temp)
+		return false, err
+	}
+	return true, nil
+}
+
+// writeConfiguration writes the complete conf dir.
+func (p *Plan) writeConfiguration() ([]string, error) {
+	c := &p.Config
+	if c.inPlace() {
+		return confpatch.WriteInPlace(c.BaseDir, filepath.Base(c.OutFile), c.base, c.Rendered, c.Secret, c.siblings)
+	}
+	return confpatch.WriteDir(c.BaseDir, c.OutDir, filepath.Base(c.OutFile), c.Rendered, c.Secret, c.siblings)
+}
+
+// fetchArtifacts brings the artifacts to their places.
+func (p *Plan) fetchArtifacts(ctx context.Context, log *slog.Logger) error {
+	if len(p.Artifacts) == 0 {
+		return nil
+	}
+	results, err := p.client.Artifacts(ctx, p.Artifacts, p.progress)
+	if err != nil {
+		return fetchError(Artifact, err)
+	}
+	for _, r := range results {
+		for _, w := range r.Warnings {
+			log.Warn(w)
+		}
+		log.Info("artifact in place", "phase", "artifact", "path", r.Path, "sha256", r.SHA256, "kept", r.Kept)
+	}
+	return nil
+}

@@ -1,0 +1,111 @@
+package boot
+
+import (
+	"errors"
+	"path/filepath"
+	"strings"
+
+	"flink-entrypoint/internal/catalog"
+	"flink-entrypoint/internal/flinkconf"
+	"flink-entrypoint/internal/jobdef"
+)
+
+// initStatements turns the definition's SQL part into the statements that prepare the session.
+func (g *gatherer) initStatements(d *jobdef.SQL) ([]catalog.Statement, error) {
+	v := g.plan.Home.Version
+	r := revealer{g: g}
+	spec := catalog.Spec{UseModules: r.texts(d.UseModules)}
+	if d.Use != nil {
+		spec.UseCatalog, spec.UseDatabase = r.text(d.Use.Catalog), r.text(d.Use.Database)
+	}
+	var err error
+	if spec.Set, err = g.options(d.Set); err != nil {
+		return nil, err
+	}
+	for _, m := range d.Modules {
+		options, err := g.options(m.Options)
+		if err != nil {
+			return nil, err
+		}
+		spec.Modules = append(spec.Modules, catalog.Module{Name: r.text(m.Name), Options: options})
+	}
+	for _, c := range d.Catalogs {
+		options, err := g.options(c.Options)
+		if err != nil {
+			return nil, err
+		}
+		stored, err := g.resolve(c.CreateStatement, SQL)
+		if err != nil {
+			return nil, err
+		}
+		spec.Catalogs = append(spec.Catalogs, catalog.Catalog{Name: r.text(c.Name), Options: options, CreateStatement: stored})
+	}
+	for _, f := range d.Functions {
+		function := catalog.Function{Name: r.text(f.Name), Class: r.text(f.Class), Language: f.Language, Temporary: f.Temporary, System: f.System}
+		for _, jar := range r.texts(f.Jars) {
+			function.Jars = append(function.Jars, g.jarPath(jar))
+		}
+		spec.Functions = append(spec.Functions, function)
+	}
+	if r.err != nil {
+		return nil, r.err
+	}
+	statements, err := catalog.Init(spec, catalog.Target{Major: v.Major, Minor: v.Minor,
+		Sensitive: func(key string) bool { return flinkconf.IsSensitive(key, v) }})
+	if err != nil {
+		hint := ""
+		var e *catalog.Error
+		if errors.As(err, &e) {
+			hint = e.Hint
+		}
+		return nil, fail(SQL, err, hint)
+	}
+	return statements, nil
+}
+
+// options resolves the values of a map of the definition.
+func (g *gatherer) options(settings []jobdef.Setting) ([]catalog.KV, error) {
+	var out []catalog.KV
+	for _, s := range settings {
+		value, err := g.resolve(s.Value, SQL)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, catalog.KV{Key: s.Key, Value: value})
+	}
+	return out, nil
+}
+
+// jarPath returns where an artifact of that file name will lie, else the path as it was given.
+func (g *gatherer) jarPath(jar string) string {
+	if !strings.Contains(jar, "/") {
+		for _, a := range g.plan.Artifacts {
+			if filepath.Base(a.Path) == jar {
+				return a.Path
+			}
+		}
+	}
+	return jar
+}
+
+// revealer resolves texts and keeps the first error.
+type revealer struct {
+	g   *gatherer
+	err error
+}
+
+func (r *revealer) text(t jobdef.Text) string {
+	s, err := r.g.reveal(t, SQL)
+	if r.err == nil {
+		r.err = err
+	}
+	return s
+}
+
+func (r *revealer) texts(list []jobdef.Text) []string {
+	var out []string
+	for _, t := range list {
+		out = append(out, r.text(t))
+	}
+	return out
+}

@@ -1,0 +1,82 @@
+package boot
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Phase names a step of the start-up. Each has its own exit code, so that a restart policy can tell
+// what a retry may mend (definition service down) from what it cannot (invalid definition).
+type Phase string
+
+// The phases, in the order in which they happen.
+const (
+	Usage              Phase = "usage"
+	DefinitionFetch    Phase = "definition-fetch"
+	DefinitionInvalid  Phase = "definition"
+	Limits             Phase = "limits"
+	Memory             Phase = "memory"
+	Configuration      Phase = "configuration"
+	SQL                Phase = "sql"
+	Artifact           Phase = "artifact"
+	Distribution       Phase = "distribution"
+	Write              Phase = "write"
+	ExecNotExecutable  Phase = "exec"
+	ExecNotFound       Phase = "exec-not-found"
+	Interrupted        Phase = "interrupted"
+	Terminated         Phase = "terminated"
+	internalErrorPhase Phase = "internal"
+)
+
+// exitCodes is the contract with restart policies. None collides with what Flink's JVM returns (1, 2, 163, 165, 239).
+var exitCodes = map[Phase]int{
+	Usage: 20, DefinitionFetch: 21, DefinitionInvalid: 22, Limits: 23, Memory: 24, Configuration: 25, SQL: 26,
+	Artifact: 27, Distribution: 28, Write: 29, ExecNotExecutable: 126, ExecNotFound: 127, Interrupted: 130, Terminated: 143,
+}
+
+// ExitCode returns the process exit code of a failure in this phase.
+func (p Phase) ExitCode() int {
+	if c, ok := exitCodes[p]; ok {
+		return c
+	}
+	return 70 // EX_SOFTWARE: a failure that was given no phase is our own mistake
+}
+
+// Error is a failure of one phase, with what a person can do about it.
+type Error struct {
+	Phase Phase
+	Err   error
+	Hint  string // may be empty
+}
+
+// Error returns the message without the hint.
+func (e *Error) Error() string { return e.Err.Error() }
+
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.Err }
+
+// fail wraps err as a failure of phase p, unless it already belongs to a phase.
+func fail(p Phase, err error, hint string) error {
+	if err == nil {
+		return nil
+	}
+	var have *Error
+	if errors.As(err, &have) {
+		return err
+	}
+	return &Error{Phase: p, Err: err, Hint: hint}
+}
+
+// failf is fail with a formatted message and no hint.
+func failf(p Phase, format string, args ...any) error {
+	return &Error{Phase: p, Err: fmt.Errorf(format, args...)}
+}
+
+// PhaseOf returns the phase of err and its hint.
+func PhaseOf(err error) (Phase, string) {
+	var e *Error
+	if errors.As(err, &e) {
+		return e.Phase, e.Hint
+	}
+	return internalErrorPhase, ""
+}

@@ -1,0 +1,169 @@
+package boot
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+
+	"flink-entrypoint/internal/catalog"
+	"flink-entrypoint/internal/fetch"
+	"flink-entrypoint/internal/flinkconf"
+	"flink-entrypoint/internal/jobdef"
+	"flink-entrypoint/internal/sqlrunner"
+	"flink-entrypoint/internal/sqltext"
+)
+
+// sql plans the init SQL, the job's script, and the runner that executes it.
+func (g *gatherer) sql(ctx context.Context) error {
+	if g.def == nil || (g.role != "standalone-job" && g.role != "sql-gateway") {
+		return nil // a TaskManager needs no catalog password
+	}
+	if g.role == "standalone-job" {
+		if err := g.jobOptions(); err != nil {
+			return err
+		}
+	}
+	d := g.def.SQL
+	if d == nil {
+		return nil
+	}
+	statements, err := g.initStatements(d)
+	if err != nil {
+		return err
+	}
+	p := &SQLPlan{InitFile: filepath.Join(g.opts.RunDir, "init.sql")}
+	hidden := false
+	for _, s := range statements {
+		p.Init = append(p.Init, s.Shown)
+		hidden = hidden || s.SQL.IsHidden()
+	}
+	init := catalog.Write(statements)
+	g.plan.SQL = p
+	g.file(p.InitFile, init, hidden)
+	if g.role != "standalone-job" || !d.Runs() {
+		return nil
+	}
+	script, err := g.script(ctx, d)
+	if err != nil {
+		return err
+	}
+	return g.runner(init, script, hidden)
+}
+
+// runner plans the files that our runner executes and its place on the command line.
+func (g *gatherer) runner(init, script []byte, hidden bool) error {
+	v := g.plan.Home.Version
+	plan, err := sqlrunner.Prepare([]sqlrunner.Part{{Name: "init.sql", Text: string(init)}, {Text: string(script)}}, sqlrunner.Options{
+		Dialect:          sqltext.DialectOf(v.Major, v.Minor),
+		FixedJobID:       !g.def.ID.IsZero(),
+		HighAvailability: g.conf.highAvailability() != "",
+		RuntimeMode:      g.conf.want.Text("execution.runtime-mode"),
+		Secrets:          g.secrets,
+		Sensitive:        func(key string) bool { return flinkconf.IsSensitive(key, v) },
+	})
+	if err != nil {
+		return sqlError(err)
+	}
+	g.conf.warnings = append(g.conf.warnings, plan.Warnings...)
+	dir := g.opts.RunDir
+	g.plan.SQL.ScriptFile = filepath.Join(dir, "job.sql")
+	index := filepath.Join(dir, "job.idx")
+	g.file(g.plan.SQL.ScriptFile, plan.Script, hidden)
+	g.file(index, plan.Index, hidden || len(g.secrets) > 0)
+	jar := filepath.Join(dir, sqlrunner.JarName)
+	if !v.AtLeast(1, 17) && g.hasUserLibrary() {
+		// Up to 1.16 Flink looks for the job class only in usrlib as soon as there is one.
+		g.userLibrary()
+		jar = filepath.Join(dir, "usrlib", sqlrunner.JarName)
+	} else {
+		g.classpath = append(g.classpath, jar)
+	}
+	g.file(jar, sqlrunner.Jar(), false)
+	g.jobArgs = append(g.jobArgs, "--job-classname", sqlrunner.MainClass)
+	g.programArgs = sqlrunner.Arguments(sqlrunner.Application, g.plan.SQL.ScriptFile, index)
+	return nil
+}
+
+// jobOptions puts the job's options before the user's arguments: id, savepoint, and the class of a jar job.
+func (g *gatherer) jobOptions() error {
+	option := func(name string, t jobdef.Text) error {
+		value, err := g.argument(t)
+		if err == nil && value != "" {
+			g.jobArgs = append(g.jobArgs, name, value)
+		}
+		return err
+	}
+	if err := option("--job-id", g.def.ID); err != nil {
+		return err
+	}
+	if s := g.def.Savepoint; s != nil {
+		if err := option("--fromSavepoint", s.Path); err != nil {
+			return err
+		}
+		if s.AllowNonRestoredState {
+			g.jobArgs = append(g.jobArgs, "--allowNonRestoredState")
+		}
+	}
+	if j := g.def.Jar; j != nil {
+		if err := option("--job-classname", j.EntryClass); err != nil {
+			return err
+		}
+		for _, a := range j.Args {
+			text, err := g.argument(a)
+			if err != nil {
+				return err
+			}
+			g.programArgs = append(g.programArgs, text)
+		}
+	}
+	return nil
+}
+
+// argument resolves a text that goes to the command line, where everybody on the machine can read it.
+func (g *gatherer) argument(t jobdef.Text) (string, error) {
+	if t.IsReference() {
+		return "", fail(DefinitionInvalid, fmt.Errorf("%s: a secret reference would stand in the command line, where everybody can read it", t.Path()),
+			"hand the program the name of the file or variable instead")
+	}
+	return g.reveal(t, DefinitionInvalid)
+}
+
+// script returns the text of the job, from the definition or from where it points.
+func (g *gatherer) script(ctx context.Context, d *jobdef.SQL) ([]byte, error) {
+	uri, err := g.resolve(d.ScriptURI, SQL)
+	if err != nil {
+		return nil, err
+	}
+	if uri.IsEmpty() {
+		text, err := g.resolve(d.Script, SQL)
+		return []byte(text.Reveal()), err
+	}
+	client, err := g.fetcher()
+	if err != nil {
+		return nil, err
+	}
+	doc, err := client.Document(ctx, uri.Reveal(), fetch.DocumentOptions{Accept: "text/plain, application/sql, */*"})
+	if err != nil {
+		return nil, fetchError(Artifact, err)
+	}
+	g.plan.Warnings = append(g.plan.Warnings, doc.Warnings...)
+	return doc.Bytes, nil
+}
+
+// file plans a file of the run dir; a secret one is for this user alone.
+func (g *gatherer) file(path string, content []byte, hidden bool) {
+	mode := File{Path: path, Content: content, Mode: 0o644}
+	if hidden {
+		mode.Mode = 0o600
+	}
+	g.plan.Files = append(g.plan.Files, mode)
+}
+
+func sqlError(err error) error {
+	var r *sqlrunner.Error
+	if errors.As(err, &r) {
+		return fail(SQL, err, r.Hint)
+	}
+	return fail(SQL, err, "")
+}

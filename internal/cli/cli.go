@@ -1,0 +1,247 @@
+// Package cli is the command line: flags and their environment twins, subcommands, exit codes, the termination
+// message, and the log handler. It reads the environment; nothing below it does.
+//
+// Output rules, followed everywhere: what a program may parse goes to stdout, everything for people to stderr; messages
+// start in lower case and end without a period; a failure ends with "error: …" and, where it helps, "hint: …".
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"sync/atomic"
+	"syscall"
+
+	"flink-entrypoint/internal/boot"
+	"flink-entrypoint/internal/launch"
+)
+
+// System is what the program gets from the operating system.
+type System struct {
+	Args   []string // without the program's name
+	Env    []string
+	Stdout io.Writer
+	Stderr io.Writer
+	Exec   launch.ExecFunc
+}
+
+// program is one run.
+type program struct {
+	System
+	opts     options
+	log      *slog.Logger
+	warnings []string // found before there was a logger
+	rest     []string // after the flags
+	stopped  atomic.Int32
+}
+
+// command is one subcommand: a name, the words of its usage, and what it does.
+type command struct {
+	name  string
+	args  string
+	short string
+	run   func(*program, context.Context, []string) error
+}
+
+// commands lists the subcommands in the order of the help.
+func commands() []command {
+	return []command{
+		{"render", "ROLE [ARGS…]", "prepare, write everything, do not start (initContainer)", (*program).render},
+		{"explain", "ROLE [ARGS…]", "show what would happen; change nothing", (*program).explain},
+		{"validate", "", "check a definition and its SQL; change nothing", (*program).validate},
+		{"install", "DIR", "copy this binary to DIR (shared volume)", (*program).install},
+		{"schema", "", "print the JSON Schema of the job definition", (*program).schema},
+		{"version", "", "print the version", (*program).version},
+		{"help", "[COMMAND]", "show this help", (*program).help},
+	}
+}
+
+// Main runs the program and returns its exit code. It returns only when nothing was executed.
+func Main(sys System) int {
+	p := &program{System: sys}
+	ctx, stop := p.catchSignals()
+	defer stop()
+	err := p.run(ctx)
+	if err == nil {
+		return 0
+	}
+	return p.report(err)
+}
+
+func (p *program) run(ctx context.Context) error {
+	flags := newFlagSet(&p.opts)
+	if err := flags.Parse(p.Args); err != nil {
+		return usageError("%w", err)
+	}
+	warnings, err := applyTwins(flags, p.Env)
+	if err != nil {
+		return usageError("%w", err)
+	}
+	if p.log, err = newLogger(p.Stderr, p.opts.logFormat, p.opts.logLevel); err != nil {
+		return usageError("%w", err)
+	}
+	p.rest = flags.Args()
+	passThrough := flags.ArgsLenAtDash() == 0 // "--" ends our flags and forces pass-through
+	if len(warnings) > 0 {
+		if p.opts.Strict {
+			return usageError("%s", warnings[0])
+		}
+		p.warnings = warnings
+	}
+	switch {
+	case p.opts.help:
+		return p.help(ctx, p.rest)
+	case p.opts.version:
+		return p.version(ctx, nil)
+	case len(p.rest) == 0:
+		return &boot.Error{Phase: boot.Usage, Err: errors.New("no role or command given"), Hint: "flink-entrypoint help shows what there is"}
+	}
+	if !passThrough {
+		for _, c := range commands() {
+			if c.name == p.rest[0] {
+				return c.run(p, ctx, p.rest[1:])
+			}
+		}
+	}
+	return p.start(ctx, p.rest, passThrough)
+}
+
+// start prepares and becomes the Flink process, or any other command.
+func (p *program) start(ctx context.Context, words []string, passThrough bool) error {
+	plan, err := p.gather(ctx, boot.Start, words, passThrough)
+	if err != nil {
+		return err
+	}
+	if _, err := plan.Apply(ctx, p.log); err != nil {
+		return err
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	cmd := plan.Command
+	p.log.Info("starting", "phase", "exec", "path", cmd.Path)
+	for _, err := range cmd.Redirect() {
+		p.log.Warn("stdout or stderr stays where it is", "error", err)
+	}
+	return boot.ExecError(cmd.Exec(p.Exec)) // nil only with an Exec that does not replace the process
+}
+
+func (p *program) render(ctx context.Context, words []string) error {
+	if err := needsRole("render", words); err != nil {
+		return err
+	}
+	plan, err := p.gather(ctx, boot.Render, words, false)
+	if err != nil {
+		return err
+	}
+	changed, err := plan.Apply(ctx, p.log)
+	if err != nil {
+		return err
+	}
+	p.log.Info("rendered", "phase", "write", "dir", plan.Config.OutDir, "changed", len(changed))
+	return nil
+}
+
+func needsRole(command string, words []string) error {
+	if len(words) == 0 || !boot.IsRole(words[0]) {
+		found := "nothing"
+		if len(words) > 0 {
+			found = fmt.Sprintf("%q", words[0])
+		}
+		return &boot.Error{Phase: boot.Usage, Err: fmt.Errorf("%s needs a role, found %s", command, found), Hint: "roles: " + boot.RoleNames()}
+	}
+	return nil
+}
+
+// gather makes the plan of a role or a pass-through command.
+func (p *program) gather(ctx context.Context, mode boot.Mode, words []string, passThrough bool) (*boot.Plan, error) {
+	role, args := words[0], words[1:]
+	if passThrough || !boot.IsRole(role) {
+		role, args = boot.PassThrough, words
+	}
+	w := p.world(args)
+	return boot.Gather(ctx, mode, role, p.opts.Options, w)
+}
+
+// world is what the pipeline may see of the outside.
+func (p *program) world(args []string) boot.World {
+	return boot.World{Args: args, Env: p.Env, Hostname: os.Hostname, FQDN: fqdn, Log: p.log, Version: versionString(), Warnings: p.warnings}
+}
+
+// install copies this binary into a directory, for a volume that a container without it mounts.
+func (p *program) install(_ context.Context, words []string) error {
+	if len(words) != 1 {
+		return usageError("install needs one argument, the directory; found %d", len(words))
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return &boot.Error{Phase: boot.Write, Err: fmt.Errorf("cannot find this program's own file: %w", err)}
+	}
+	target := filepath.Join(words[0], filepath.Base(self))
+	if err := copyExecutable(self, target); err != nil {
+		return &boot.Error{Phase: boot.Write, Err: fmt.Errorf("cannot install %s: %w", target, err)}
+	}
+	fmt.Fprintln(p.Stdout, target)
+	return nil
+}
+
+// copyExecutable puts a copy in place by rename, so that a reader sees the old file or the whole new one.
+func copyExecutable(from, to string) (err error) {
+	in, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	out, err := os.CreateTemp(filepath.Dir(to), ".flink-entrypoint-*")
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			os.Remove(out.Name())
+		}
+	}()
+	if _, err = io.Copy(out, in); err != nil {
+		out.Close()
+		return err
+	}
+	if err = out.Chmod(0o755); err != nil {
+		out.Close()
+		return err
+	}
+	if err = out.Close(); err != nil {
+		return err
+	}
+	return os.Rename(out.Name(), to)
+}
+
+// catchSignals cancels the context on SIGTERM and SIGINT. Without a handler PID 1 would ignore the first and end with the
+// wrong code on the second. What is in progress stops at its next cancellation point; files appear by rename only,
+// so nothing is half-written whenever that is.
+func (p *program) catchSignals() (context.Context, func()) {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
+	go func() {
+		s, ok := <-signals
+		if !ok {
+			return
+		}
+		phase := boot.Terminated
+		if s == syscall.SIGINT {
+			phase = boot.Interrupted
+		}
+		p.stopped.Store(int32(phase.ExitCode()))
+		cancel(&boot.Error{Phase: phase, Err: fmt.Errorf("stopped by %s before the start", s)})
+	}()
+	return ctx, func() { signal.Stop(signals); close(signals); cancel(nil) }
+}
+
+func usageError(format string, args ...any) error {
+	return &boot.Error{Phase: boot.Usage, Err: fmt.Errorf(format, args...), Hint: "flink-entrypoint help shows what there is"}
+}
