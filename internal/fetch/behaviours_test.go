@@ -93,7 +93,7 @@ func trustAndCertify(t *testing.T, s *faultserver.Server, o *fetch.Options) {
 // brief makes one limit short enough to wait for.
 func brief(set func(*fetch.Limits)) func(*testing.T, *faultserver.Server, *fetch.Options) {
 	return func(_ *testing.T, _ *faultserver.Server, o *fetch.Options) {
-		o.Timeout = 250 * time.Millisecond
+		o.Timeout = 800 * time.Millisecond
 		set(&o.Limits)
 	}
 }
@@ -197,10 +197,10 @@ func TestBehaviours(t *testing.T) {
 		{behaviour: "redirect-nowhere", kind: fetch.KindRedirect, requests: 1, says: "without a Location"},
 
 		{behaviour: "header-hang", set: headerLimit, kind: fetch.KindTimeout, requests: -1, says: "no answer in time"},
-		{behaviour: "header-hang", set: within(60 * time.Millisecond), kind: fetch.KindTimeout, requests: 1, says: "total time"},
+		{behaviour: "header-hang", set: within(150 * time.Millisecond), kind: fetch.KindTimeout, says: "total time"},
 		{behaviour: "body-hang", set: idleLimit, kind: fetch.KindTimeout, requests: -1, says: "the body stalled"},
 		{behaviour: "error-hang", set: idleLimit, kind: fetch.KindStatus, status: 503, requests: -1, says: "partly"},
-		{behaviour: "drip", set: within(150 * time.Millisecond), kind: fetch.KindTimeout, requests: 1, says: "total time"},
+		{behaviour: "drip", set: within(300 * time.Millisecond), kind: fetch.KindTimeout, says: "total time"},
 		{behaviour: "header-huge", set: within(short), kind: fetch.KindProtocol, requests: -1},
 		{behaviour: "not-http", set: within(short), kind: fetch.KindProtocol, says: "not valid HTTP"},
 		{behaviour: "closes", set: within(short), kind: fetch.KindConnect, says: "closed the connection"},
