@@ -37,7 +37,6 @@ type rules struct {
 	logsParser   bool // INFO which parser is used
 	logsInOrder  bool // properties are logged while they are parsed, not from the HashMap
 	logsBadLine  bool // a warning quotes the line
-	sensitive    []string
 }
 
 // rulesTable is ordered by version; the last row whose version is not above Flink's counts.
@@ -45,20 +44,15 @@ func rulesTable() []struct {
 	major, minor int
 	rules
 } {
-	keys := []string{"password", "secret", "fs.azure.account.key", "apikey"}
-	keys117 := append(keys[:4:4], "auth-params", "service-key", "token", "basic-auth", "jaas.config")
-	keys119 := append(keys117[:9:9], "http-headers")
-	keys21 := append(keys119[:10:10], "api-key")
 	return []struct {
 		major, minor int
 		rules
 	}{
-		{0, 0, rules{legacyFile: true, logsInOrder: true, logsBadLine: true, sensitive: keys}},
-		{1, 16, rules{legacyFile: true, logsBadLine: true, sensitive: keys}},
-		{1, 17, rules{legacyFile: true, sensitive: keys117}}, // FLINK-24679, FLINK-30443
-		{1, 19, rules{legacyFile: true, standardFile: true, logsParser: true, sensitive: keys119}},
-		{2, 0, rules{standardFile: true, logsParser: true, sensitive: keys119}}, // FLINK-33677
-		{2, 1, rules{standardFile: true, logsParser: true, sensitive: keys21}},  // FLINK-37799
+		{0, 0, rules{legacyFile: true, logsInOrder: true, logsBadLine: true}},
+		{1, 16, rules{legacyFile: true, logsBadLine: true}},
+		{1, 17, rules{legacyFile: true}}, // FLINK-24679
+		{1, 19, rules{legacyFile: true, standardFile: true, logsParser: true}},
+		{2, 0, rules{standardFile: true, logsParser: true}}, // FLINK-33677
 	}
 }
 
@@ -107,6 +101,7 @@ type File struct {
 	legacy   []legacyLine
 	root     *node // of a Standard file; nil if the document is empty
 	composer *composer
+	edit     func(key string, v *value) *value // what FLINK_PROPERTIES does to values; may be nil
 }
 
 // A leaf is one key that a file sets.
@@ -214,7 +209,7 @@ func (f *File) parserLog() []LogLine {
 
 func (f *File) propertyLog(l leaf) LogLine {
 	text := secret.Mask
-	if !isSensitive(f.rules, l.key) {
+	if !flinkconf.IsSensitive(l.key, f.version) {
 		text = l.value.logText()
 	}
 	return LogLine{"INFO", secret.Public("Loading configuration property: " + l.key + ", " + text)}

@@ -18,18 +18,7 @@ const propertiesName = "FLINK_PROPERTIES"
 func Properties(text string, target Format, v flinkconf.Version, lookup func(string) (string, bool)) ([]flinkconf.Entry, []string, error) {
 	p := propertyReader{target: target, lookup: lookup}
 	if looksLikeYAML(text) {
-		f, err := Parse(propertiesName, Standard, v, []byte(text))
-		if err != nil {
-			return nil, nil, err
-		}
-		for _, key := range f.keys {
-			l := f.leaves[f.winner[key]]
-			if err := p.add(l.line, key, l.value.confText(), l.value.confKind()); err != nil {
-				return nil, p.warnings, err
-			}
-		}
-		p.warnings = append(p.warnings, f.Warnings()...)
-		return p.entries, p.warnings, nil
+		return p.document(text, v)
 	}
 	for i, n := 0, 1; i < len(text); n++ {
 		end, next := lineAt(text, i)
@@ -39,6 +28,78 @@ func Properties(text string, target Format, v flinkconf.Version, lookup func(str
 		i = next
 	}
 	return p.entries, p.warnings, nil
+}
+
+// document reads a YAML document; variables are replaced in strings, those of lists included.
+func (p *propertyReader) document(text string, v flinkconf.Version) ([]flinkconf.Entry, []string, error) {
+	f := &File{name: propertiesName, format: Standard, version: v, rules: rulesOf(v), src: []byte(text)}
+	var failed error
+	f.edit = func(key string, v *value) *value {
+		v, err := p.edit(key, v)
+		if failed == nil {
+			failed = err
+		}
+		return v
+	}
+	if err := f.parseStandard(); err != nil {
+		return nil, nil, err
+	}
+	if failed != nil {
+		return nil, nil, failed
+	}
+	for _, key := range f.keys {
+		l := f.leaves[f.winner[key]]
+		p.entry(l.line, key, l.value.confText(), l.value.confKind())
+	}
+	return p.entries, append(p.warnings, f.Warnings()...), nil
+}
+
+// edit returns a value with its variables replaced; a list for the legacy file becomes its "a;b".
+func (p *propertyReader) edit(key string, v *value) (*value, error) {
+	if v.kind == stringValue {
+		text, err := p.expand(0, key, v.text)
+		return &value{kind: stringValue, text: text}, err
+	}
+	if v.kind != listValue {
+		return v, nil
+	}
+	list, err := p.editItems(key, v, 0)
+	if err != nil || p.target == Standard {
+		return list, err
+	}
+	var words []string
+	for _, item := range list.items {
+		if item.kind == nullValue || item.kind >= listValue || strings.ContainsAny(item.confText(), `;"'`) {
+			return v, fmt.Errorf("%s%s: %s can hold lists of plain words only", place(0), key, LegacyName)
+		}
+		words = append(words, item.confText())
+	}
+	return &value{kind: stringValue, text: strings.Join(words, ";")}, nil
+}
+
+// editItems copies a collection with the variables in its strings replaced.
+func (p *propertyReader) editItems(key string, v *value, depth int) (*value, error) {
+	if depth > maxDepth {
+		return v, fmt.Errorf("%s%s: nested too deeply", place(0), key)
+	}
+	out := *v
+	out.items = make([]*value, len(v.items))
+	for i, item := range v.items {
+		var err error
+		switch item.kind {
+		case stringValue:
+			var text string
+			text, err = p.expand(0, key, item.text)
+			item = &value{kind: stringValue, text: text}
+		case listValue, mapValue:
+			item, err = p.editItems(key, item, depth+1)
+		}
+		if err != nil {
+			return v, err
+		}
+		out.items[i] = item
+	}
+	return &out, nil
 }
 
 func looksLikeYAML(text string) bool {
@@ -65,7 +126,15 @@ type propertyReader struct {
 }
 
 func (p *propertyReader) warn(line int, text string) {
-	p.warnings = append(p.warnings, fmt.Sprintf("%s:%d: %s", propertiesName, line, text))
+	p.warnings = append(p.warnings, place(line)+text)
+}
+
+// place is "FLINK_PROPERTIES:3: "; line 0 is unknown.
+func place(line int) string {
+	if line == 0 {
+		return propertiesName + ": "
+	}
+	return fmt.Sprintf("%s:%d: ", propertiesName, line)
 }
 
 func (p *propertyReader) line(n int, line string) error {
@@ -87,28 +156,22 @@ func (p *propertyReader) line(n int, line string) error {
 			return nil
 		}
 	}
-	return p.add(n, key, value, flinkconf.String)
-}
-
-func (p *propertyReader) add(n int, key, value string, kind flinkconf.Kind) error {
-	if !strings.HasPrefix(key, "env.java.opts") && !strings.HasPrefix(key, "env.java.default-opts") {
-		text, err := p.expand(n, key, value)
-		if err != nil {
-			return err
-		}
-		if text != value {
-			value, kind = text, flinkconf.String
-		}
+	value, err := p.expand(n, key, value)
+	if err != nil {
+		return err
 	}
-	where := fmt.Sprintf("%s:%d", propertiesName, n)
-	p.entries = append(p.entries, flinkconf.Entry{Key: key, Value: secret.Public(value), Kind: kind,
-		Source: flinkconf.Source{Layer: flinkconf.FlinkProperties, Where: where}})
+	p.entry(n, key, value, flinkconf.String)
 	return nil
 }
 
-// expand replaces ${NAME} and turns $${ into ${.
+func (p *propertyReader) entry(n int, key, value string, kind flinkconf.Kind) {
+	p.entries = append(p.entries, flinkconf.Entry{Key: key, Value: secret.Public(value), Kind: kind,
+		Source: flinkconf.Source{Layer: flinkconf.FlinkProperties, Where: fmt.Sprintf("%s:%d", propertiesName, n)}})
+}
+
+// expand replaces ${NAME} and turns $${ into ${, except for the options that the launcher expands.
 func (p *propertyReader) expand(n int, key, s string) (string, error) {
-	if !strings.Contains(s, "$") {
+	if !strings.Contains(s, "$") || strings.HasPrefix(key, "env.java.opts") || strings.HasPrefix(key, "env.java.default-opts") {
 		return s, nil
 	}
 	var b strings.Builder
@@ -130,7 +193,7 @@ func (p *propertyReader) expand(n int, key, s string) (string, error) {
 		case name != "" && strings.HasPrefix(s, "${"+name+"}"):
 			value, set := p.lookup(name)
 			if !set {
-				return "", fmt.Errorf("%s:%d: %s: the variable %s is not set; write $${%s} if the text itself is meant", propertiesName, n, key, name, name)
+				return "", fmt.Errorf("%s%s: the variable %s is not set; write $${%s} if the text itself is meant", place(n), key, name, name)
 			}
 			b.WriteString(value)
 			s = s[len(name)+3:]

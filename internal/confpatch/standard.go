@@ -58,6 +58,9 @@ func (f *File) flatten(prefix string, m, key *value, i, entry, depth int) {
 	}
 	name := prefix + key.javaString(nil)
 	v := m.items[i]
+	if f.edit != nil && v.kind != mapValue {
+		v = f.edit(name, v)
+	}
 	switch v.kind {
 	case mapValue:
 		for k, inner := range v.keys {
@@ -84,14 +87,4 @@ func (f *File) syntaxError(e *yamlError) *SyntaxError {
 			LogLine{"ERROR", secret.Hidden(e.flink.Class + ": " + e.flink.Message)})
 	}
 	return s
-}
-
-func isSensitive(r rules, key string) bool {
-	key = strings.ToLower(key)
-	for _, part := range r.sensitive {
-		if strings.Contains(key, part) {
-			return true
-		}
-	}
-	return false
 }
