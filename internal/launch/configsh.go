@@ -77,6 +77,9 @@ func (b *builder) optionValue(key string) string {
 	if !b.rules.flattened || !b.Standard || v == "" || strings.IndexByte(`'"|>`, v[0]) < 0 {
 		return v
 	}
+	if v == "''" {
+		return ""
+	}
 	b.differ("%s is read without the quotes that YAML adds to its value", key)
 	if e, ok := b.Conf.Get(key); ok {
 		return strings.TrimSpace(e.Value.Reveal())
@@ -99,7 +102,8 @@ func (b *builder) javaOptionVariables() {
 	if b.sh.get("FLINK_ENV_JAVA_OPTS") == "" {
 		var opts string
 		for _, key := range b.rules.optionKeys {
-			if opts = b.optionValue(key); opts != "" {
+			if b.value(key, "") != "" { // from config.yaml, an empty value is ''
+				opts = b.optionValue(key)
 				break
 			}
 		}

@@ -226,6 +226,14 @@ func TestQuoteAtTheEnd(t *testing.T) {
 	}
 }
 
+func TestEmptyOptionsHideTheOldKey(t *testing.T) {
+	req := newRequest(t, TaskManager, "2.2.1")
+	req.ShellConf = []string{"env.java.opts.all: ''", "env.java.opts: -Dold=1"}
+	if cmd := mustBuild(t, req); slices.Contains(cmd.Argv, "-Dold=1") {
+		t.Errorf("%q", cmd.Argv)
+	}
+}
+
 func TestLivePidLines(t *testing.T) {
 	req := newRequest(t, TaskManager, "2.2.1")
 	req.Alive = func(pid int) bool { return pid == 7 }
