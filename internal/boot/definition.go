@@ -105,6 +105,9 @@ func fetchError(p Phase, err error) error {
 	var e *fetch.Error
 	if errors.As(err, &e) {
 		hint = e.Hint
+		if e.Kind == fetch.KindWrite {
+			p = Write
+		}
 	}
 	return fail(p, err, hint)
 }

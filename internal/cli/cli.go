@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -18,6 +19,7 @@ import (
 	"syscall"
 
 	"flink-entrypoint/internal/boot"
+	"flink-entrypoint/internal/fetch"
 	"flink-entrypoint/internal/launch"
 )
 
@@ -85,6 +87,7 @@ func (p *program) run(ctx context.Context) error {
 	if p.log, err = newLogger(p.Stderr, p.opts.logFormat, p.opts.logLevel); err != nil {
 		return usageError("%w", err)
 	}
+	log.SetOutput(io.Discard) // net/http prints stray bytes of answers there, and those may be part of a definition
 	p.rest = flags.Args()
 	passThrough := flags.ArgsLenAtDash() == 0 // "--" ends our flags and forces pass-through
 	if len(warnings) > 0 {
@@ -170,7 +173,11 @@ func (p *program) gather(ctx context.Context, mode boot.Mode, words []string, pa
 
 // world is what the pipeline may see of the outside.
 func (p *program) world(args []string) boot.World {
-	return boot.World{Args: args, Env: p.Env, Hostname: os.Hostname, FQDN: fqdn, Log: p.log, Version: versionString(), Warnings: p.warnings}
+	w := boot.World{Args: args, Env: p.Env, Hostname: os.Hostname, FQDN: fqdn, Log: p.log, Version: versionString(), Warnings: p.warnings}
+	if f, ok := p.Stderr.(*os.File); ok && isTerminal(f) && p.opts.logFormat == "text" {
+		w.Progress = fetch.Bar(f)
+	}
+	return w
 }
 
 // install copies this binary into a directory, for a volume that a container without it mounts.

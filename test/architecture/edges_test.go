@@ -18,7 +18,7 @@ const module = "flink-entrypoint/"
 // a new edge is a sign that the work belongs there.
 var edges = map[string][]string{
 	"cmd/flink-entrypoint":  {"internal/cli"},
-	"internal/cli":          {"internal/boot", "internal/launch"},
+	"internal/cli":          {"internal/boot", "internal/fetch", "internal/launch"},
 	"internal/boot":         {"internal/catalog", "internal/cgroup", "internal/confpatch", "internal/distribution", "internal/fetch", "internal/flinkconf", "internal/jobdef", "internal/launch", "internal/memory", "internal/mock", "internal/secret", "internal/sqlrunner", "internal/sqltext"},
 	"internal/jobdef":       {"internal/secret"},
 	"internal/fetch":        {},
