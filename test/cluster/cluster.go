@@ -317,15 +317,21 @@ type TaskManager struct {
 	Memory map[string]json.Number `json:"memoryConfiguration"`
 }
 
-// TaskManagers waits until n are registered.
+// TaskManagers waits until n are registered and have reported their slots.
 func (c *Cluster) TaskManagers(ctx context.Context, n int) ([]TaskManager, error) {
 	var o struct{ TaskManagers []TaskManager }
 	err := Poll(ctx, func() error {
 		if err := c.Get(ctx, "/taskmanagers", &o); err != nil {
 			return err
 		}
-		if len(o.TaskManagers) < n {
-			return fmt.Errorf("%w: %d of %d TaskManagers are registered", ErrNotYet, len(o.TaskManagers), n)
+		ready := 0
+		for _, tm := range o.TaskManagers {
+			if tm.Slots > 0 { // 0 until its first report
+				ready++
+			}
+		}
+		if ready < n {
+			return fmt.Errorf("%w: %d of %d TaskManagers are registered", ErrNotYet, ready, n)
 		}
 		return nil
 	})
