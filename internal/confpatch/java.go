@@ -67,7 +67,8 @@ func hashMapOrder(keys []string, capacity int) []int {
 	return order
 }
 
-// javaDouble is Double.toString (the shortest decimal, as since JDK 19).
+// javaDouble is Double.toString: the shortest decimal, as since JDK 19. Older ones print a digit too many for
+// some numbers from 1e16 on and below 1e-300 (JDK-4511638).
 func javaDouble(d float64) string {
 	switch {
 	case math.IsNaN(d):

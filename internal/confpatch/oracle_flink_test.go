@@ -55,7 +55,7 @@ func startOracle(t *testing.T, version string) *oracle {
 		filepath.Join("testdata", "oracle", "ConfOracle.java")).CombinedOutput(); err != nil {
 		t.Fatalf("javac: %v\n%s", err, out)
 	}
-	cmd := exec.Command("java", "-Xmx512m", "-XX:-OmitStackTraceInFastThrow", "-Dfile.encoding=UTF-8", "-cp",
+	cmd := exec.Command("java", "-Xmx256m", "-XX:-OmitStackTraceInFastThrow", "-Dfile.encoding=UTF-8", "-cp",
 		classes+":"+filepath.Join(home, "bin", "bash-java-utils.jar")+":"+jars[0], "ConfOracle")
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()
@@ -98,7 +98,7 @@ func (o *oracle) read(t *testing.T, name string, src []byte) outcome {
 	return result
 }
 
-// names returns the files to test with: both where Flink reads both.
+// files returns the files to test with: both where Flink reads both.
 func (o *oracle) files() map[Format]string {
 	files := map[Format]string{}
 	if r := rulesOf(o.version); r.legacyFile {
@@ -219,13 +219,13 @@ func TestRenderAgrees(t *testing.T) {
 					}
 					if !ok {
 						if failures++; failures <= maxReports {
-							t.Errorf("case %d (seed %d):\n%q\nchanges %v\nrendered %q\nerror %v\ngot  %q\nwant %q", i, base+int64(i), src, shown2(changes), out, after.Error, after.Map, want)
+							t.Errorf("case %d (seed %d):\n%q\nchanges %v\nrendered %q\nerror %v\ngot  %q\nwant %q", i, base+int64(i), src, changeText(changes), out, after.Error, after.Map, want)
 						}
 						continue
 					}
 					if whole {
 						if rewritten < 5 {
-							t.Logf("rewritten as a whole: case %d\n%q\nchanges %v\n%q", i, src, shown2(changes), out)
+							t.Logf("rewritten as a whole: case %d\n%q\nchanges %v\n%q", i, src, changeText(changes), out)
 						}
 						rewritten++
 					}
@@ -236,7 +236,7 @@ func TestRenderAgrees(t *testing.T) {
 					second, err := again.Render(changes, "test")
 					if err != nil || string(second) != string(out) {
 						if failures++; failures <= maxReports {
-							t.Errorf("case %d (seed %d): not the same again (%v):\n%q\nchanges %v\nfirst  %q\nsecond %q", i, base+int64(i), err, src, shown2(changes), out, second)
+							t.Errorf("case %d (seed %d): not the same again (%v):\n%q\nchanges %v\nfirst  %q\nsecond %q", i, base+int64(i), err, src, changeText(changes), out, second)
 						}
 					}
 				}
@@ -246,7 +246,7 @@ func TestRenderAgrees(t *testing.T) {
 	}
 }
 
-func shown2(changes []Change) string {
+func changeText(changes []Change) string {
 	var b strings.Builder
 	for _, c := range changes {
 		fmt.Fprintf(&b, "{%q %q delete=%v} ", c.Key, c.Value.Reveal(), c.Delete)

@@ -99,7 +99,7 @@ func same(path string, content []byte, mode fs.FileMode) bool {
 // the content is written into the file that is there. A kill in between leaves it half-written.
 func Overwrite(path string, content []byte, mode fs.FileMode) (changed bool, err error) {
 	changed, err = WriteFile(path, content, mode)
-	if !errors.Is(err, syscall.EBUSY) && !errors.Is(err, syscall.EXDEV) {
+	if !errors.Is(err, syscall.EBUSY) {
 		return changed, err
 	}
 	if old, e := os.ReadFile(path); e == nil && bytes.Equal(old, content) {
@@ -109,7 +109,12 @@ func Overwrite(path string, content []byte, mode fs.FileMode) (changed bool, err
 	if err != nil {
 		return false, writeError(path, err)
 	}
-	_, err = f.Write(content)
+	if info, e := f.Stat(); e == nil && info.Mode().Perm() != mode.Perm() {
+		err = f.Chmod(mode) // before a secret is inside
+	}
+	if err == nil {
+		_, err = f.Write(content)
+	}
 	if err == nil {
 		err = f.Truncate(int64(len(content)))
 	}
