@@ -1,7 +1,7 @@
 package jobdef
 
 import (
-	"fmt"
+	"cmp"
 	"slices"
 	"strconv"
 	"strings"
@@ -12,12 +12,31 @@ type decoder struct {
 	errors Errors
 }
 
+// problem reports what is wrong with a value.
 func (d *decoder) problem(n *node, path, message, hint string) {
 	if path != "" {
 		message = path + ": " + message
 	}
-	d.errors.List = append(d.errors.List, Problem{path, n.line, n.column, message, hint})
+	d.add(Problem{path, n.line, n.column, message, hint})
 }
+
+func (d *decoder) add(p Problem) {
+	if len(d.errors.List) < maxProblems {
+		d.errors.List = append(d.errors.List, p)
+	}
+}
+
+// keyProblem reports what is wrong with a key. The message says where that is.
+func (d *decoder) keyProblem(p pair, path, message, hint string) {
+	d.add(Problem{path, p.line, p.column, message, hint})
+}
+
+// noValue reports a key with nothing behind it.
+func (d *decoder) noValue(p pair, path, hint string) {
+	d.keyProblem(p, path, path+": has no value", hint)
+}
+
+const emptyHint = `give it a value or remove the line; "" is the empty string`
 
 // knownVersion reports whether the document has a version that this program knows. One without is decoded
 // as the current one, which reports the missing field; one of an unknown version would only give misleading errors.
@@ -41,31 +60,34 @@ func item(path string, i int) string { return path + "[" + strconv.Itoa(i) + "]"
 
 // keys reports keys that stand twice in a mapping, and returns each pair's name once.
 func (d *decoder) keys(n *node, path string) []pair {
-	pairs := n.pairs
-	if len(pairs) < 2 {
-		return pairs
+	const few = 16
+	var once []pair // nil: none stands twice
+	first := map[string]int(nil)
+	if len(n.pairs) > few {
+		first = make(map[string]int, len(n.pairs))
 	}
-	first := make(map[string]int, len(pairs))
-	twice := false
-	for i, p := range pairs {
-		if f, ok := first[p.key]; ok {
-			twice = true
-			d.errors.List = append(d.errors.List, Problem{child(path, p.key), p.line, p.column,
-				quote(p.key) + in(path) + " stands twice, first on line " + strconv.Itoa(pairs[f].line), ""})
-			continue
+	for i, p := range n.pairs {
+		f, twice := i, false
+		if first == nil {
+			f = slices.IndexFunc(n.pairs[:i], func(q pair) bool { return q.key == p.key })
+			twice = f >= 0
+		} else if f, twice = first[p.key]; !twice {
+			first[p.key] = i
 		}
-		first[p.key] = i
-	}
-	if !twice {
-		return pairs
-	}
-	once := make([]pair, 0, len(first))
-	for i, p := range pairs {
-		if first[p.key] == i {
+		switch {
+		case twice:
+			d.keyProblem(p, child(path, p.key), quote(p.key)+in(path)+" stands twice, first on line "+strconv.Itoa(n.pairs[f].line), "")
+			if once == nil {
+				once = append(make([]pair, 0, len(n.pairs)), n.pairs[:i]...)
+			}
+		case once != nil:
 			once = append(once, p)
 		}
 	}
-	return once
+	if once != nil {
+		return once
+	}
+	return n.pairs
 }
 
 func in(path string) string {
@@ -81,56 +103,62 @@ func (d *decoder) record(n *node, path string, r record) {
 		d.wrongKind(n, path, "a mapping")
 		return
 	}
-	before := len(d.errors.List)
+	clean := true
 	present := make([]bool, len(r.fields))
-pairs:
 	for _, p := range d.keys(n, path) {
-		for i := range r.fields {
-			f := &r.fields[i]
-			if f.name != p.key {
-				continue
+		i := slices.IndexFunc(r.fields, func(f field) bool { return f.name == p.key })
+		switch {
+		case i < 0 && r.extensible && strings.HasPrefix(p.key, "x-"):
+			continue
+		case i < 0:
+			clean = false
+			if near := d.unknown(p, path, r); near >= 0 {
+				present[near] = true // one message is enough
 			}
-			present[i] = true
-			if at := child(path, f.name); p.value.kind == nullKind {
-				d.errors.List = append(d.errors.List, Problem{at, p.line, p.column, at + ": has no value", "give it a value or remove the line"})
-			} else {
-				f.value.decode(d, p.value, at)
-			}
-			continue pairs
-		}
-		if r.extensible && strings.HasPrefix(p.key, "x-") {
 			continue
 		}
-		d.unknown(p, path, r)
+		f := &r.fields[i]
+		present[i] = true
+		if p.value.kind == nullKind {
+			clean = false
+			d.noValue(p, child(path, f.name), "give it a value or remove the line")
+		} else {
+			f.value.decode(d, p.value, child(path, f.name))
+		}
 	}
 	for i, f := range r.fields {
 		if f.required && !present[i] {
 			d.problem(n, path, "the field "+f.name+" is missing", f.hint)
 		}
 	}
-	if len(d.errors.List) > before {
-		return // a rule would complain about the consequences
+	if !clean {
+		return // rules would complain about the consequences
 	}
 	for _, rule := range r.rules {
 		rule.check(d, n, path)
 	}
 }
 
-// unknown reports a field that is not in the table, with the name that may have been meant.
-func (d *decoder) unknown(p pair, path string, r record) {
+// unknown reports a field that is not in the table, and returns the index of the one that may have been meant, -1 for none.
+func (d *decoder) unknown(p pair, path string, r record) (near int) {
+	if len(d.errors.List) == maxProblems {
+		return -1
+	}
 	names := make([]string, len(r.fields))
 	for i, f := range r.fields {
 		names[i] = f.name
 	}
 	hint := ""
-	if near := nearest(p.key, names); near != "" {
-		hint = "did you mean " + quote(near) + "?"
-	} else if elsewhere := places(p.key, "", definitionTable(new(Definition))); len(elsewhere) > 0 && !slices.Contains(elsewhere, child(path, p.key)) {
+	near = slices.Index(names, nearest(p.key, names))
+	if near >= 0 {
+		hint = "did you mean " + quote(names[near]) + "?"
+	} else if elsewhere := places(p.key, "", definitionTable(new(Definition))); len(elsewhere) > 0 {
 		hint = "it belongs to " + strings.Join(elsewhere, " or ")
 	} else {
 		hint = "known: " + strings.Join(names, ", ")
 	}
-	d.errors.List = append(d.errors.List, Problem{child(path, p.key), p.line, p.column, "unknown field " + quote(p.key) + in(path), hint})
+	d.keyProblem(p, child(path, p.key), "unknown field "+quote(p.key)+in(path), hint)
+	return near
 }
 
 // places returns where the table has a field of that name.
@@ -138,20 +166,13 @@ func places(name, path string, r record) []string {
 	var found []string
 	for _, f := range r.fields {
 		if f.name == name {
-			found = append(found, cmpOr(path, "the top level"))
+			found = append(found, cmp.Or(path, "the top level"))
 		}
 		if inner, suffix, ok := f.value.inner(); ok {
 			found = append(found, places(name, child(path, f.name)+suffix, inner)...)
 		}
 	}
 	return found
-}
-
-func cmpOr(s, other string) string {
-	if s == "" {
-		return other
-	}
-	return s
 }
 
 func (d *decoder) wrongKind(n *node, path, expected string) {
@@ -204,10 +225,10 @@ func (d *decoder) flatten(n *node, path, prefix string, lines map[string]int, in
 		v := p.value
 		switch {
 		case !isKey(p.key):
-			d.errors.List = append(d.errors.List, Problem{at, p.line, p.column, fmt.Sprintf("%s is not a key: it is empty, or holds a blank or control character", quote(p.key)), ""})
+			d.keyProblem(p, at, quote(p.key)+" is not a key: it is empty, begins or ends with a dot, or holds a blank or control character", "")
 			continue
 		case v.kind == nullKind:
-			d.errors.List = append(d.errors.List, Problem{at, p.line, p.column, at + ": has no value", `give it a value or remove the line; "" is the empty string`})
+			d.noValue(p, at, emptyHint)
 			continue
 		case v.kind == mappingKind && !isReference(v):
 			if len(v.pairs) == 0 {
@@ -217,8 +238,7 @@ func (d *decoder) flatten(n *node, path, prefix string, lines map[string]int, in
 			continue
 		}
 		if first, ok := lines[key]; ok {
-			d.errors.List = append(d.errors.List, Problem{at, p.line, p.column,
-				quote(key) + " is set twice, flat and nested, first on line " + strconv.Itoa(first), ""})
+			d.keyProblem(p, at, "the key "+quote(key)+" is set twice, first on line "+strconv.Itoa(first), "")
 			continue
 		}
 		lines[key] = p.line

@@ -41,14 +41,13 @@ const (
 
 func (f form) row() formRow {
 	const line = `^[^\x00-\x1f\x7f]*[^\x00-\x20\x7f][^\x00-\x1f\x7f]*$`
-	hex := func(length int) func(string) bool { return func(s string) bool { return isHex(s, length) } }
 	switch f {
 	case someForm:
 		return formRow{expected: "a string that is not blank", pattern: `[^ \t\r\n]`, ok: isSome}
 	case lineForm:
 		return formRow{expected: "a string of one line that is not blank", pattern: line, ok: isLine}
 	case jobIDForm:
-		return formRow{expected: "32 hexadecimal digits", pattern: `^[0-9a-fA-F]{32}$`, ok: hex(32), shown: true}
+		return formRow{expected: "32 hexadecimal digits", pattern: `^[0-9a-fA-F]{32}$`, ok: func(s string) bool { return isHex(s, 32) }, shown: true}
 	case minorForm:
 		return formRow{expected: `a minor version of Flink such as 2.2`, pattern: `^[0-9]+\.[0-9]+$`, ok: isMinor, shown: true}
 	case memoryForm:
@@ -60,7 +59,8 @@ func (f form) row() formRow {
 	case slotsForm:
 		return formRow{expected: `"auto" or a number from 1 to 99999`, pattern: `^(auto|[1-9][0-9]{0,4})$`, ok: isSlots, shown: true}
 	case sha256Form:
-		return formRow{expected: "the 64 hexadecimal digits of a SHA-256 digest", pattern: `^[0-9a-fA-F]{64}$`, ok: hex(64), shown: true}
+		return formRow{expected: "the 64 hexadecimal digits of a SHA-256 digest", pattern: `^(sha256:)?[0-9a-fA-F]{64}$`, shown: true,
+			ok: func(s string) bool { return isHex(strings.TrimPrefix(s, "sha256:"), 64) }}
 	case classForm:
 		return formRow{expected: "the name of a class", pattern: `^[^\x00-\x20\x7f]+$`, ok: isWord, shown: true}
 	case uriForm:

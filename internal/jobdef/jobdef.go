@@ -112,7 +112,7 @@ type Catalog struct {
 type Function struct {
 	Name      Text // simple, or qualified by a database or a catalog and a database
 	Class     Text
-	Language  string // java, scala or python
+	Language  string // JAVA, SCALA or PYTHON
 	Temporary bool   // false: it is stored in its catalog
 	System    bool   // it has no catalog; implies Temporary
 	Jars      []Text

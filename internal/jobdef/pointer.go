@@ -1,6 +1,8 @@
 package jobdef
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -14,7 +16,7 @@ func Pointer(src []byte, pointer string) ([]byte, error) {
 		return nil, fmt.Errorf("the answer is not JSON or YAML: line %d, column %d: %s", problem.Line, problem.Column, problem.Message)
 	}
 	if n == nil {
-		return nil, fmt.Errorf("the answer is empty")
+		return nil, errors.New("the answer is empty")
 	}
 	if pointer != "" && pointer[0] != '/' {
 		return nil, fmt.Errorf("the pointer %s must begin with '/', e.g. /data", quote(pointer))
@@ -42,7 +44,7 @@ func Pointer(src []byte, pointer string) ([]byte, error) {
 		text := source[n.start:n.end]
 		if c := text[0]; c != '{' && c != '[' { // a block collection: keep its columns equal
 			begin := strings.LastIndexByte(source[:n.start], '\n') + 1
-			text = strings.Repeat(" ", len(source[begin:n.start])) + text
+			text = strings.Repeat(" ", len(source[begin:n.start])) + strings.TrimRight(text, " ")
 		}
 		return []byte(text), nil
 	}
@@ -64,7 +66,7 @@ func step(n *node, token string) (*node, error) {
 			}
 			names = append(names, quote(p.key))
 		}
-		return nil, fmt.Errorf("there is a mapping of %s", cmpOr(strings.Join(names, ", "), "nothing"))
+		return nil, fmt.Errorf("there is a mapping of %s", cmp.Or(strings.Join(names, ", "), "nothing"))
 	case sequenceKind:
 		i, err := strconv.Atoi(token)
 		if err == nil && strconv.Itoa(i) == token && i >= 0 && i < len(n.items) {

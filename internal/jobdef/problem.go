@@ -22,8 +22,10 @@ type Errors struct {
 	List []Problem
 }
 
-// maxListed is how many problems Error shows.
-const maxListed = 50
+const (
+	maxProblems = 1000 // that are collected
+	maxListed   = 50   // that Error shows
+)
 
 // Error lists the problems, one a line: definition.yaml:12:3: unknown field "catalogz" in sql (did you mean "catalogs"?).
 func (e *Errors) Error() string {

@@ -53,7 +53,8 @@ func Schema() []byte {
 			{"additionalProperties", object{{"anyOf", []object{
 				textSchema(anyForm),
 				{{"type", "array"}, {"minItems", 1}, {"items", textSchema(anyForm)}},
-				{{"$ref", "#/$defs/configuration"}, {"minProperties", 1}},
+				{{"$ref", "#/$defs/configuration"}, {"minProperties", 1},
+					{"not", object{{"anyOf", []object{{{"required", []string{"fromFile"}}}, {{"required", []string{"fromEnv"}}}}}}}},
 			}}}},
 		}},
 	}})

@@ -24,7 +24,8 @@ type field struct {
 	hint     string // when it is missing
 }
 
-// A rule is about several fields of one record. Its check runs only where the fields themselves are right.
+// A rule is about several fields of one record. Its check runs only where all fields are known ones with a value, which
+// need not be right.
 type rule struct {
 	check  func(d *decoder, n *node, path string)
 	schema object // what of it JSON Schema can say; nil: nothing
@@ -32,26 +33,19 @@ type rule struct {
 }
 
 // atMostOne refuses fields that exclude each other.
-func atMostOne(why string, names ...string) rule {
-	pairs := object{{"not", object{{"required", names}}}}
+func atMostOne(why, a, b string) rule {
 	return rule{
 		check: func(d *decoder, n *node, path string) {
-			if n.get(names[0]) != nil && n.get(names[1]) != nil {
-				second := later(n, names[0], names[1])
-				d.problem(second, path, names[0]+" and "+names[1]+" exclude each other", why)
+			if x, y := n.get(a), n.get(b); x != nil && y != nil {
+				if x.start > y.start {
+					y = x
+				}
+				d.problem(y, path, a+" and "+b+" exclude each other", why)
 			}
 		},
-		schema: pairs,
-		doc:    "`" + names[0] + "` and `" + names[1] + "` exclude each other.",
+		schema: object{{"not", object{{"required", []string{a, b}}}}},
+		doc:    "`" + a + "` and `" + b + "` exclude each other.",
 	}
-}
-
-func later(n *node, a, b string) *node {
-	x, y := n.get(a), n.get(b)
-	if x.start > y.start {
-		return x
-	}
-	return y
 }
 
 // exactlyOne demands one of two fields.
@@ -143,7 +137,7 @@ func highAvailabilityTable(ha *HighAvailability) record {
 			},
 			{
 				check: func(d *decoder, n *node, path string) {
-					if q := n.get("quorum"); q != nil && ha.Type != "zookeeper" {
+					if q := n.get("quorum"); q != nil && (ha.Type == "kubernetes" || ha.Type == "none") {
 						d.problem(q, child(path, "quorum"), "is ZooKeeper's, but the type is "+ha.Type, "")
 					}
 				},
@@ -176,7 +170,7 @@ func artifactTable(a *Artifact) record {
 		rules: []rule{
 			{
 				check: func(d *decoder, n *node, path string) {
-					if a.To != "usrlib" && a.To != "run" && n.get("sha256") == nil {
+					if a.To != "usrlib" && a.To != "run" && isPlace(a.To) && n.get("sha256") == nil {
 						d.problem(n, path, "the field sha256 is missing", "what goes to "+a.To+" becomes part of Flink, so its digest must be pinned")
 					}
 				},
@@ -186,7 +180,7 @@ func artifactTable(a *Artifact) record {
 			},
 			{
 				check: func(d *decoder, n *node, path string) {
-					if uri, plain := a.URI.Plain(); plain && fileName(uri) == "" {
+					if uri, plain := a.URI.Plain(); plain && isLine(uri) && FileName(uri) == "" {
 						d.problem(n.get("uri"), child(path, "uri"), "does not end in the name of a file", "")
 					}
 				},
@@ -195,8 +189,8 @@ func artifactTable(a *Artifact) record {
 	}
 }
 
-// fileName returns the name under which an artifact is kept, "" if the URI has none that is safe.
-func fileName(uri string) string {
+// FileName returns the name under which an artifact is kept, "" if the URI has none that is safe.
+func FileName(uri string) string {
 	if u, err := url.Parse(uri); err == nil && len(u.Scheme) > 1 {
 		uri = u.Path
 		if u.Opaque != "" {
@@ -215,7 +209,7 @@ func distinctArtifacts(d *decoder, n *node, path string, artifacts []Artifact) {
 	seen := make(map[string]int, len(artifacts))
 	for i, a := range artifacts {
 		uri, plain := a.URI.Plain()
-		name := fileName(uri)
+		name := FileName(uri)
 		if !plain || name == "" {
 			continue
 		}
@@ -261,7 +255,7 @@ func sqlTable(s *SQL) record {
 			{name: "catalogs", value: many[Catalog]{&s.Catalogs, catalogTable, distinct("catalog", false, func(c Catalog) Text { return c.Name })},
 				doc: "Catalogs to create, in this order."},
 			{name: "functions", value: many[Function]{&s.Functions, functionTable, distinct("function", true, func(f Function) Text { return f.Name })},
-				doc: "Functions to register, after the catalogs."},
+				doc: "Functions to register, in this order, where `use` leads."},
 			{name: "use", value: one[Use]{&s.Use, useTable}, doc: "Current catalog and database of the script."},
 			{name: "script", value: text{&s.Script, someForm}, doc: "The script.", example: `"INSERT INTO sink SELECT * FROM source;"`},
 			{name: "scriptUri", value: text{&s.ScriptURI, uriForm}, doc: "Where the script is, instead of `script`: as an artifact's `uri`."},
@@ -305,14 +299,14 @@ func catalogTable(c *Catalog) record {
 }
 
 func functionTable(f *Function) record {
-	f.Language = "java"
+	f.Language = "JAVA"
 	return record{
 		fields: []field{
 			{name: "name", value: text{&f.Name, lineForm}, required: true,
 				doc: "Its name; `database.name` or `catalog.database.name` puts it into a catalog.", example: "parse_ua"},
 			{name: "class", value: text{&f.Class, classForm}, required: true,
 				doc: "The class, or for Python `module.name`.", example: "com.example.ParseUa"},
-			{name: "language", value: bare{into: &f.Language, choices: []string{"java", "scala", "python"}}, doc: "Its language; `java` by default.", example: "java"},
+			{name: "language", value: bare{into: &f.Language, choices: []string{"JAVA", "SCALA", "PYTHON"}}, doc: "Its language; `JAVA` by default.", example: "JAVA"},
 			{name: "temporary", value: boolean{&f.Temporary}, doc: "`false`: it is stored in its catalog. By default functions are temporary.", example: "true"},
 			{name: "system", value: boolean{&f.System},
 				doc: "It belongs to no catalog and is found from all. The default for a simple name, unless `temporary` is `false`.", example: "true"},
@@ -322,7 +316,7 @@ func functionTable(f *Function) record {
 			{
 				check: func(d *decoder, n *node, path string) {
 					stored := n.get("temporary") != nil && !f.Temporary
-					qualified := strings.Contains(f.Name.text, ".")
+					qualified := isQualified(f.Name.text)
 					if f.System && stored {
 						d.problem(n.get("temporary"), child(path, "temporary"), "a system function is always temporary", "")
 					}
@@ -340,16 +334,30 @@ func functionTable(f *Function) record {
 			},
 			{
 				check: func(d *decoder, n *node, path string) {
-					if f.Language == "python" && len(f.Jars) > 0 {
+					if f.Language == "PYTHON" && len(f.Jars) > 0 {
 						d.problem(n.get("jars"), child(path, "jars"), "a Python function has no jars", "")
 					}
 				},
-				schema: object{{"if", object{{"properties", object{{"language", object{{"const", "python"}}}}}, {"required", []string{"language"}}}},
+				schema: object{{"if", object{{"properties", object{{"language", object{{"const", "PYTHON"}}}}}, {"required", []string{"language"}}}},
 					{"then", object{{"properties", object{{"jars", object{{"maxItems", 0}}}}}}}},
-				doc: "`jars` are not for `language: python`.",
+				doc: "`jars` are not for `language: PYTHON`.",
 			},
 		},
 	}
+}
+
+// isQualified reports whether a name has a dot outside of backticks.
+func isQualified(name string) bool {
+	inside := false
+	for i := range len(name) {
+		switch {
+		case name[i] == '`':
+			inside = !inside
+		case name[i] == '.' && !inside:
+			return true
+		}
+	}
+	return false
 }
 
 func useTable(u *Use) record {

@@ -20,7 +20,12 @@ func (v text) decode(d *decoder, n *node, path string) { *v.into = d.text(n, pat
 
 func (v text) schema() object { return textSchema(v.form) }
 
-func (v text) kind() string { return "string" }
+func (v text) kind() string {
+	if v.form == anyForm || v.form == lineForm || v.form == someForm {
+		return "string"
+	}
+	return v.form.row().expected
+}
 
 func (v text) inner() (record, string, bool) { return record{}, "", false }
 
@@ -198,11 +203,11 @@ func (v settings) decode(d *decoder, n *node, path string) {
 		at := child(path, p.key)
 		switch {
 		case !isLine(p.key):
-			d.errors.List = append(d.errors.List, Problem{at, p.line, p.column, "the name of an option in " + path + " is blank or holds a control character", ""})
+			d.keyProblem(p, at, "the name "+quote(p.key)+in(path)+" is blank or holds a control character", "")
 		case p.value.kind == nullKind:
-			d.errors.List = append(d.errors.List, Problem{at, p.line, p.column, at + ": has no value", `give it a value or remove the line; "" is the empty string`})
+			d.noValue(p, at, emptyHint)
 		case p.key == v.refused:
-			d.errors.List = append(d.errors.List, Problem{at, p.line, p.column, at + ": " + v.why, "remove the line"})
+			d.keyProblem(p, at, at+": "+v.why, "remove the line")
 		default:
 			*v.into = append(*v.into, Setting{Key: p.key, Value: d.text(p.value, at, anyForm), Line: p.line})
 		}
@@ -258,9 +263,12 @@ func (v loggers) decode(d *decoder, n *node, path string) {
 	}
 	for _, p := range d.keys(n, path) {
 		l := Logger{Name: p.key}
-		if at := child(path, p.key); !isWord(p.key) {
-			d.errors.List = append(d.errors.List, Problem{at, p.line, p.column, quote(p.key) + " is not the name of a logger: it is empty, or holds a blank or control character", ""})
-		} else {
+		switch at := child(path, p.key); {
+		case !isWord(p.key):
+			d.keyProblem(p, at, quote(p.key)+" is not the name of a logger: it is empty, or holds a blank or control character", "")
+		case p.value.kind == nullKind:
+			d.noValue(p, at, "give it a level or remove the line")
+		default:
 			bare{into: &l.Level, choices: v.levels}.decode(d, p.value, at)
 		}
 		*v.into = append(*v.into, l)
