@@ -9,13 +9,14 @@ import (
 )
 
 // Literal returns s as a SQL string literal on one line: '…' with quotes doubled, and where s holds control
-// characters, line ends included, U&'…' with those as \XXXX and \ doubled. Either reads back exactly on 1.13 to
-// 2.3, and survives readers of SQL files that go by lines (sql-client of 1.13 and 1.14 drops a line that starts
-// with --, any sql-client swallows tabs and turns CR LF into LF). s is UTF-8; no literal can hold anything else.
+// characters, line ends included, or --, U&'…' with those as \XXXX and \ doubled. Either reads back exactly on
+// 1.13 to 2.3, and survives simple readers of SQL files: the sql-client of 1.13 and 1.14, and the operator's
+// example runner, cut a line at -- inside of quotes too; any sql-client swallows tabs and turns CR LF into LF.
+// s is UTF-8; no literal can hold anything else.
 func Literal(s string) string {
 	var b strings.Builder
 	b.Grow(len(s) + 4)
-	escape := HasControl(s)
+	escape := HasControl(s) || strings.Contains(s, "--")
 	if escape {
 		b.WriteString("U&")
 	}
@@ -28,7 +29,7 @@ func Literal(s string) string {
 // PlainLiteral returns s as '…' with quotes doubled, whatever it holds.
 func PlainLiteral(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }
 
-// HasControl reports whether s holds a character that [Literal] escapes.
+// HasControl reports whether s holds a control character, a line end, or a byte order mark.
 func HasControl(s string) bool { return strings.ContainsFunc(s, needsEscape) }
 
 // Identifier returns s as a quoted identifier: `…` with backticks doubled, or U&"…" where s holds control
@@ -56,14 +57,17 @@ func needsEscape(r rune) bool {
 }
 
 func quote(b *strings.Builder, s string, quote rune, escape bool) {
+	last := rune(0)
 	for _, r := range s {
+		dashes := r == '-' && last == '-'
+		last = r
 		switch {
 		case r == quote:
 			b.WriteRune(r)
 			b.WriteRune(r)
 		case escape && r == '\\':
 			b.WriteString(`\\`)
-		case escape && needsEscape(r):
+		case escape && (dashes || needsEscape(r)):
 			fmt.Fprintf(b, `\%04x`, r)
 		default:
 			b.WriteRune(r)

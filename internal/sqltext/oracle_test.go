@@ -278,7 +278,7 @@ func splitAgrees(t *testing.T, o *oracle) {
 		}
 		record = append(record, recorded{script, kinds})
 	}
-	if refused > len(all)/4 {
+	if refused > len(all)/4 && !strings.HasPrefix(o.version, "1.1") || refused > 3*len(all)/4 {
 		t.Errorf("Flink refuses %d of %d scripts: too few are left to compare", refused, len(all))
 	}
 	t.Logf("%d scripts with %d statements agree, %d more Flink does not parse", len(all)-refused, statements, refused)
@@ -342,6 +342,9 @@ func setAgrees(t *testing.T, o *oracle) {
 	read := 0
 	for i := range 5 * *count {
 		text := setSoup(r)
+		if strings.HasPrefix(o.version, "1.13.") || strings.HasPrefix(o.version, "1.14.") {
+			text = strings.TrimRight(text, "; ") // their expressions know no semicolon: SET a=b; sets "b;"
+		}
 		answer := o.ask(t, "set", text)
 		want := "NO"
 		switch answer[0] {

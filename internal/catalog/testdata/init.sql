@@ -3,7 +3,7 @@
 -- settings
 RESET 'parallelism.default';
 
-SET 'pipeline.name' = 'it''s; -- a job';
+SET 'pipeline.name' = U&'it''s; -\002d a job';
 
 SET 'table.exec.state.ttl' = '1 h';
 
