@@ -114,7 +114,7 @@ func (s *scanner) next() (Token, error) {
 		for i, r := range s.src[s.pos : s.pos+n] {
 			if r == utf8.RuneError && !strings.HasPrefix(s.src[s.pos+i:], "\uFFFD") {
 				s.advance(s.token(kind, i))
-				return Token{}, s.errorf("UTF-8", "the text is not UTF-8 here (byte 0x%02x)", s.src[s.pos])
+				return Token{}, s.errorf(hintUTF8, "the text is not UTF-8 here (byte 0x%02x)", s.src[s.pos])
 			}
 		}
 	}
@@ -153,21 +153,15 @@ func advance(text string, line, column int) (int, int) {
 }
 
 func (s *scanner) errorf(hint, format string, args ...any) *Error {
-	return &Error{Line: s.line, Column: s.column, Message: fmt.Sprintf(format, args...), Hint: hints(hint)}
+	return &Error{Line: s.line, Column: s.column, Message: fmt.Sprintf(format, args...), Hint: hint}
 }
 
-// hints returns what to do about an error.
-func hints(about string) string {
-	switch about {
-	case "UTF-8":
-		return "save the script as UTF-8"
-	case "string":
-		return "inside '…' a quote is written twice: ''; double quotes do not quote in Flink SQL"
-	case "fullwidth":
-		return "replace the full-width or typographic character by its ASCII form"
-	}
-	return about
-}
+// Hints of the lexer.
+const (
+	hintUTF8   = "save the script as UTF-8"
+	hintString = "inside '…' a quote is written twice: ''; double quotes do not quote in Flink SQL"
+	hintASCII  = "replace the full-width or typographic character by its ASCII form"
+)
 
 // scan returns kind and length of the token at pos. JavaCC takes the longest match, and among equals the rule
 // that stands first in Parser.jj.
@@ -267,7 +261,7 @@ func (s *scanner) quoted(p int) (Kind, int, error) {
 	for i := p + 1; ; {
 		q := strings.IndexByte(rest[i:], '\'')
 		if q < 0 {
-			return 0, 0, s.errorf("string", "the string that starts here has no end")
+			return 0, 0, s.errorf(hintString, "the string that starts here has no end")
 		}
 		i += q + 1
 		if !strings.HasPrefix(rest[i:], "'") {
@@ -368,7 +362,7 @@ func (s *scanner) symbol(rest string) (Kind, int, error) {
 	hint := ""
 	switch {
 	case r >= 0xFF01 && r <= 0xFF5E, r >= 0x2018 && r <= 0x201F, r == 0x3000, r == 0xA0, r == 0x3001, r == 0x3002:
-		hint = "fullwidth"
+		hint = hintASCII
 	}
 	return 0, 0, s.errorf(hint, "%q (U+%04X) has no meaning in Flink SQL outside of quotes", r, r)
 }

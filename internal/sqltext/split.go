@@ -7,41 +7,41 @@ type StatementKind uint8
 
 // The kinds of statement. EXECUTE INSERT and EXECUTE SELECT count as Insert and Select.
 const (
-	Other                   StatementKind = iota
-	Set                                   // SET, with or without a key: ParseSet
-	Reset                                 // RESET, with or without a key: ParseReset
-	Insert                                // INSERT INTO, INSERT OVERWRITE, UPSERT
-	StatementSet                          // EXECUTE STATEMENT SET BEGIN … END
-	BeginStatementSet                     // BEGIN STATEMENT SET, a statement of its own for Flink
-	EndStatementSet                       // END, likewise
-	Select                                // any query: SELECT, WITH, VALUES, TABLE t, ( … )
-	CreateCatalog                         //
-	CreateDatabase                        //
-	CreateTable                           //
-	CreateTableAs                         // CREATE TABLE … AS, REPLACE TABLE … AS: starts a job
-	CreateMaterializedTable               // CREATE [OR ALTER] MATERIALIZED TABLE
-	CreateView                            //
-	CreateFunction                        //
-	CreateModel                           //
-	Drop                                  //
-	Alter                                 //
-	Use                                   // USE, USE CATALOG
-	UseModules                            //
-	LoadModule                            //
-	UnloadModule                          //
-	AddJar                                //
-	RemoveJar                             //
-	Explain                               //
-	Show                                  //
-	Describe                              //
-	Call                                  //
-	Execute                               // EXECUTE PLAN, COMPILE AND EXECUTE PLAN: starts a job
-	Compile                               // COMPILE PLAN
-	Update                                //
-	Delete                                //
-	Merge                                 //
-	Analyze                               //
-	Truncate                              //
+	Other             StatementKind = iota
+	Set                             // SET, with or without a key: ParseSet
+	Reset                           // RESET, with or without a key: ParseReset
+	Insert                          // INSERT INTO, INSERT OVERWRITE, UPSERT
+	StatementSet                    // EXECUTE STATEMENT SET BEGIN … END
+	BeginStatementSet               // BEGIN STATEMENT SET, a statement of its own for Flink
+	EndStatementSet                 // END, likewise
+	Select                          // any query: SELECT, WITH, VALUES, TABLE t, ( … )
+	CreateCatalog
+	CreateDatabase
+	CreateTable
+	CreateTableAs           // CREATE TABLE … AS, REPLACE TABLE … AS: starts a job
+	CreateMaterializedTable // CREATE [OR ALTER] MATERIALIZED TABLE
+	CreateView
+	CreateFunction
+	CreateModel
+	Drop
+	Alter
+	Use // USE, USE CATALOG
+	UseModules
+	LoadModule
+	UnloadModule
+	AddJar
+	RemoveJar
+	Explain
+	Show
+	Describe
+	Call
+	Execute // EXECUTE PLAN, COMPILE AND EXECUTE PLAN: starts a job
+	Compile // COMPILE PLAN
+	Update
+	Delete
+	Merge
+	Analyze
+	Truncate
 )
 
 // String returns the words that such a statement starts with.
