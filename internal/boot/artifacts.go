@@ -40,6 +40,9 @@ func (g *gatherer) artifact(from, digest jobdef.Text, to string) error {
 	if err != nil {
 		return err
 	}
+	if from.IsReference() {
+		g.world.Redactor.addURI(uri)
+	}
 	name := artifactName(uri)
 	if name == "" {
 		return fail(Artifact, fmt.Errorf("artifact %s: its path ends without a file name", fetch.Redact(uri)), "")

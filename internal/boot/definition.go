@@ -39,11 +39,11 @@ func (g *gatherer) definition(ctx context.Context) error {
 		return fail(DefinitionInvalid, err, "flink-entrypoint schema prints what a definition may hold")
 	}
 	g.def = def
-	name, err := g.resolve(def.Name, DefinitionInvalid)
-	if err != nil {
-		return err
+	name := def.Name.String()
+	if def.Name.IsReference() { // resolved only by the role that needs it
+		name = secret.Mask
 	}
-	g.plan.Definition = &DefinitionSeen{URI: doc.URI, SHA256: doc.SHA256, Name: name.String(), Cached: doc.Cached}
+	g.plan.Definition = &DefinitionSeen{URI: doc.URI, SHA256: doc.SHA256, Name: name, Cached: doc.Cached}
 	g.world.Log.Info("definition read", "phase", "definition", "name", name, "uri", doc.URI, "sha256", doc.SHA256)
 	wanted, err := g.resolve(def.FlinkVersion, DefinitionInvalid)
 	if err != nil {
@@ -120,6 +120,7 @@ func (g *gatherer) resolve(t jobdef.Text, phase Phase) (secret.Text, error) {
 	}
 	if v.IsHidden() {
 		g.secrets = append(g.secrets, v.Reveal())
+		g.world.Redactor.Add(v.Reveal())
 	}
 	return v, nil
 }
@@ -163,10 +164,15 @@ func (g *gatherer) definitionSettings() error {
 		}
 	}
 	for _, s := range d.Configuration {
+		if strings.HasPrefix(s.Key, "env.") && s.Value.IsReference() {
+			return fail(DefinitionInvalid, fmt.Errorf("%s: a secret reference would stand in the command line, where everybody can read it", s.Value.Path()),
+				"hand the program the name of the file or variable instead")
+		}
 		value, err := g.resolve(s.Value, Configuration)
 		if err != nil {
 			return err
 		}
+		g.world.Redactor.addEntry(s.Key, value.Reveal(), v)
 		g.conf.setEntry(flinkconf.Entry{Key: s.Key, Value: value, Source: flinkconf.Source{Layer: flinkconf.Definition, Where: "job definition configuration"}})
 	}
 	return nil

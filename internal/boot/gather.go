@@ -45,8 +45,7 @@ type gatherer struct {
 
 // Gather reads the world and makes the plan. It writes nothing.
 func Gather(ctx context.Context, mode Mode, role string, opts Options, w World) (*Plan, error) {
-	g := &gatherer{mode: mode, role: role, opts: opts, world: w, env: newEnvironment(w.Env),
-		plan: &Plan{Role: role, Warnings: w.Warnings, runDir: opts.RunDir, env: newEnvironment(w.Env)}}
+	g := newGatherer(mode, role, opts, w)
 	steps := []func(context.Context) error{
 		g.distribution,
 		g.dropPrivileges, // before the first byte that comes from outside
@@ -58,6 +57,7 @@ func Gather(ctx context.Context, mode Mode, role string, opts Options, w World) 
 		g.artifacts,
 		g.sql,
 		g.render,
+		g.deprecatedKeys,
 		g.command,
 	}
 	for _, step := range steps {
@@ -73,6 +73,18 @@ func Gather(ctx context.Context, mode Mode, role string, opts Options, w World) 
 		return nil, failf(Configuration, "--strict: %s", g.plan.Warnings[0])
 	}
 	return g.plan, nil
+}
+
+func newGatherer(mode Mode, role string, opts Options, w World) *gatherer {
+	if w.Redactor == nil {
+		w.Redactor = new(Redactor)
+	}
+	for _, h := range opts.DefinitionHeaders {
+		w.Redactor.addHeader(h)
+	}
+	env := newEnvironment(w.Env)
+	return &gatherer{mode: mode, role: role, opts: opts, world: w, env: env,
+		plan: &Plan{Role: role, Warnings: w.Warnings, runDir: opts.RunDir, env: env, redactor: w.Redactor}}
 }
 
 func (g *gatherer) warnf(format string, args ...any) {
@@ -93,6 +105,7 @@ func (g *gatherer) distribution(context.Context) error {
 	if w := g.plan.Home.Warning; w != "" {
 		g.warnf("%s", w)
 	}
+	maskArguments(g.world.Args, g.plan.Home.Version, func(_, hidden string) { g.world.Redactor.Add(hidden) })
 	return nil
 }
 
@@ -166,14 +179,9 @@ func (g *gatherer) baseConfiguration(context.Context) error {
 		g.warnf("%s", w)
 	}
 	g.conf.base = file.Conf()
+	g.world.Redactor.addSensitive(g.conf.base, g.plan.Home.Version)
 	g.conf.want = g.conf.base.Clone()
-	if exists("flink-conf.yaml") && exists("config.yaml") || (format == confpatch.Standard && exists("flink-conf.yaml")) {
-		other := "config.yaml"
-		if name == "config.yaml" {
-			other = "flink-conf.yaml"
-		}
-		g.warnf("%s is ignored: Flink %s reads %s", filepath.Join(c.BaseDir, other), g.plan.Home.Version.MinorString(), name)
-	}
+	g.shadowed(name)
 	return nil
 }
 
@@ -194,6 +202,7 @@ func (g *gatherer) overrides(ctx context.Context) error {
 		}
 		g.conf.warnings = append(g.conf.warnings, warnings...)
 		for _, e := range entries {
+			g.world.Redactor.addEntry(e.Key, e.Value.Reveal(), g.plan.Home.Version)
 			g.conf.setEntry(e)
 		}
 	}
@@ -417,10 +426,10 @@ func (g *gatherer) render(context.Context) error {
 		return err
 	}
 	c.Changes = g.conf.diff()
+	c.Secret = g.holdsSecret()
 	changes := make([]confpatch.Change, 0, len(c.Changes))
 	for _, ch := range c.Changes {
 		changes = append(changes, confpatch.Change{Key: ch.Key, Value: ch.New, Delete: ch.Deleted, Source: ch.Source.Where})
-		c.Secret = c.Secret || ch.New.IsHidden()
 	}
 	var err error
 	if c.Rendered, err = g.base.Render(changes, "set by flink-entrypoint; the base file is "+c.BaseFile); err != nil {
@@ -447,6 +456,21 @@ func (g *gatherer) render(context.Context) error {
 		}
 	}
 	return nil
+}
+
+// holdsSecret reports whether the rendered file has a value that nobody but Flink should read.
+func (g *gatherer) holdsSecret() bool {
+	v := g.plan.Home.Version
+	for e := range g.conf.want.All() {
+		value := e.Value.Reveal()
+		if e.Value.IsHidden() || value != "" && flinkconf.IsSensitive(e.Key, v) {
+			return true
+		}
+		if strings.HasPrefix(e.Key, javaOptionsPrefix) && maskOptions(value, v, nil) != value {
+			return true
+		}
+	}
+	return false
 }
 
 func (g *gatherer) configurationError(file string, err error) error {
@@ -505,7 +529,22 @@ func (g *gatherer) command(context.Context) error {
 	}
 	g.plan.Warnings = append(g.plan.Warnings, cmd.Warnings...)
 	g.plan.Command = cmd
+	g.warnOfSecretArguments(cmd.Argv)
 	return nil
+}
+
+// warnOfSecretArguments names what a person put into the command line, where everybody who may list processes can read it.
+func (g *gatherer) warnOfSecretArguments(argv []string) {
+	var names []string
+	maskArguments(argv, g.plan.Home.Version, func(name, hidden string) {
+		g.world.Redactor.Add(hidden)
+		if !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	})
+	for _, name := range names {
+		g.warnf("the command line of the process holds the value of %s, which everybody who can list processes reads there: use a file instead", name)
+	}
 }
 
 // javaHome is env.java.home as the scripts read it: by sed, from the raw file, before there is a Java to parse it.

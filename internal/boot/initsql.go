@@ -50,8 +50,17 @@ func (g *gatherer) initStatements(d *jobdef.SQL) ([]catalog.Statement, error) {
 	if r.err != nil {
 		return nil, r.err
 	}
-	statements, err := catalog.Init(spec, catalog.Target{Major: v.Major, Minor: v.Minor,
-		Sensitive: func(key string) bool { return flinkconf.IsSensitive(key, v) }})
+	target := catalog.Target{Major: v.Major, Minor: v.Minor, Sensitive: func(key string) bool { return flinkconf.IsSensitive(key, v) }}
+	for _, c := range spec.Catalogs {
+		if text := c.CreateStatement.Reveal(); flinkconf.IsSensitive(text, v) {
+			if parsed, err := catalog.ParseCatalog(c.CreateStatement, target); err == nil {
+				for _, o := range parsed.Options {
+					g.world.Redactor.addEntry(o.Key, o.Value.Reveal(), v)
+				}
+			}
+		}
+	}
+	statements, err := catalog.Init(spec, target)
 	if err != nil {
 		hint := ""
 		var e *catalog.Error
@@ -71,6 +80,7 @@ func (g *gatherer) options(settings []jobdef.Setting) ([]catalog.KV, error) {
 		if err != nil {
 			return nil, err
 		}
+		g.world.Redactor.addEntry(s.Key, value.Reveal(), g.plan.Home.Version)
 		out = append(out, catalog.KV{Key: s.Key, Value: value})
 	}
 	return out, nil

@@ -72,6 +72,7 @@ type World struct {
 	Version  string         // of this program, for the User-Agent
 	Progress fetch.Progress // may be nil
 	Warnings []string       // found before the pipeline, e.g. unknown variables
+	Redactor *Redactor      // is told every secret as soon as it is known; may be nil
 }
 
 // Mode is what the plan is made for.

@@ -33,6 +33,7 @@ type Plan struct {
 
 	runDir   string
 	env      environment // that this program was started with
+	redactor *Redactor
 	client   *fetch.Client
 	progress fetch.Progress
 }
@@ -55,9 +56,11 @@ type Config struct {
 	Changes   []ConfigChange
 	Effective *flinkconf.Conf // what Flink will read, dynamic properties included
 	Secret    bool            // a value from a secret reference is inside
-	siblings  map[string][]byte
-	format    confpatch.Format
-	base      []byte // content of BaseFile
+	// Conversion is of a flink-conf.yaml that this version does not read; nil where there is none.
+	Conversion *Conversion
+	siblings   map[string][]byte
+	format     confpatch.Format
+	base       []byte // content of BaseFile
 }
 
 // inPlace reports whether the rendered file replaces its base, which only --conf-out can ask for.

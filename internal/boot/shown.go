@@ -9,6 +9,7 @@ import (
 
 	"flink-entrypoint/internal/fetch"
 	"flink-entrypoint/internal/flinkconf"
+	"flink-entrypoint/internal/memory"
 	"flink-entrypoint/internal/secret"
 )
 
@@ -49,36 +50,50 @@ func (p *Plan) Unchanged() bool {
 	return err == nil && bytes.Equal(have, p.Config.Rendered)
 }
 
-// shownValue masks what Flink itself treats as sensitive.
-func (p *Plan) shownValue(e flinkconf.Entry) string {
-	if flinkconf.IsSensitive(e.Key, p.Home.Version) {
+// Shown returns the value of a key for people: masked where Flink itself would, options with a sensitive name inside it
+// too, and without any secret of this run.
+func (p *Plan) Shown(key string, value secret.Text) string {
+	if flinkconf.IsSensitive(key, p.Home.Version) {
 		return secret.Mask
 	}
-	return e.Value.String()
+	return p.Redact(maskOptions(value.String(), p.Home.Version, nil))
 }
+
+// Redact takes the secrets of this run out of text.
+func (p *Plan) Redact(text string) string { return p.redactor.Redact(text) }
 
 // EffectiveShown returns what Flink will read, dynamic properties included, with sensitive values masked.
 func (p *Plan) EffectiveShown() map[string]string {
 	out := make(map[string]string, p.Config.Effective.Len())
 	for e := range p.Config.Effective.All() {
-		out[e.Key] = p.shownValue(e)
+		out[e.Key] = p.Shown(e.Key, e.Value)
 	}
 	return out
 }
 
-// ProvenanceOf says for people where the value of a key comes from.
-func (p *Plan) ProvenanceOf(key string) string {
-	if e, ok := p.Config.Effective.Get(key); ok {
-		return e.Source.Where
+// ProvenanceOf says for people what decided the size of a memory component: an option that somebody set, Flink's default, or
+// what the other components left.
+func (p *Plan) ProvenanceOf(c memory.Component) string {
+	base := strings.TrimSuffix(strings.TrimSuffix(c.Key, ".fraction"), ".size")
+	for _, option := range []string{".size", ".fraction", ".min", ".max"} {
+		if e, ok := p.Config.Effective.Get(base + option); ok {
+			return strings.TrimPrefix(option, ".") + " from " + e.Source.Where
+		}
 	}
-	return "derived"
+	switch c.Name {
+	case "taskHeap", "heap":
+		return "what remains"
+	case "managed", "network", "jvmOverhead":
+		return "Flink's default fraction"
+	}
+	return "Flink's default"
 }
 
 // ArtifactsShown returns the artifacts with redacted URIs.
 func (p *Plan) ArtifactsShown() []fetch.Item {
 	out := slices.Clone(p.Artifacts)
 	for i := range out {
-		out[i].URI = fetch.Redact(out[i].URI)
+		out[i].URI = p.Redact(fetch.Redact(out[i].URI))
 	}
 	return out
 }
@@ -86,19 +101,16 @@ func (p *Plan) ArtifactsShown() []fetch.Item {
 // CommandShown returns the command line and the variables it adds or changes, with secrets masked: those of the definition wherever
 // they stand, and the values of sensitive keys in -D options.
 func (p *Plan) CommandShown() (argv []string, env map[string]string) {
-	for _, a := range p.Command.Argv {
-		argv = append(argv, p.maskProperty(a))
+	argv = maskArguments(p.Command.Argv, p.Home.Version, nil)
+	for i := range argv {
+		argv[i] = p.Redact(argv[i])
 	}
 	env = p.environmentChanges()
 	for k, v := range env {
 		if k == "FLINK_INHERITED_LOGS" {
 			continue // our own redacted summary
 		}
-		words := strings.Split(v, " ")
-		for i, w := range words {
-			words[i] = p.maskProperty(w)
-		}
-		env[k] = strings.Join(words, " ")
+		env[k] = p.Shown(k, public(v))
 	}
 	return argv, env
 }
@@ -112,15 +124,6 @@ func (p *Plan) environmentChanges() map[string]string {
 		}
 	}
 	return changed
-}
-
-// maskProperty masks the value of "-Dkey=value" or "key=value" when the key is sensitive.
-func (p *Plan) maskProperty(word string) string {
-	key, _, ok := strings.Cut(word, "=")
-	if ok && flinkconf.IsSensitive(strings.TrimPrefix(key, "-D"), p.Home.Version) {
-		return key + "=" + secret.Mask
-	}
-	return word
 }
 
 // summary is what stands at the top of Flink's own log: our decisions, without any value that could be secret.
@@ -138,12 +141,12 @@ func (g *gatherer) summary() string {
 	for _, c := range p.Config.Changes {
 		value := "removed"
 		if !c.Deleted {
-			value = p.shownValue(flinkconf.Entry{Key: c.Key, Value: c.New})
+			value = p.Shown(c.Key, c.New)
 		}
 		line("%s: %s (%s)", c.Key, value, c.Source.Where)
 	}
 	for _, w := range p.Warnings {
 		line("warning: %s", w)
 	}
-	return strings.TrimSuffix(b.String(), "\n")
+	return p.Redact(strings.TrimSuffix(b.String(), "\n"))
 }

@@ -33,7 +33,7 @@ func (g *gatherer) sql(ctx context.Context) error {
 		return err
 	}
 	p := &SQLPlan{InitFile: filepath.Join(g.opts.RunDir, "init.sql")}
-	hidden := false
+	hidden := false // the init SQL holds a secret
 	for _, s := range statements {
 		p.Init = append(p.Init, s.Shown)
 		hidden = hidden || s.SQL.IsHidden()
@@ -48,6 +48,7 @@ func (g *gatherer) sql(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	hidden = hidden || d.Script.IsReference() || flinkconf.IsSensitive(string(script), g.plan.Home.Version)
 	return g.runner(init, script, hidden)
 }
 
@@ -138,6 +139,9 @@ func (g *gatherer) script(ctx context.Context, d *jobdef.SQL) ([]byte, error) {
 	if uri.IsEmpty() {
 		text, err := g.resolve(d.Script, SQL)
 		return []byte(text.Reveal()), err
+	}
+	if uri.IsHidden() {
+		g.world.Redactor.addURI(uri.Reveal())
 	}
 	client, err := g.fetcher()
 	if err != nil {

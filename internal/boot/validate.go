@@ -14,7 +14,7 @@ func Validate(ctx context.Context, opts Options, w World) (*DefinitionSeen, erro
 	if opts.Definition == "" {
 		return nil, fail(Usage, errNoDefinition, "give it with --definition")
 	}
-	g := &gatherer{mode: Explain, opts: opts, world: w, env: newEnvironment(w.Env), plan: &Plan{runDir: opts.RunDir}}
+	g := newGatherer(Explain, "", opts, w)
 	if err := g.definition(ctx); err != nil {
 		return nil, err
 	}

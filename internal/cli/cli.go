@@ -40,6 +40,7 @@ type program struct {
 	warnings []string // found before there was a logger
 	rest     []string // after the flags
 	stopped  atomic.Int32
+	redactor boot.Redactor
 }
 
 // command is one subcommand: a name, the words of its usage, and what it does.
@@ -84,7 +85,7 @@ func (p *program) run(ctx context.Context) error {
 	if err != nil {
 		return usageError("%w", err)
 	}
-	if p.log, err = newLogger(p.Stderr, p.opts.logFormat, p.opts.logLevel); err != nil {
+	if p.log, err = newLogger(p.redactor.Writer(p.Stderr), p.opts.logFormat, p.opts.logLevel); err != nil {
 		return usageError("%w", err)
 	}
 	log.SetOutput(io.Discard) // net/http prints stray bytes of answers there, and those may be part of a definition
@@ -173,7 +174,7 @@ func (p *program) gather(ctx context.Context, mode boot.Mode, words []string, pa
 
 // world is what the pipeline may see of the outside.
 func (p *program) world(args []string) boot.World {
-	w := boot.World{Args: args, Env: p.Env, Hostname: os.Hostname, FQDN: fqdn, Log: p.log, Version: versionString(), Warnings: p.warnings}
+	w := boot.World{Args: args, Env: p.Env, Hostname: os.Hostname, FQDN: fqdn, Log: p.log, Version: versionString(), Warnings: p.warnings, Redactor: &p.redactor}
 	if f, ok := p.Stderr.(*os.File); ok && isTerminal(f) && p.opts.logFormat == "text" {
 		w.Progress = fetch.Bar(f)
 	}

@@ -70,6 +70,14 @@ type explainConfig struct {
 	Unchanged bool              `json:"unchanged"`
 	Effective map[string]string `json:"effective"`
 	Changes   []explainChange   `json:"changes"`
+	// Conversion is there when a flink-conf.yaml lies where this Flink reads config.yaml only.
+	Conversion *explainConversion `json:"conversion,omitempty"`
+}
+
+type explainConversion struct {
+	From  string   `json:"from"`
+	To    string   `json:"to"`
+	Lines []string `json:"lines"`
 }
 
 type explainChange struct {
@@ -154,7 +162,7 @@ func (p *program) writeJSONError(err error) {
 		Message string `json:"message"`
 		Hint    string `json:"hint,omitempty"`
 	}
-	_ = writeJSON(p.Stdout, map[string]failure{"error": {string(phase), err.Error(), hint}})
+	_ = writeJSON(p.Stdout, map[string]failure{"error": {string(phase), p.redactor.Redact(err.Error()), p.redactor.Redact(hint)}})
 }
 
 func writeJSON(w io.Writer, v any) error {
@@ -188,20 +196,26 @@ func explanationOf(plan *boot.Plan) explanation {
 		}
 	}
 	e.Config = explainConfig{File: plan.Config.OutFile, Unchanged: plan.Unchanged(), Effective: plan.EffectiveShown(), Changes: []explainChange{}}
+	if c := plan.Config.Conversion; c != nil {
+		e.Config.Conversion = &explainConversion{c.From, c.To, c.Lines}
+	}
 	for _, c := range plan.Config.Changes {
 		x := explainChange{Key: c.Key, Source: c.Source.Where}
 		if c.HadOld {
-			old := c.Old.String()
+			old := plan.Shown(c.Key, c.Old)
 			x.Old = &old
 		}
 		if !c.Deleted {
-			value := c.New.String()
+			value := plan.Shown(c.Key, c.New)
 			x.New = &value
 		}
 		e.Config.Changes = append(e.Config.Changes, x)
 	}
 	if s := plan.SQL; s != nil {
-		e.SQL = &explainSQL{s.InitFile, append([]string{}, s.Init...), s.ScriptFile}
+		e.SQL = &explainSQL{s.InitFile, []string{}, s.ScriptFile}
+		for _, statement := range s.Init {
+			e.SQL.Init = append(e.SQL.Init, plan.Redact(statement))
+		}
 	}
 	for _, a := range plan.ArtifactsShown() {
 		e.Artifacts = append(e.Artifacts, explainArtifact{a.URI, a.Path, a.SHA256})
@@ -209,6 +223,9 @@ func explanationOf(plan *boot.Plan) explanation {
 	if plan.Command != nil {
 		argv, env := plan.CommandShown()
 		e.Command = &explainCommand{plan.Command.Path, argv, env, plan.Command.Differences}
+	}
+	for i, w := range e.Warnings {
+		e.Warnings[i] = plan.Redact(w)
 	}
 	return e
 }

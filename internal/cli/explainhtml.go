@@ -97,17 +97,24 @@ func htmlMemory(b *strings.Builder, plan *boot.Plan) {
 		}
 		x += part
 	}
-	b.WriteString("</svg>\n<table><tr><th>component</th><th class=\"n\">size</th><th>share</th><th>key</th><th>from</th></tr>")
+	b.WriteString("</svg>\n<table><tr><th>component</th><th>size</th><th>share</th><th>key</th><th>from</th></tr>")
 	for i, c := range spec.Components() {
 		fmt.Fprintf(b, "<tr><td><span class=\"sw\" style=\"background:%s\"></span>%s</td><td class=\"n\">%s</td><td class=\"n\">%.1f %%</td><td><code>%s</code></td><td>%s</td></tr>",
-			htmlColours[i%len(htmlColours)], esc(c.Title), mib(c.Bytes), 100*float64(c.Bytes)/float64(spec.ProcessSize), esc(c.Key), esc(plan.ProvenanceOf(c.Key)))
+			htmlColours[i%len(htmlColours)], esc(c.Title), mib(c.Bytes), 100*float64(c.Bytes)/float64(spec.ProcessSize), esc(c.Key), esc(plan.ProvenanceOf(c)))
 	}
 	b.WriteString("</table>\n")
 }
 
 func htmlConfig(b *strings.Builder, c explainConfig) {
 	esc := html.EscapeString
-	fmt.Fprintf(b, "<h2>Configuration</h2>\n<p class=\"sub\">%s</p>\n", esc(c.File))
+	state := ""
+	if c.Unchanged {
+		state = " (unchanged)"
+	}
+	fmt.Fprintf(b, "<h2>Configuration</h2>\n<p class=\"sub\">%s%s</p>\n", esc(c.File), state)
+	if x := c.Conversion; x != nil {
+		fmt.Fprintf(b, "<p>What <code>%s</code> says, as lines for <code>%s</code>:</p>\n<pre>%s</pre>\n", esc(x.From), esc(x.To), esc(strings.Join(x.Lines, "\n")))
+	}
 	if len(c.Changes) == 0 {
 		b.WriteString("<p>As the base file.</p>\n")
 		return

@@ -190,7 +190,7 @@ func (t *textWriter) memory(plan *boot.Plan) {
 		if t.colour {
 			mark = fmt.Sprintf("\x1b[48;5;%dm \x1b[0m", palette[i%len(palette)])
 		}
-		fmt.Fprintf(t, "  %s %-20s %12s %5.1f %%  %s\n", mark, c.Title, mib(c.Bytes), 100*float64(c.Bytes)/float64(spec.ProcessSize), c.Key)
+		fmt.Fprintf(t, "  %s %-20s %12s %5.1f %%  %-45s %s\n", mark, c.Title, mib(c.Bytes), 100*float64(c.Bytes)/float64(spec.ProcessSize), c.Key, t.paint("2", "("+plan.ProvenanceOf(c)+")"))
 	}
 }
 
@@ -216,6 +216,12 @@ func (t *textWriter) config(c explainConfig) {
 	}
 	if len(c.Changes) == 0 {
 		t.row("", "as the base file")
+	}
+	if x := c.Conversion; x != nil {
+		t.head("What " + x.From + " says, as lines for " + x.To)
+		for _, line := range x.Lines {
+			t.row("", line)
+		}
 	}
 }
 

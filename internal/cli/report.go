@@ -36,6 +36,7 @@ func (p *program) report(err error) int {
 	if hint != "" {
 		message += "\nhint: " + hint
 	}
+	message = p.redactor.Redact(message)
 	fmt.Fprintln(p.Stderr, message)
 	p.writeTerminationMessage(fmt.Sprintf("%s: %s", phase, message))
 	return phase.ExitCode()
