@@ -98,7 +98,7 @@ func (g *gatherer) convert(from string, entries []flinkconf.Entry) *Conversion {
 			c.Lines = append(c.Lines, fmt.Sprintf("# %s (%s) is left out: Flink %s does not read it", e.Key, e.Source.Where, v.MinorString()))
 			continue
 		} else if len(rows) > 0 && rows[0].now != "" && !given[rows[0].now] {
-			key, note = rows[0].now, " "+e.Key
+			key, note = rows[0].now, ", there "+e.Key
 		}
 		value := e.Value.Reveal()
 		if flinkconf.IsSensitive(e.Key, v) {

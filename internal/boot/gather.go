@@ -530,6 +530,7 @@ func (g *gatherer) command(context.Context) error {
 	g.plan.Warnings = append(g.plan.Warnings, cmd.Warnings...)
 	g.plan.Command = cmd
 	g.warnOfSecretArguments(cmd.Argv)
+	g.checkModules()
 	return nil
 }
 
