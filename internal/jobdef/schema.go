@@ -98,7 +98,7 @@ func (r record) schema() object {
 	var rules []object
 	for _, rule := range r.rules {
 		if rule.schema != nil {
-			rules = append(rules, rule.schema)
+			rules = append(rules, rule.schema())
 		}
 	}
 	if rules != nil {

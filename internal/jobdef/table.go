@@ -28,8 +28,8 @@ type field struct {
 // need not be right.
 type rule struct {
 	check  func(d *decoder, n *node, path string)
-	schema object // what of it JSON Schema can say; nil: nothing
-	doc    string // Markdown, one line
+	schema func() object // what of it JSON Schema can say; nil: nothing
+	doc    string        // Markdown, one line
 }
 
 // atMostOne refuses fields that exclude each other.
@@ -43,7 +43,7 @@ func atMostOne(why, a, b string) rule {
 				d.problem(y, path, a+" and "+b+" exclude each other", why)
 			}
 		},
-		schema: object{{"not", object{{"required", []string{a, b}}}}},
+		schema: func() object { return object{{"not", object{{"required", []string{a, b}}}}} },
 		doc:    "`" + a + "` and `" + b + "` exclude each other.",
 	}
 }
@@ -56,8 +56,10 @@ func exactlyOne(a, b string) rule {
 				d.problem(n, path, "expected exactly one of "+a+" and "+b, "")
 			}
 		},
-		schema: object{{"oneOf", []object{{{"required", []string{a}}}, {{"required", []string{b}}}}}},
-		doc:    "Exactly one of `" + a + "` and `" + b + "`.",
+		schema: func() object {
+			return object{{"oneOf", []object{{{"required", []string{a}}}, {{"required", []string{b}}}}}}
+		},
+		doc: "Exactly one of `" + a + "` and `" + b + "`.",
 	}
 }
 
@@ -132,8 +134,10 @@ func highAvailabilityTable(ha *HighAvailability) record {
 						d.problem(n, path, "the field clusterId is missing", "without it all clusters share one")
 					}
 				},
-				schema: object{{"if", object{{"properties", object{{"type", object{{"const", "none"}}}}}}}, {"else", object{{"required", []string{"clusterId"}}}}},
-				doc:    "`clusterId` is required unless `type` is `none`.",
+				schema: func() object {
+					return object{{"if", object{{"properties", object{{"type", object{{"const", "none"}}}}}}}, {"else", object{{"required", []string{"clusterId"}}}}}
+				},
+				doc: "`clusterId` is required unless `type` is `none`.",
 			},
 			{
 				check: func(d *decoder, n *node, path string) {
@@ -141,8 +145,10 @@ func highAvailabilityTable(ha *HighAvailability) record {
 						d.problem(q, child(path, "quorum"), "is ZooKeeper's, but the type is "+ha.Type, "")
 					}
 				},
-				schema: object{{"if", object{{"required", []string{"quorum"}}}}, {"then", object{{"properties", object{{"type", object{{"const", "zookeeper"}}}}}}}},
-				doc:    "`quorum` is for `type: zookeeper` only.",
+				schema: func() object {
+					return object{{"if", object{{"required", []string{"quorum"}}}}, {"then", object{{"properties", object{{"type", object{{"const", "zookeeper"}}}}}}}}
+				},
+				doc: "`quorum` is for `type: zookeeper` only.",
 			},
 		},
 	}
@@ -174,8 +180,10 @@ func artifactTable(a *Artifact) record {
 						d.problem(n, path, "the field sha256 is missing", "what goes to "+a.To+" becomes part of Flink, so its digest must be pinned")
 					}
 				},
-				schema: object{{"if", object{{"properties", object{{"to", object{{"pattern", "^(lib$|plugins/)"}}}}}, {"required", []string{"to"}}}},
-					{"then", object{{"required", []string{"sha256"}}}}},
+				schema: func() object {
+					return object{{"if", object{{"properties", object{{"to", object{{"pattern", "^(lib$|plugins/)"}}}}}, {"required", []string{"to"}}}},
+						{"then", object{{"required", []string{"sha256"}}}}}
+				},
 				doc: "`sha256` is required where `to` is `lib` or `plugins/NAME`.",
 			},
 			{
@@ -291,8 +299,10 @@ func catalogTable(c *Catalog) record {
 						d.problem(n.get("options"), path, "options and createStatement exclude each other", "")
 					}
 				},
-				schema: object{{"dependentRequired", object{{"name", []string{"options"}}, {"options", []string{"name"}}}}},
-				doc:    "`name` and `options` go together.",
+				schema: func() object {
+					return object{{"dependentRequired", object{{"name", []string{"options"}}, {"options", []string{"name"}}}}}
+				},
+				doc: "`name` and `options` go together.",
 			},
 		},
 	}
@@ -328,8 +338,10 @@ func functionTable(f *Function) record {
 						f.System = f.Temporary && !qualified
 					}
 				},
-				schema: object{{"if", object{{"properties", object{{"system", object{{"const", true}}}}}, {"required", []string{"system"}}}},
-					{"then", object{{"properties", object{{"temporary", object{{"const", true}}}}}}}},
+				schema: func() object {
+					return object{{"if", object{{"properties", object{{"system", object{{"const", true}}}}}, {"required", []string{"system"}}}},
+						{"then", object{{"properties", object{{"temporary", object{{"const", true}}}}}}}}
+				},
 				doc: "`system: true` goes with neither `temporary: false` nor a name in a catalog.",
 			},
 			{
@@ -338,8 +350,10 @@ func functionTable(f *Function) record {
 						d.problem(n.get("jars"), child(path, "jars"), "a Python function has no jars", "")
 					}
 				},
-				schema: object{{"if", object{{"properties", object{{"language", object{{"const", "PYTHON"}}}}}, {"required", []string{"language"}}}},
-					{"then", object{{"properties", object{{"jars", object{{"maxItems", 0}}}}}}}},
+				schema: func() object {
+					return object{{"if", object{{"properties", object{{"language", object{{"const", "PYTHON"}}}}}, {"required", []string{"language"}}}},
+						{"then", object{{"properties", object{{"jars", object{{"maxItems", 0}}}}}}}}
+				},
 				doc: "`jars` are not for `language: PYTHON`.",
 			},
 		},

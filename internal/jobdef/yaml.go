@@ -9,7 +9,7 @@ import (
 // The reader of YAML 1.2, and of JSON as its subset. It is our own because the text of a scalar must reach Flink as
 // the author wrote it and hostile input must neither panic nor take more than linear time, and the library at hand
 // (goccy/go-yaml 1.19) gives neither: it drops a tab inside a plain scalar, splits [zk:2181] inside a flow mapping,
-// needs gigabytes for 100,000 brackets and quadratic time for long mappings. A test compares the two.
+// needs gigabytes for 100,000 brackets and quadratic time for long mappings. A test holds it against PyYAML.
 //
 // Left out on purpose, each with an error that says so: tags other than !!str, merge keys, keys that are not
 // strings, a second document.
