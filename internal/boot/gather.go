@@ -82,6 +82,11 @@ func newGatherer(mode Mode, role string, opts Options, w World) *gatherer {
 	for _, h := range opts.DefinitionHeaders {
 		w.Redactor.addHeader(h)
 	}
+	for _, dir := range []*string{&opts.RunDir, &opts.ConfOut, &opts.ConfDir} {
+		if abs, err := filepath.Abs(*dir); err == nil && *dir != "" {
+			*dir = abs // Flink hands these paths to URIs and to processes with another working directory
+		}
+	}
 	env := newEnvironment(w.Env)
 	return &gatherer{mode: mode, role: role, opts: opts, world: w, env: env,
 		plan: &Plan{Role: role, Warnings: w.Warnings, runDir: opts.RunDir, env: env, redactor: w.Redactor}}
