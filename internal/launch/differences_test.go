@@ -30,8 +30,12 @@ func normalise(version flinkconf.Version, role Role, args []string, got *Command
 		if v, ok := gotEnv["FLINK_ENV_JAVA_OPTS"]; ok {
 			// What vanishes may leave a blank behind: where something does, blanks are not counted.
 			undone := strings.Join(optionsAsScripts([]string{v}, getter(got.Env)), " ")
-			if undone == strings.Join(fields(wantEnv["FLINK_ENV_JAVA_OPTS"]), " ") && undone != strings.Join(fields(v), " ") {
-				gotEnv["FLINK_ENV_JAVA_OPTS"] = wantEnv["FLINK_ENV_JAVA_OPTS"]
+			want, changed := wantEnv["FLINK_ENV_JAVA_OPTS"]
+			switch vanished := undone != strings.Join(fields(v), " "); {
+			case vanished && !changed: // to the scripts, nothing is left of what they added
+				delete(gotEnv, "FLINK_ENV_JAVA_OPTS")
+			case vanished && undone == strings.Join(fields(want), " "):
+				gotEnv["FLINK_ENV_JAVA_OPTS"] = want
 			}
 		}
 	}

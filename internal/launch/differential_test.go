@@ -480,6 +480,9 @@ func (b *bench) generate(t *testing.T, r *rand.Rand) start {
 	s.confName = b.confNames[r.IntN(len(b.confNames))]
 	s.conf = b.randomConf(r, s.confName)
 	s.env, s.confDir = b.randomEnv(r)
+	if joinedProperty(b.version, s.role, s.args) >= 0 { // what the scripts take for a host hides these
+		s.env = slices.DeleteFunc(s.env, func(kv string) bool { return strings.HasPrefix(kv, "HOST=") || strings.HasPrefix(kv, "WEBUIPORT=") })
+	}
 	if err := os.WriteFile(s.confDir+"/"+s.confName, []byte(s.conf), 0o644); err != nil {
 		t.Fatal(err)
 	}
