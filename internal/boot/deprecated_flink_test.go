@@ -1,0 +1,95 @@
+//go:build flink
+
+package boot
+
+import (
+	"bufio"
+	"bytes"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"flink-entrypoint/internal/flinkconf"
+	"flink-entrypoint/test/flinkhome/homes"
+)
+
+// TestDeprecatedKeys compares the table with what the options of the real jars declare, version by version.
+func TestDeprecatedKeys(t *testing.T) {
+	versions := strings.Fields(os.Getenv("FLINK_VERSIONS"))
+	if len(versions) == 0 {
+		versions = []string{"1.20.5", "2.2.1"}
+	}
+	classes := t.TempDir()
+	if out, err := exec.Command("javac", "-d", classes, "testdata/Options.java").CombinedOutput(); err != nil {
+		t.Fatalf("javac: %v\n%s", err, out)
+	}
+	for _, version := range versions {
+		t.Run(version, func(t *testing.T) {
+			v, err := flinkconf.ParseVersion(version)
+			if err != nil {
+				t.Fatal(err)
+			}
+			cmd := exec.Command("java", "-Xmx512m", "-cp", classes, "Options", homes.Home(t, version))
+			out, err := cmd.Output() // stderr: Flink's classes find no logger
+			if err != nil {
+				t.Fatalf("java: %v", err)
+			}
+			real, options := map[string]bool{}, map[string]bool{}
+			lines := bufio.NewScanner(bytes.NewReader(out))
+			for lines.Scan() {
+				switch f := strings.Fields(lines.Text()); {
+				case f[0] == "KEY" && len(f) == 2:
+					options[f[1]] = true
+				case f[0] == "OLD" && f[1] != f[2] && f[1] != "taskmanager.network.retries": // an old spelling of itself
+					real[f[1]+" "+f[2]] = true
+				}
+			}
+			if len(real) < 50 {
+				t.Fatalf("only %d deprecated keys found", len(real))
+			}
+			table := map[string]bool{}
+			deprecations(v, func(d deprecation) {
+				if d.gone && options[d.key] {
+					t.Errorf("%s is called gone, but Flink %s declares it", d.key, version)
+				}
+				if !d.gone && d.now != "" {
+					table[d.key+" "+d.now] = true
+				}
+			})
+			for row := range real {
+				if !table[row] {
+					t.Errorf("missing in the table: %s", row)
+				}
+			}
+			for row := range table {
+				if !real[row] {
+					t.Errorf("not in Flink %s: %s", version, row)
+				}
+			}
+			t.Logf("%d deprecated keys", len(real))
+		})
+	}
+}
+
+// TestStockConfigurationsAreQuiet: the distribution's own configuration gives no reason for a warning about its keys.
+func TestStockConfigurationsAreQuiet(t *testing.T) {
+	versions := strings.Fields(os.Getenv("FLINK_VERSIONS"))
+	if len(versions) == 0 {
+		versions = []string{"1.20.5", "2.2.1"}
+	}
+	for _, version := range versions {
+		home := homes.Home(t, version)
+		_, env := stubHome(t, version, nil)
+		plan, err := gather(t, home, "taskmanager", append(env, "FLINK_HOME="+home), func(o *Options, _ *World) { o.Sysroot, o.MemoryLimit = t.TempDir(), "2g" })
+		if err != nil {
+			t.Errorf("%s: %v", version, err)
+			continue
+		}
+		for _, w := range plan.Warnings {
+			if !strings.Contains(w, "Java 17 is not supported") {
+				t.Errorf("%s: %s", version, w)
+			}
+		}
+	}
+}
