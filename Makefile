@@ -29,7 +29,7 @@ run: need-go need-java need-pip build ## run the example job on a real Flink (FL
 
 # The quick tier (Go alone), then real Flink on the main versions.
 .PHONY: test
-test: need-go need-java need-pip lint unit e2e ## all tests on the main versions of Flink
+test: need-go need-java need-pip lint unit e2e vm ## all tests on the main versions of Flink
 
 .PHONY: unit
 unit: need-go ## tests that need only Go
@@ -38,7 +38,7 @@ unit: need-go ## tests that need only Go
 .PHONY: lint
 lint: need-go
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$unformatted" ] || { echo "gofmt: $$unformatted"; exit 1; }
-	go vet ./... && go vet -tags flink ./...
+	go vet ./... && go vet -tags 'flink vm' ./...
 
 MAIN_VERSIONS := 1.20.5 2.2.1
 ALL_VERSIONS  := 1.13.6 1.14.6 1.15.4 1.16.3 1.17.2 1.18.1 1.19.3 1.20.5 2.0.2 2.1.3 2.2.1 2.3.0
@@ -48,10 +48,14 @@ e2e: need-go need-java need-pip build ## tests against real Flink
 	go run ./test/flinkhome 1.15.4 $(MAIN_VERSIONS) >/dev/null
 	FLINK_VERSIONS="$(MAIN_VERSIONS)" FLINK_ENTRYPOINT_BINARY=$(CURDIR)/$(BIN) go test -tags flink -p 1 -count 1 -timeout 60m ./...
 
+.PHONY: vm
+vm: need-go build ## limits under a real cgroup v2 kernel (qemu and a Debian kernel, brought by apt)
+	FLINK_ENTRYPOINT_BINARY=$(CURDIR)/$(BIN) go test -tags vm -count 1 -timeout 15m ./test/vm
+
 .PHONY: test-full
-test-full: need-go need-java need-pip lint build ## everything, on all versions of Flink
+test-full: need-go need-java need-pip lint build vm ## everything, on all versions of Flink
 	go run ./test/flinkhome all >/dev/null
-	FLINK_VERSIONS="$(ALL_VERSIONS)" FLINK_CASES=2000 FLINK_ENTRYPOINT_BINARY=$(CURDIR)/$(BIN) go test -tags flink -p 1 -count 1 -timeout 180m ./...
+	FLINK_VERSIONS="$(ALL_VERSIONS)" FLINK_CASES=2000 FLINK_SCENARIOS=100 FLINK_ENTRYPOINT_BINARY=$(CURDIR)/$(BIN) go test -tags flink -p 1 -count 1 -timeout 180m ./...
 
 .PHONY: clean
 clean: ## remove what was built (not what was brought)

@@ -111,7 +111,7 @@ func (o *oracle) files() map[Format]string {
 }
 
 func caseCount(t *testing.T) int {
-	text := os.Getenv("FLINK_ENTRYPOINT_CASES")
+	text := os.Getenv("FLINK_CASES")
 	if text == "" {
 		return 300
 	}
@@ -124,14 +124,14 @@ func caseCount(t *testing.T) int {
 
 func seed(t *testing.T) int64 {
 	s := time.Now().UnixNano()
-	if text := os.Getenv("FLINK_ENTRYPOINT_SEED"); text != "" {
+	if text := os.Getenv("FLINK_SEED"); text != "" {
 		n, err := strconv.ParseInt(text, 10, 64)
 		if err != nil {
 			t.Fatal(err)
 		}
 		s = n
 	}
-	t.Logf("FLINK_ENTRYPOINT_SEED=%d", s)
+	t.Logf("FLINK_SEED=%d", s)
 	return s
 }
 
