@@ -36,7 +36,7 @@ import org.apache.flink.table.api.ValidationException;
  * <p>The script is never lexed here. The index, made by internal/sqlrunner, has lines of fields separated by tabs:
  *
  * <pre>
- * conf    KEY VALUE                          configuration for the creation of the environment (1.15 and later)
+ * conf    KEY VALUE                          configuration for the creation of the environment
  * mask    TEXT                               a secret in one of its spellings: never to be shown
  * batch                                      batch mode, and each job ends before the next statement
  * set     LINE COLUMN LABEL KEY VALUE        SET
@@ -171,10 +171,16 @@ public final class SqlRunner {
     private void create() {
         EnvironmentSettings.Builder settings = EnvironmentSettings.newInstance();
         settings = batch ? settings.inBatchMode() : settings.inStreamingMode();
+        Configuration late = new Configuration();
         if (!conf.isEmpty()) {
-            settings = settings.withConfiguration(Configuration.fromMap(conf));
+            try {
+                settings = settings.withConfiguration(Configuration.fromMap(conf));
+            } catch (NoSuchMethodError e) { // before 1.15
+                late = Configuration.fromMap(conf);
+            }
         }
         env = TableEnvironment.create(settings.build());
+        env.getConfig().getConfiguration().addAll(late);
         initial = env.getConfig().getConfiguration().clone();
         set = env.createStatementSet();
     }
