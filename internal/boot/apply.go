@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"syscall"
 
 	"flink-entrypoint/internal/confpatch"
@@ -163,11 +164,14 @@ func (p *Plan) fetchArtifacts(ctx context.Context, log *slog.Logger) error {
 	if err != nil {
 		return fetchError(Artifact, err)
 	}
+	said := slices.Clone(p.Warnings)
 	for _, r := range results {
 		for _, w := range r.Warnings {
-			log.Warn(w)
+			if !slices.Contains(said, w) { // the definition and each artifact of one service have the same
+				log.Warn(w)
+				said = append(said, w)
+			}
 		}
-		log.Info("artifact in place", "phase", "artifact", "path", r.Path, "sha256", r.SHA256, "kept", r.Kept)
 	}
 	return nil
 }

@@ -43,6 +43,9 @@ func (g *gatherer) artifact(from, digest jobdef.Text, to string) error {
 	if from.IsReference() {
 		g.world.Redactor.addURI(uri)
 	}
+	if err := fetch.Check(uri); err != nil { // before any part of it becomes the name of a file
+		return fetchError(Artifact, err)
+	}
 	name := artifactName(uri)
 	if name == "" {
 		return fail(Artifact, fmt.Errorf("artifact %s: its path ends without a file name", fetch.Redact(uri)), "")

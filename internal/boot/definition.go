@@ -119,7 +119,9 @@ func (g *gatherer) resolve(t jobdef.Text, phase Phase) (secret.Text, error) {
 		return secret.Text{}, fail(phase, err, "")
 	}
 	if v.IsHidden() {
-		g.secrets = append(g.secrets, v.Reveal())
+		if phase == SQL {
+			g.secrets = append(g.secrets, v.Reveal())
+		}
 		g.world.Redactor.Add(v.Reveal())
 	}
 	return v, nil

@@ -40,7 +40,7 @@ type gatherer struct {
 	ownUsrlib bool     // Flink finds usrlib in the run dir
 
 	programArgs []string // of the job's main, behind everything else
-	secrets     []string // contents of the definition's secret references that were resolved
+	secrets     []string // contents of the secret references in the definition's SQL
 }
 
 // Gather reads the world and makes the plan. It writes nothing.

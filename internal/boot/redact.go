@@ -116,7 +116,13 @@ func (w redactingWriter) Write(b []byte) (int, error) {
 }
 
 // addURI makes a URI known that is a secret as a whole, also in the form in which messages show it.
-func (r *Redactor) addURI(uri string) { r.Add(uri, fetch.Redact(uri)) }
+// A service that repeats the request's path in its error page repeats a part of it.
+func (r *Redactor) addURI(uri string) {
+	r.Add(uri, fetch.Redact(uri))
+	if u, err := url.Parse(uri); err == nil && strings.Count(u.Path, "/") > 1 {
+		r.Add(u.Path, u.EscapedPath())
+	}
+}
 
 // addHeader makes the value of a request header known, and the credential behind its scheme ("Bearer …").
 func (r *Redactor) addHeader(header string) {

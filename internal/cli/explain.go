@@ -227,6 +227,11 @@ func explanationOf(plan *boot.Plan) explanation {
 	for i, w := range e.Warnings {
 		e.Warnings[i] = plan.Redact(w)
 	}
+	if c := e.Command; c != nil {
+		for i, d := range c.Differences {
+			c.Differences[i] = plan.Redact(d)
+		}
+	}
 	return e
 }
 

@@ -57,6 +57,12 @@ func parseTarget(uri string) (target, *Error) {
 	return t, schemeError(t.display, scheme)
 }
 
+// Check reports whether a URI can be fetched at all, without asking anybody. The error is an [*Error].
+func Check(uri string) error {
+	_, e := parseTarget(uri)
+	return e.asError()
+}
+
 // schemeError names the ways that exist.
 func schemeError(display, scheme string) *Error {
 	e := &Error{URI: display, Kind: KindScheme,
