@@ -10,7 +10,6 @@ package main
 import (
 	"archive/zip"
 	"bytes"
-	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -74,23 +73,29 @@ func build(home, out string) error {
 	return os.WriteFile(out, jar, 0o644)
 }
 
-// findJavac returns the javac of JAVA_HOME or PATH, which must be JDK 17's.
+// findJavac returns JDK 17's javac: that of JAVA_HOME, of PATH, or one where distributions install it.
 func findJavac() (string, error) {
-	const hint = "\nhint: Debian: apt-get install openjdk-17-jdk-headless"
-	javac := filepath.Join(os.Getenv("JAVA_HOME"), "bin", "javac")
-	if _, err := os.Stat(javac); os.Getenv("JAVA_HOME") == "" || err != nil {
-		if javac, err = exec.LookPath("javac"); err != nil {
-			return "", errors.New("no javac in JAVA_HOME or PATH" + hint)
+	var candidates, seen []string
+	if home := os.Getenv("JAVA_HOME"); home != "" {
+		candidates = append(candidates, filepath.Join(home, "bin", "javac"))
+	}
+	if inPath, err := exec.LookPath("javac"); err == nil {
+		candidates = append(candidates, inPath)
+	}
+	if installed, err := filepath.Glob("/usr/lib/jvm/*17*/bin/javac"); err == nil {
+		candidates = append(candidates, installed...)
+	}
+	for _, javac := range candidates {
+		version, err := exec.Command(javac, "-version").CombinedOutput()
+		if err != nil {
+			continue
 		}
+		if strings.HasPrefix(string(version), "javac 17.") {
+			return javac, nil
+		}
+		seen = append(seen, fmt.Sprintf("%s is %s", javac, strings.TrimSpace(string(version))))
 	}
-	version, err := exec.Command(javac, "-version").CombinedOutput()
-	if err != nil {
-		return "", fmt.Errorf("%s -version: %w", javac, err)
-	}
-	if !strings.HasPrefix(string(version), "javac 17.") {
-		return "", fmt.Errorf("%s is %s, expected javac 17%s", javac, strings.TrimSpace(string(version)), hint)
-	}
-	return javac, nil
+	return "", fmt.Errorf("no javac of JDK 17 in JAVA_HOME, PATH or /usr/lib/jvm (%s)\nhint: Debian: apt-get install openjdk-17-jdk-headless", strings.Join(seen, ", "))
 }
 
 // pack makes a jar of the classes below dir.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -236,4 +237,20 @@ func FuzzPrepare(f *testing.F) {
 			}
 		}
 	})
+}
+
+func BenchmarkPrepare(b *testing.B) {
+	const ddl = "CREATE TABLE t (a INT, b STRING) WITH ('connector'='kafka','topic'='clicks','password'='s3cret');\n"
+	for _, n := range []int{10, 1000, 100_000} {
+		script := strings.Repeat(ddl, n) + "INSERT INTO t SELECT 1"
+		b.Run(strconv.Itoa(len(script)), func(b *testing.B) {
+			b.SetBytes(int64(len(script)))
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := Prepare([]Part{{Text: script}}, Options{Sensitive: func(k string) bool { return k == "password" }}); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
 }
