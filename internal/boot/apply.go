@@ -27,6 +27,7 @@ func (p *Plan) Apply(ctx context.Context, log *slog.Logger) ([]string, error) {
 		return nil, err
 	}
 	var changed []string
+	confpatch.RemoveStaleTemps(p.runDir, p.fileNames()...)
 	for _, f := range p.Files {
 		if err := ctx.Err(); err != nil {
 			return changed, err
@@ -61,6 +62,17 @@ func (p *Plan) Apply(ctx context.Context, log *slog.Logger) ([]string, error) {
 	changed = append(changed, conf...)
 	log.Info("configuration written", "phase", "write", "file", p.Config.OutFile, "changed", len(changed) > 0)
 	return changed, nil
+}
+
+// fileNames returns the names of what Apply writes besides the configuration, relative to the run dir.
+func (p *Plan) fileNames() []string {
+	var names []string
+	for _, f := range p.Files {
+		if name, err := filepath.Rel(p.runDir, f.Path); err == nil {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 // sharedMode widens a secret's 0600 to 0640 where the directory hands its group on (set-gid): that is how an initContainer

@@ -158,7 +158,7 @@ func WriteDir(base, out, confName string, rendered []byte, secret bool, extra ma
 	if err := w.writeManifest(append(slices.Clone(names), old...)); err != nil {
 		return nil, err
 	}
-	removeStaleTemps(out)
+	RemoveStaleTemps(out, append(slices.Clone(names), old...)...)
 	for _, name := range names {
 		if err := w.put(name, plan[name]); err != nil {
 			return w.changed, err
@@ -277,8 +277,19 @@ func (w *dirWriter) writeManifest(names []string) error {
 	return err
 }
 
-// removeStaleTemps removes temporary files of processes that are gone.
-func removeStaleTemps(dir string) {
+// RemoveStaleTemps removes temporary files that [WriteFile] left when it was killed from dir and from the folders
+// below it that hold the named files.
+func RemoveStaleTemps(dir string, names ...string) {
+	done := map[string]bool{}
+	for _, name := range append(names, ".") {
+		if folder := filepath.Join(dir, filepath.Dir(name)); !done[folder] {
+			done[folder] = true
+			removeStaleTempsOf(folder)
+		}
+	}
+}
+
+func removeStaleTempsOf(dir string) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return
@@ -336,7 +347,7 @@ func WriteInPlace(dir, confName string, base, rendered []byte, secret bool, extr
 	mode = confMode(dir, mode, secret)
 	current, _ := os.ReadFile(path)
 	record := beside(dir, confName, recordMark)
-	removeStaleTemps(dir)
+	RemoveStaleTemps(dir, slices.Collect(maps.Keys(extra))...)
 	if _, err := WriteFile(beside(dir, confName, originalMark), base, privateMode); err != nil {
 		return nil, err
 	}
