@@ -57,6 +57,7 @@ func commands() []command {
 		{"render", "ROLE [ARGS…]", "prepare, write everything, do not start (initContainer)", (*program).render},
 		{"explain", "ROLE [ARGS…]", "show what would happen; change nothing", (*program).explain},
 		{"validate", "", "check a definition and its SQL; change nothing", (*program).validate},
+		{"health", "ROLE [ARGS…]", "probe a running role: exit 0 when its socket answers, else 1", (*program).health},
 		{"install", "DIR", "copy this binary to DIR (shared volume)", (*program).install},
 		{"schema", "", "print the JSON Schema of the job definition", (*program).schema},
 		{"version", "", "print the version", (*program).version},
@@ -70,8 +71,11 @@ func Main(sys System) int {
 	ctx, stop := p.catchSignals()
 	defer stop()
 	err := p.run(ctx)
-	if err == nil {
+	switch {
+	case err == nil:
 		return 0
+	case errors.Is(err, errUnhealthy):
+		return 1 // it has said why
 	}
 	return p.report(err)
 }
