@@ -1,0 +1,413 @@
+package mock
+
+import (
+	"slices"
+	"strings"
+
+	"flink-entrypoint/internal/sqltext"
+)
+
+// definition is a CREATE TABLE statement, taken apart. Indexes are into tokens; -1 is absent.
+type definition struct {
+	tokens
+	temporary   bool
+	replace     bool // REPLACE TABLE, CREATE OR REPLACE TABLE
+	ifNotExists bool
+	table       int    // the word TABLE
+	nameAt      [2]int // from, to
+	spelled     []string
+	columns     []column
+	watermark   []string // path of the rowtime attribute
+	watermarkAt int      // FOR
+	key         []string // primary key
+	distributed [2]int
+	partitioned [2]int
+	withAt      [2]int
+	options     settings
+	likeAt      int
+	likeName    []string
+	likeOptions [2]int
+	asAt        int
+	tail        int // where WITH would stand: LIKE, AS, or the end
+}
+
+type column struct {
+	name     string
+	typ      *dataType // nil for a computed column
+	expr     [2]int    // of a computed column
+	metadata [2]int
+	virtual  bool
+}
+
+func (c column) computed() bool   { return c.expr[1] > 0 }
+func (c column) isMetadata() bool { return c.metadata[1] > 0 }
+
+// parseCreate takes a CREATE or REPLACE TABLE statement apart; nil if it is none, or not whole.
+func parseCreate(t tokens) *definition {
+	d := &definition{tokens: t, likeAt: -1, asAt: -1}
+	if t.broken {
+		return nil
+	}
+	i := 0
+	for {
+		switch t.word(i) {
+		case "REPLACE":
+			d.replace = true
+		case "TEMPORARY":
+			d.temporary = true
+		case "CREATE", "OR":
+		case "TABLE":
+			d.table = i
+			i++
+			if t.words(i, "IF", "NOT", "EXISTS") {
+				d.ifNotExists = true
+				i += 3
+			}
+			d.nameAt[0] = i
+			d.spelled, i = t.path(i)
+			d.nameAt[1] = i
+			if d.spelled == nil || len(d.spelled) > 3 {
+				return nil
+			}
+			d.rest(i)
+			return d
+		default:
+			return nil
+		}
+		i++
+	}
+}
+
+// rest reads what stands behind the name.
+func (d *definition) rest(i int) {
+	if d.is(i, "(") {
+		d.elements(i+1, d.match[i])
+		i = d.behind(i)
+	}
+	for i < len(d.list) {
+		switch d.word(i) {
+		case "COMMENT":
+			_, next := d.text(i + 1)
+			i = max(next, i+1)
+			continue
+		case "DISTRIBUTED":
+			from := i
+			for i++; i < len(d.list) && !slices.Contains([]string{"PARTITIONED", "WITH", "LIKE", "AS", "COMMENT"}, d.word(i)); {
+				i = d.behind(i)
+			}
+			d.distributed = [2]int{from, i}
+			continue
+		case "PARTITIONED":
+			d.partitioned[0] = i
+			for i++; i < len(d.list) && !d.is(i, "("); i++ {
+			}
+			i = d.behind(i)
+			d.partitioned[1] = min(i, len(d.list))
+			continue
+		case "WITH":
+			if d.is(i+1, "(") {
+				d.withAt[0] = i
+				d.options, i = d.tokens.options(i + 1)
+				d.withAt[1] = i
+				continue
+			}
+		case "LIKE":
+			d.likeAt, d.tail = i, i
+			d.likeName, i = d.path(i + 1)
+			if d.is(i, "(") {
+				d.likeOptions = [2]int{i, d.behind(i)}
+			} else {
+				d.likeOptions = [2]int{i, i}
+			}
+			return
+		case "AS":
+			d.asAt, d.tail = i, i
+			return
+		}
+		i = d.behind(i)
+	}
+	d.tail = len(d.list)
+}
+
+// elements reads columns, watermarks and constraints up to the closing parenthesis.
+func (d *definition) elements(i, end int) {
+	for i < end {
+		next := d.comma(i, end)
+		switch {
+		case d.words(i, "WATERMARK", "FOR"):
+			d.watermarkAt = i + 1
+			d.watermark, _ = d.path(i + 2)
+		case d.words(i, "PRIMARY", "KEY"):
+			d.primaryKey(i + 2)
+		case d.word(i) == "CONSTRAINT" && d.words(i+2, "PRIMARY", "KEY"):
+			d.primaryKey(i + 4)
+		case d.word(i) == "UNIQUE" && d.is(i+1, "("):
+		default:
+			d.column(i, next)
+		}
+		i = next + 1
+	}
+}
+
+// comma returns the index of the comma behind the element at i, or end. Angle brackets count in types only: a
+// comma inside of ROW<…> is passed by reading the type.
+func (d *definition) comma(i, end int) int {
+	if _, ok := d.name(i); ok && !d.words(i, "WATERMARK", "FOR") && !d.words(i, "PRIMARY", "KEY") &&
+		d.word(i) != "CONSTRAINT" && d.word(i+1) != "AS" {
+		if _, behind := d.typeAt(i + 1); behind > i+1 {
+			i = behind
+		}
+	}
+	for i < end && !d.is(i, ",") {
+		i = d.behind(i)
+	}
+	return min(i, end)
+}
+
+func (d *definition) primaryKey(i int) {
+	if !d.is(i, "(") {
+		return
+	}
+	for j := i + 1; j < d.match[i]; j++ {
+		if name, ok := d.name(j); ok {
+			d.key = append(d.key, name)
+		}
+	}
+}
+
+func (d *definition) column(i, end int) {
+	name, ok := d.name(i)
+	if !ok || i+1 >= end {
+		return // of CTAS, which may list names alone
+	}
+	c := column{name: name}
+	i++
+	if d.word(i) == "AS" {
+		to := i + 1
+		for to < end && d.word(to) != "COMMENT" {
+			to = d.behind(to)
+		}
+		c.expr = [2]int{i + 1, min(to, end)}
+		d.columns = append(d.columns, c)
+		return
+	}
+	c.typ, i = d.typeAt(i)
+	for i < end {
+		switch {
+		case d.word(i) == "METADATA":
+			from := i
+			i++
+			if d.word(i) == "FROM" {
+				_, i = d.text(i + 1)
+			}
+			if d.word(i) == "VIRTUAL" {
+				c.virtual = true
+				i++
+			}
+			c.metadata = [2]int{from, i}
+		case d.words(i, "PRIMARY", "KEY"):
+			d.key = []string{name}
+			i += 2
+		default:
+			i = d.behind(i)
+		}
+	}
+	d.columns = append(d.columns, c)
+}
+
+// computedUses returns the column paths that a computed column reads, as far as they are columns of the table.
+func (d *definition) computedUses(c column) []string {
+	var paths []string
+	for i := c.expr[0]; i < c.expr[1]; {
+		parts, next := d.path(i)
+		if next > i && !d.is(next, "(") {
+			for _, other := range d.columns {
+				if other.name == parts[0] && !other.computed() {
+					paths = append(paths, strings.Join(parts, "."))
+				}
+			}
+		}
+		i = max(next, i+1)
+	}
+	return paths
+}
+
+// calls reports whether a computed column calls one of the functions.
+func (d *definition) calls(c column, functions ...string) bool {
+	for i := c.expr[0]; i < c.expr[1]; i++ {
+		if d.is(i+1, "(") && slices.Contains(functions, d.word(i)) {
+			return true
+		}
+	}
+	return false
+}
+
+// side is what a table's definition is needed for.
+type side uint8
+
+const (
+	reading side = iota
+	writing
+)
+
+// form is how a definition is written anew.
+type form struct {
+	side      side
+	options   [][2]string
+	name      string // replaces the table's name if not empty
+	temporary bool
+	ifAbsent  bool   // IF NOT EXISTS
+	like      string // replaces the name behind LIKE if not empty
+	file      bool   // read from a file, which knows no partitions
+}
+
+// differs reports whether columns look different when read and when written.
+func (d *definition) differs() bool {
+	return slices.ContainsFunc(d.columns, func(c column) bool { return c.isMetadata() && c.virtual })
+}
+
+// edits writes the definition anew.
+func (d *definition) edits(f form, src string, base int) []edit {
+	var edits []edit
+	replace := func(i, j int, text string) {
+		from, to := d.span(i, j)
+		edits = append(edits, edit{from, to, pad(text, src[from-base:to-base])})
+	}
+	// remove takes the blank before along.
+	remove := func(i, j int) {
+		from, to := d.span(i, j)
+		for from > base && (src[from-base-1] == ' ' || src[from-base-1] == '\t') {
+			from--
+		}
+		edits = append(edits, edit{from, to, pad("", src[from-base:to-base])})
+	}
+	insert := func(before int, text string) {
+		at := d.list[before].Offset
+		edits = append(edits, edit{at, at, text})
+	}
+	if f.temporary && !d.temporary {
+		insert(d.table, "TEMPORARY ")
+	}
+	if f.ifAbsent && !d.ifNotExists {
+		insert(d.nameAt[0], "IF NOT EXISTS ")
+	}
+	if f.name != "" {
+		replace(d.nameAt[0], d.nameAt[1], f.name)
+	}
+	for _, c := range d.columns {
+		switch {
+		case c.isMetadata() && (f.side == reading || !c.virtual):
+			remove(c.metadata[0], c.metadata[1])
+		case f.side == reading && c.computed():
+			if now := d.rowtimeFromText(c); now != "" {
+				replace(c.expr[0], c.expr[1], now)
+			}
+		}
+	}
+	if d.distributed[1] > 0 {
+		remove(d.distributed[0], d.distributed[1])
+	}
+	if d.partitioned[1] > 0 && f.file {
+		remove(d.partitioned[0], d.partitioned[1])
+	}
+	switch {
+	case d.withAt[1] > 0:
+		from, to := d.span(d.withAt[0], d.withAt[1])
+		edits = append(edits, edit{from, to, withClause(f.options, lineEnds(src[from-base:to-base]))})
+	case d.tail < len(d.list):
+		insert(d.tail, withClause(f.options, 0)+" ")
+	default:
+		_, to := d.span(len(d.list)-1, len(d.list))
+		edits = append(edits, edit{to, to, " " + withClause(f.options, 0)})
+	}
+	if d.likeAt >= 0 {
+		if f.like != "" {
+			replace(d.likeAt+1, d.likeOptions[0], f.like)
+		}
+		edits = append(edits, d.likeEdits(replace)...)
+	}
+	slices.SortStableFunc(edits, func(a, b edit) int { return a.from - b.from })
+	return edits
+}
+
+// likeEdits makes LIKE leave out the options of the other table: datagen and print refuse what they do not know.
+func (d *definition) likeEdits(replace func(i, j int, text string)) []edit {
+	from, to := d.likeOptions[0], d.likeOptions[1]
+	if from == to {
+		_, at := d.span(from-1, from)
+		return []edit{{at, at, " (EXCLUDING OPTIONS)"}}
+	}
+	for i := from + 1; i < to-1; i++ {
+		if d.word(i+1) == "OPTIONS" {
+			if d.word(i) != "EXCLUDING" {
+				replace(i, i+1, "EXCLUDING")
+			}
+			return nil
+		}
+	}
+	at := d.list[to-1].Offset
+	text := "EXCLUDING OPTIONS"
+	if to-1 > from+1 {
+		text = " " + text
+	}
+	return []edit{{at, at, text}}
+}
+
+// rowtimeFromText returns what a rowtime attribute is computed from instead, if it is read from a text column:
+// datagen makes no dates as text, and a rowtime that is NULL fails the job. "" leaves the column as it is.
+func (d *definition) rowtimeFromText(c column) string {
+	if len(d.watermark) != 1 || d.watermark[0] != c.name || !d.readsText(c) {
+		return ""
+	}
+	for i := c.expr[0]; i < c.expr[1]; i++ {
+		switch d.word(i) {
+		case "TO_TIMESTAMP_LTZ", "TIMESTAMP_LTZ", "LOCAL":
+			return "CAST(CURRENT_TIMESTAMP AS TIMESTAMP_LTZ(3))"
+		}
+	}
+	if d.calls(c, "TO_TIMESTAMP", "CAST", "TRY_CAST") {
+		return "CAST(LOCALTIMESTAMP AS TIMESTAMP(3))"
+	}
+	return ""
+}
+
+func (d *definition) readsText(c column) bool {
+	for _, p := range d.computedUses(c) {
+		typ := d.typeOf(strings.Split(p, "."))
+		if typ == nil || typ.kind == "VARCHAR" || typ.kind == "CHAR" || typ.kind == "MAP" || typ.kind == "ARRAY" {
+			return true
+		}
+	}
+	return false
+}
+
+// typeOf returns the type of a.b.c.
+func (d *definition) typeOf(path []string) *dataType {
+	var typ *dataType
+	for _, c := range d.columns {
+		if c.name == path[0] {
+			typ = c.typ
+		}
+	}
+	for _, name := range path[1:] {
+		if typ == nil {
+			return nil
+		}
+		i := slices.IndexFunc(typ.fields, func(f field) bool { return f.name == name })
+		if i < 0 {
+			return nil
+		}
+		typ = typ.fields[i].typ
+	}
+	return typ
+}
+
+// flat returns the definition in a form, on one line.
+func (d *definition) flat(f form, src string, base int, dialect sqltext.Dialect) string {
+	edits := d.edits(f, src, base)
+	for i := range edits {
+		edits[i].from -= base
+		edits[i].to -= base
+	}
+	return flatten(apply(src, edits), dialect)
+}

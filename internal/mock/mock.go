@@ -1,0 +1,215 @@
+// Package mock rewrites a SQL script so that it runs without the systems it names: tables that are read become
+// datagen sources, tables that are written become print sinks. Statements are otherwise left as they are.
+//
+// In come the parts of a script (init SQL, the job's SQL) and options; out come the same parts with the same line
+// ends, so that a line of an error still means the user's text ([Result.Place] maps columns too), and the lineage
+// of the script: which tables feed which sink.
+//
+// What datagen and print accept was learned from Flink itself (RandomGeneratorVisitor, DataGenTableSourceFactory,
+// PrintTableSinkFactory, 1.13 to 2.3) and is tried on real Flink by flink_test.go.
+package mock
+
+import (
+	"errors"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"flink-entrypoint/internal/sqltext"
+)
+
+// Part is a piece of the script with lines of its own.
+type Part struct {
+	Name string // as errors call it, e.g. "init.sql"; empty for the user's script
+	Text string
+}
+
+// Options says how tables are replaced.
+type Options struct {
+	Rows          int64 // rows per source; 10 if not positive
+	RowsPerSecond int64 // per source; Flink's 10000 if not positive
+	// Keep names tables that stay as they are: t, database.t or catalog.database.t.
+	Keep []string
+	// Data gives tables, named as in Keep, a CSV or JSON file to read instead of generated rows: an absolute path
+	// or a URI, ending in .csv, .json, .jsonl or .ndjson. A CSV file has the table's physical and metadata columns
+	// in their order.
+	Data map[string]string
+	// Seed, if not zero, makes every column count up from a place derived from the seed and the column's name,
+	// where datagen can count: numbers and strings, not nested. Other values stay random.
+	Seed int64
+	// Now is where numbers that become times lie: in the minute behind it. 2024-01-01 UTC if zero.
+	Now          time.Time
+	Batch        bool // the runtime mode, unless the script sets it
+	Major, Minor int  // version of Flink; 0: the newest known
+	// Definition returns the CREATE TABLE statement of a table that exists in a catalog and not in the script, as
+	// SHOW CREATE TABLE prints it. Where it is nil or does not know the table, the table is shadowed by LIKE: its
+	// columns then get datagen's defaults, and metadata columns make Flink refuse it.
+	Definition func(catalog, database, table string) (ddl string, ok bool)
+}
+
+// Role is what a table is in a script.
+type Role string
+
+// The roles.
+const (
+	Source Role = "source" // read
+	Sink   Role = "sink"   // written
+	Both   Role = "both"   // read and written: rows read are generated, not those written
+	Lookup Role = "lookup" // read by a lookup join alone
+	Unused Role = "unused" // created and not used
+	Kept   Role = "kept"   // left as it is
+	Data   Role = "data"   // read from a file
+	View   Role = "view"
+)
+
+// Table is a table or view of the script.
+type Table struct {
+	Name       string // catalog.database.table
+	Short      string // the shortest name that no other table has
+	Role       Role
+	Connector  string // of the user's definition; empty for views and for tables of a catalog
+	InCatalog  bool   // not created by the script
+	Identifier string // what print writes before each row of this sink, without the "> "
+	Line       int    // of its CREATE, or of its first use
+}
+
+// Feed is a table or view with what it reads.
+type Feed struct {
+	Table *Table
+	From  []Feed
+}
+
+// Flow is a statement that starts or joins a job.
+type Flow struct {
+	Part      string
+	Statement int // number in the part, from 1
+	Line      int
+	Sink      *Table // nil for a query, whose rows are shown
+	From      []Feed
+}
+
+// Result is a rewritten script.
+type Result struct {
+	Parts    []Part // as many as went in, with the same names and the same lines
+	Tables   []Table
+	Flows    []Flow
+	Batch    bool
+	Warnings []string
+
+	edits [][]edit // by part, sorted
+	texts []string
+}
+
+// Script returns the parts as one text.
+func (r Result) Script() string {
+	var b strings.Builder
+	for _, p := range r.Parts {
+		b.WriteString(p.Text)
+		if t := strings.TrimRight(p.Text, " \t\r\n"); t != "" && !strings.HasSuffix(t, ";") {
+			b.WriteString("\n;") // not on the same line, which may end in a comment
+		}
+		if p.Text != "" && !strings.HasSuffix(b.String(), "\n") {
+			b.WriteByte('\n')
+		}
+	}
+	return b.String()
+}
+
+// Error is a script that cannot be run on mocked tables. It never quotes more of the script than a name. Part is
+// empty for the user's own script; Number, Line and Column (from 1) are 0 where no statement is at fault.
+type Error struct {
+	Part                 string
+	Number, Line, Column int
+	Message              string
+	Hint                 string
+}
+
+// Error returns place and message in one line.
+func (e *Error) Error() string {
+	where := ""
+	if e.Part != "" {
+		where = e.Part + ": "
+	}
+	switch {
+	case e.Number > 0:
+		where += fmt.Sprintf("statement %d, line %d: ", e.Number, e.Line)
+	case e.Line > 0:
+		where += fmt.Sprintf("line %d, column %d: ", e.Line, e.Column)
+	}
+	return where + e.Message
+}
+
+// Rewrite replaces the tables of a script. The error is an [*Error], or several joined.
+func Rewrite(parts []Part, o Options) (Result, error) {
+	if o.Rows <= 0 {
+		o.Rows = 10
+	}
+	if o.RowsPerSecond <= 0 {
+		o.RowsPerSecond = 10000
+	}
+	if o.Now.IsZero() {
+		o.Now = time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC)
+	}
+	if o.Major == 0 {
+		o.Major, o.Minor = 2, 3
+	}
+	a := newAnalysis(o)
+	for i, p := range parts {
+		a.part(i, p)
+	}
+	a.settle()
+	if len(a.errors) > 0 {
+		return Result{}, join(a.errors)
+	}
+	a.rewrite()
+	if len(a.errors) > 0 {
+		return Result{}, join(a.errors)
+	}
+	r := Result{Batch: a.batch, Warnings: a.warnings, edits: make([][]edit, len(parts))}
+	for i, p := range parts {
+		for _, s := range a.statements {
+			if s.part == i {
+				r.edits[i] = append(r.edits[i], s.edits...)
+			}
+		}
+		slices.SortStableFunc(r.edits[i], func(a, b edit) int { return a.from - b.from })
+		r.texts = append(r.texts, p.Text)
+		r.Parts = append(r.Parts, Part{Name: p.Name, Text: apply(p.Text, r.edits[i])})
+	}
+	a.lineage(&r)
+	return r, nil
+}
+
+func join(list []*Error) error {
+	errs := make([]error, len(list))
+	for i, e := range list {
+		errs[i] = e
+	}
+	if len(errs) == 1 {
+		return errs[0]
+	}
+	return errors.Join(errs...)
+}
+
+// dataFormat returns the format of a data file and its path as Flink wants it.
+func dataFormat(file string) (format, uri string, err error) {
+	switch strings.ToLower(path.Ext(file)) {
+	case ".csv":
+		format = "csv"
+	case ".json", ".jsonl", ".ndjson":
+		format = "json"
+	default:
+		return "", "", fmt.Errorf("%q ends in none of .csv, .json, .jsonl, .ndjson", file)
+	}
+	switch {
+	case strings.Contains(file, "://"), strings.HasPrefix(file, "file:"):
+		return format, file, nil
+	case strings.HasPrefix(file, "/"):
+		return format, "file://" + file, nil
+	}
+	return "", "", fmt.Errorf("%q is not an absolute path", file)
+}
+
+func (o *Options) dialect() sqltext.Dialect { return sqltext.DialectOf(o.Major, o.Minor) }

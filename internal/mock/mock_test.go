@@ -1,0 +1,258 @@
+package mock
+
+import (
+	"errors"
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"flink-entrypoint/internal/sqltext"
+)
+
+var update = flag.Bool("update", false, "rewrite testdata/golden")
+
+func rewrite(t *testing.T, sql string, o Options) Result {
+	t.Helper()
+	r, err := Rewrite([]Part{{Text: sql}}, o)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, sql)
+	}
+	return r
+}
+
+// TestGolden compares what becomes of every script, with its tree and warnings.
+func TestGolden(t *testing.T) {
+	dir, err := filepath.Abs("testdata")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range scripts(t) {
+		if strings.HasPrefix(s.name, "lab: ") {
+			continue
+		}
+		t.Run(s.name, func(t *testing.T) {
+			r := rewrite(t, s.text, s.options(t))
+			var b strings.Builder
+			b.WriteString(r.Script())
+			b.WriteString("----\n")
+			if err := r.Tree(&b); err != nil {
+				t.Fatal(err)
+			}
+			for _, w := range r.Warnings {
+				b.WriteString("warning: " + w + "\n")
+			}
+			got := strings.ReplaceAll(b.String(), dir, "/testdata")
+			file := filepath.Join("testdata", "golden", s.name+".txt")
+			if *update {
+				if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+					t.Fatal(err)
+				}
+				return
+			}
+			want, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got != string(want) {
+				t.Errorf("differs from %s (go test -update)\n%s", file, got)
+			}
+		})
+	}
+}
+
+// TestInvariants holds for every script: the lines stay, and rewriting again changes nothing.
+func TestInvariants(t *testing.T) {
+	for _, s := range scripts(t) {
+		for _, release := range [][2]int{{1, 13}, {1, 18}, {1, 20}, {2, 3}} {
+			o := s.options(t)
+			o.Major, o.Minor = release[0], release[1]
+			r, err := Rewrite([]Part{{Text: s.text}}, o)
+			if e, ok := errors.AsType[*Error](err); ok && release == [2]int{1, 13} && strings.Contains(e.Message, "BINARY") {
+				continue
+			}
+			if err != nil {
+				t.Errorf("%s: %v", s.name, err)
+				continue
+			}
+			invariants(t, s.name, s.text, r, o)
+		}
+	}
+}
+
+func invariants(t *testing.T, name, text string, r Result, o Options) {
+	t.Helper()
+	if got, want := lineEnds(r.Parts[0].Text), lineEnds(text); got != want {
+		t.Errorf("%s: %d line ends, had %d\n%s", name, got, want, r.Parts[0].Text)
+	}
+	if len(o.Data) > 0 {
+		return
+	}
+	o.Definition = nil
+	again, err := Rewrite(r.Parts, o)
+	if err != nil {
+		t.Errorf("%s again: %v\n%s", name, err, r.Parts[0].Text)
+		return
+	}
+	if again.Parts[0].Text != r.Parts[0].Text {
+		t.Errorf("%s: not stable\n%s\nthen\n%s", name, r.Parts[0].Text, again.Parts[0].Text)
+	}
+}
+
+func TestRefused(t *testing.T) {
+	const s = "CREATE TABLE s (id INT) WITH ('connector'='kafka');\n"
+	for _, c := range []struct{ sql, want string }{
+		{s + "UPDATE s SET id = 1", "statement 2, line 2: UPDATE has no mock: print only takes inserted rows"},
+		{s + "\n\nDELETE FROM s WHERE id = 1;", "statement 2, line 4: DELETE has no mock: print only takes inserted rows"},
+		{"CALL c.sys.expire('t')", "statement 1, line 1: CALL runs a procedure of a catalog, which has no mock"},
+		{"TRUNCATE TABLE t", "statement 1, line 1: TRUNCATE has no mock: print only takes inserted rows"},
+		{"EXECUTE PLAN '/p.json'", "statement 1, line 1: EXECUTE works on a compiled plan, whose tables cannot be replaced"},
+		{"CREATE TABLE v (x VARIANT) WITH ('connector'='kafka'); SELECT * FROM v",
+			"statement 1, line 1: table v, column x: Flink's datagen cannot make values of type VARIANT"},
+		{"CREATE TABLE v (a ARRAY<ROW<x MAP<STRING, RAW('a.B', 'xx')>>>) WITH ('connector'='kafka'); TABLE v",
+			"statement 1, line 1: table v, column a: Flink's datagen cannot make values of type RAW"},
+		{"SELECT 'a", "line 1, column 8: the string that starts here has no end"},
+		{"EXPLAIN DELETE FROM s", "statement 1, line 1: EXPLAIN DELETE has no mock: print only takes inserted rows"},
+	} {
+		_, err := Rewrite([]Part{{Text: c.sql}}, Options{})
+		if e, ok := errors.AsType[*Error](err); !ok || e.Error() != c.want {
+			t.Errorf("%s\n got %v\nwant %s", c.sql, err, c.want)
+		}
+	}
+	if _, err := Rewrite([]Part{{Text: "CREATE TABLE v (x VARIANT) WITH ('connector'='kafka'); INSERT INTO v SELECT 1"}}, Options{}); err != nil {
+		t.Errorf("a sink may have any type: %v", err)
+	}
+	_, err := Rewrite([]Part{{Name: "init.sql", Text: "CALL a.b()"}, {Text: "UPDATE t SET a = 1"}}, Options{})
+	if want := "init.sql: statement 1, line 1: CALL runs a procedure of a catalog, which has no mock\nstatement 1, line 1: UPDATE has no mock: print only takes inserted rows"; err == nil || err.Error() != want {
+		t.Errorf("both at once: %v", err)
+	}
+}
+
+func TestNamedTables(t *testing.T) {
+	const sql = "CREATE TABLE a (id INT) WITH ('connector'='kafka'); CREATE TABLE b (id INT) WITH ('connector'='kafka'); INSERT INTO b SELECT * FROM a"
+	for _, c := range []struct {
+		o    Options
+		want string
+	}{
+		{Options{Keep: []string{"c"}}, "the script has no table c"},
+		{Options{Data: map[string]string{"b": "/x.csv"}}, "table b is only written, it cannot read a file"},
+		{Options{Data: map[string]string{"a": "/x.parquet"}}, `rows of table a: "/x.parquet" ends in none of .csv, .json, .jsonl, .ndjson`},
+		{Options{Data: map[string]string{"a": "x.csv"}}, `rows of table a: "x.csv" is not an absolute path`},
+		{Options{Data: map[string]string{"a": "/x.csv"}, Keep: []string{"a"}}, "table a is to be kept and to be read from a file"},
+	} {
+		if _, err := Rewrite([]Part{{Text: sql}}, c.o); err == nil || err.Error() != c.want {
+			t.Errorf("%+v: %v, want %s", c.o, err, c.want)
+		}
+	}
+}
+
+func TestRoles(t *testing.T) {
+	r := rewrite(t, `
+CREATE TABLE a (id INT, pt AS PROCTIME()) WITH ('connector'='kafka');
+CREATE TABLE b (id INT) WITH ('connector'='upsert-kafka');
+CREATE TABLE l (id INT) WITH ('connector'='jdbc');
+CREATE TABLE x (id INT) WITH ('connector'='jdbc');
+CREATE TABLE u (id INT) WITH ('connector'='hudi');
+CREATE TABLE k (id INT) WITH ('connector'='datagen');
+CREATE VIEW v AS SELECT a.id FROM a JOIN l FOR SYSTEM_TIME AS OF a.pt ON a.id = l.id;
+INSERT INTO b SELECT id FROM v;
+INSERT INTO x SELECT id FROM x UNION ALL SELECT id FROM k;
+USE CATALOG hive;
+INSERT INTO db.t SELECT id FROM default_catalog.default_database.b, t;
+`, Options{Keep: []string{"k"}})
+	want := map[string]Role{"default_catalog.default_database.a": Source, "default_catalog.default_database.b": Both,
+		"default_catalog.default_database.l": Lookup, "default_catalog.default_database.x": Both, "default_catalog.default_database.u": Unused,
+		"default_catalog.default_database.k": Kept, "default_catalog.default_database.v": View, "hive.db.t": Sink, "hive.default.t": Source}
+	for _, table := range r.Tables {
+		if want[table.Name] != table.Role {
+			t.Errorf("%s is %s, want %s", table.Name, table.Role, want[table.Name])
+		}
+		delete(want, table.Name)
+	}
+	if len(want) > 0 {
+		t.Errorf("missing %v", want)
+	}
+	for _, table := range r.Tables {
+		if table.Name == "hive.db.t" && table.Identifier != "db.t" {
+			t.Errorf("identifier %q", table.Identifier)
+		}
+	}
+}
+
+// TestPlace maps places of the rewritten script back.
+func TestPlace(t *testing.T) {
+	const sql = "CREATE TABLE s (id INT, o BIGINT METADATA, v STRING)\nWITH ('connector'='kafka',\n'a'='b');\n" +
+		"INSERT OVERWRITE h.d.t SELECT wrong, '😀', v2 FROM s; SELECT bad FROM s;\n"
+	r := rewrite(t, sql, Options{})
+	for _, word := range []string{"v STRING", "wrong", "v2", "bad", "SELECT bad"} {
+		line, column := position(r.Parts[0].Text, word)
+		wantLine, wantColumn := position(sql, word)
+		if gotLine, gotColumn := r.Place(0, line, column); gotLine != wantLine || gotColumn != wantColumn {
+			t.Errorf("%s: %d:%d, want %d:%d in\n%s", word, gotLine, gotColumn, wantLine, wantColumn, r.Parts[0].Text)
+		}
+	}
+	line, column := position(r.Parts[0].Text, "CREATE TEMPORARY")
+	if l, c := r.Place(0, line, column); l != 4 || c != 1 {
+		t.Errorf("inserted text: %d:%d", l, c)
+	}
+}
+
+func position(text, word string) (line, column int) {
+	return place(text, strings.Index(text, word), 1<<30)
+}
+
+func TestPartsKeepTheirNames(t *testing.T) {
+	r, err := Rewrite([]Part{
+		{Name: "init.sql", Text: "CREATE CATALOG c WITH ('type'='hive');\nUSE CATALOG c;"},
+		{Text: "SELECT * FROM t"},
+	}, Options{Rows: 3})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Parts[0].Name != "init.sql" || r.Parts[0].Text != "CREATE CATALOG c WITH ('type'='hive');\nUSE CATALOG c;" {
+		t.Errorf("init: %q", r.Parts[0])
+	}
+	want := "CREATE TEMPORARY TABLE IF NOT EXISTS `t` WITH ('connector' = 'datagen', 'number-of-rows' = '3', 'rows-per-second' = '10000') LIKE `t` (EXCLUDING OPTIONS); SELECT * FROM t"
+	if r.Parts[1].Text != want {
+		t.Errorf("script:\n%s\nwant\n%s", r.Parts[1].Text, want)
+	}
+	if want := r.Parts[0].Text + "\n" + want + "\n;\n"; r.Script() != want {
+		t.Errorf("together:\n%s", r.Script())
+	}
+}
+
+func FuzzRewrite(f *testing.F) {
+	for _, s := range []string{"CREATE TABLE t (a ROW<b INT, c ARRAY<STRING>>) WITH ('x'='y'); INSERT INTO t SELECT * FROM t",
+		"SELECT * FROM a JOIN b FOR SYSTEM_TIME AS OF a.p AS c ON 1=1", "WITH x AS (SELECT 1) SELECT * FROM x, (y JOIN z)",
+		"EXECUTE STATEMENT SET BEGIN INSERT INTO a SELECT /*+ OPTIONS('a'='b'), X */ 1; END", "CREATE TABLE a LIKE b (", "USE CATALOG x; DROP TABLE t"} {
+		f.Add(s)
+	}
+	files, _ := filepath.Glob("testdata/scripts/*.sql")
+	for _, file := range files {
+		if text, err := os.ReadFile(file); err == nil {
+			f.Add(string(text))
+		}
+	}
+	f.Fuzz(func(t *testing.T, sql string) {
+		r, err := Rewrite([]Part{{Text: sql}}, Options{})
+		if err != nil {
+			return
+		}
+		if err := r.Tree(&strings.Builder{}); err != nil {
+			t.Fatal(err)
+		}
+		if lineEnds(r.Parts[0].Text) != lineEnds(sql) {
+			t.Fatalf("lines: %q\n%q", sql, r.Parts[0].Text)
+		}
+		if _, err := sqltext.Split(r.Parts[0].Text, sqltext.DialectOf(2, 3)); err != nil {
+			t.Fatalf("%v\n%q\n%q", err, sql, r.Parts[0].Text)
+		}
+		if again, err := Rewrite(r.Parts, Options{}); err == nil {
+			third, err := Rewrite(again.Parts, Options{})
+			if err != nil || third.Parts[0].Text != again.Parts[0].Text {
+				t.Fatalf("not stable: %v\n%q\n%q\n%q", err, sql, again.Parts[0].Text, third.Parts)
+			}
+		}
+	})
+}

@@ -1,0 +1,479 @@
+package mock
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"flink-entrypoint/internal/sqltext"
+)
+
+const (
+	sinkSuffix   = "__mock_sink"
+	sourceSuffix = "__mock_source"
+)
+
+// settle decides what each table is, once the whole script is known.
+func (a *analysis) settle() {
+	for _, o := range a.objects {
+		o.kept = a.kept(o)
+	}
+	a.files()
+	a.named()
+	for _, s := range a.statements {
+		for _, u := range s.uses {
+			if u.asOf[1] == 0 || u.object.kept {
+				continue
+			}
+			if a.eventTime(u) {
+				u.object.versioned = true
+				u.object.lookups--
+				u.object.reads++
+				u.asOf[1] = 0
+			}
+		}
+	}
+	a.identify()
+	for _, o := range a.objects {
+		a.check(o)
+	}
+}
+
+// files gives tables their files.
+func (a *analysis) files() {
+	var names []string
+	for name := range a.options.Data {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		file := a.options.Data[name]
+		if _, _, err := dataFormat(file); err != nil {
+			a.errors = append(a.errors, &Error{Message: fmt.Sprintf("rows of table %s: %v", name, err)})
+		}
+		for _, o := range a.objects {
+			if !matches(name, o.full) {
+				continue
+			}
+			o.file = file
+			switch {
+			case o.kept:
+				a.errors = append(a.errors, &Error{Message: fmt.Sprintf("table %s is to be kept and to be read from a file", name)})
+			case o.view:
+				a.errors = append(a.errors, &Error{Message: fmt.Sprintf("%s is a view", name), Hint: "give the tables that it reads a file"})
+			case o.reads+o.lookups == 0 && o.writes > 0:
+				a.errors = append(a.errors, &Error{Message: fmt.Sprintf("table %s is only written, it cannot read a file", name)})
+			}
+		}
+	}
+}
+
+// named checks that what the user names is there.
+func (a *analysis) named() {
+	var all []string
+	for _, o := range a.objects {
+		all = append(all, o.name())
+	}
+	slices.Sort(all)
+	all = slices.Compact(all)
+	hint := "the script has no tables"
+	if len(all) > 0 {
+		hint = "tables of the script: " + strings.Join(all, ", ")
+	}
+	names := slices.Clone(a.options.Keep)
+	for name := range a.options.Data {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		if !slices.ContainsFunc(a.objects, func(o *object) bool { return matches(name, o.full) }) {
+			a.errors = append(a.errors, &Error{Message: fmt.Sprintf("the script has no table %s", name), Hint: hint})
+		}
+	}
+}
+
+// eventTime reports whether FOR SYSTEM_TIME AS OF is an event-time temporal join, which works on generated rows; a
+// lookup join never does. If nothing else tells, names do.
+func (a *analysis) eventTime(u *use) bool {
+	o := u.object
+	if o.file != "" || a.batch || u.leftName == "" {
+		return false
+	}
+	versions := o.view
+	if o.def != nil {
+		if len(o.primaryKey()) == 0 || len(o.rowtime()) == 0 {
+			return false
+		}
+		versions = true
+	}
+	if l := u.left; l != nil && l.object != nil && l.object.def != nil {
+		if t := l.object.rowtime(); len(t) == 1 && t[0] == u.leftName {
+			return true
+		}
+		for _, c := range l.object.def.columns {
+			if c.name == u.leftName && c.computed() && l.object.def.calls(c, "PROCTIME") {
+				return false
+			}
+		}
+	}
+	if processing, rowtime := a.processing[u.leftName], a.rowtimes[u.leftName]; processing != rowtime {
+		return rowtime
+	}
+	return versions
+}
+
+// identify gives each table its shortest name, which print writes before the rows.
+func (a *analysis) identify() {
+	for _, o := range a.objects {
+		for i := 2; i >= 0; i-- {
+			o.identifier = strings.Join(o.full[i:], ".")
+			if !slices.ContainsFunc(a.objects, func(p *object) bool {
+				return p.full != o.full && matches(o.identifier, p.full)
+			}) {
+				break
+			}
+		}
+		if o.def != nil && o.def.options.get("connector") == "print" && o.def.options.get("print-identifier") != "" {
+			o.identifier = o.def.options.get("print-identifier")
+		}
+	}
+}
+
+// check refuses a source that datagen cannot be.
+func (a *analysis) check(o *object) {
+	if o.view || o.kept || o.file != "" || o.reads+o.lookups == 0 || o.def == nil {
+		return
+	}
+	for _, c := range o.def.columns {
+		if c.computed() || c.typ == nil {
+			continue
+		}
+		if bad := c.typ.unsupported(&a.options); bad != "" {
+			a.refuse(o.first, "keep the table, or give it a file of rows",
+				"table %s, column %s: Flink's datagen cannot make values of type %s", o.identifier, c.name, bad)
+		}
+	}
+}
+
+func (o *object) role() Role {
+	switch {
+	case o.view:
+		return View
+	case o.kept:
+		return Kept
+	case o.reads+o.lookups > 0 && o.writes > 0:
+		return Both
+	case o.writes > 0:
+		return Sink
+	case o.file != "":
+		return Data
+	case o.reads > 0:
+		return Source
+	case o.lookups > 0:
+		return Lookup
+	}
+	return Unused
+}
+
+// mainSide is the side that the table's own name stands for.
+func (o *object) mainSide() side {
+	if r := o.role(); r == Sink || r == Unused && o.def != nil && o.def.options.get("connector") == "print" {
+		return writing
+	}
+	return reading
+}
+
+func (o *object) differs() bool {
+	return o.def != nil && (o.def.differs() || o.like != nil && o.like.differs())
+}
+
+// nameFor returns the name that stands for a side of the table, as parts; nil if it is the table's own.
+func (o *object) nameFor(s side) []string {
+	if o.kept || o.view || o.mainSide() == s || o.role() != Both && !o.differs() {
+		return nil
+	}
+	return o.clone(s)
+}
+
+func (o *object) clone(s side) []string {
+	suffix := sourceSuffix
+	if s == writing {
+		suffix = sinkSuffix
+	}
+	name := slices.Clone(o.spelled)
+	name[len(name)-1] += suffix
+	return name
+}
+
+func quoted(parts []string) string {
+	q := make([]string, len(parts))
+	for i, p := range parts {
+		q[i] = sqltext.Identifier(p)
+	}
+	return strings.Join(q, ".")
+}
+
+// sourceOptions returns what a table is read from.
+func (a *analysis) sourceOptions(o *object) [][2]string {
+	if o.file != "" {
+		if format, uri, err := dataFormat(o.file); err == nil {
+			return [][2]string{{"connector", "filesystem"}, {"path", uri}, {"format", format}}
+		}
+	}
+	return a.datagen(o)
+}
+
+func (o *object) sinkOptions() [][2]string {
+	return [][2]string{{"connector", "print"}, {"print-identifier", o.identifier}}
+}
+
+func (a *analysis) form(o *object, s side) form {
+	f := form{side: s, temporary: !a.ours(o) && !o.ctas}
+	if s == writing {
+		f.options = o.sinkOptions()
+	} else {
+		f.options = a.sourceOptions(o)
+		f.file = o.file != ""
+	}
+	if o.like != nil {
+		if name := o.like.nameFor(s); name != nil {
+			f.like = quoted(name)
+		}
+	}
+	return f
+}
+
+// rewrite makes the edits of all statements.
+func (a *analysis) rewrite() {
+	for _, o := range a.objects {
+		if o.created == nil && !o.view && !o.kept {
+			a.shadow(o)
+		}
+	}
+	for _, s := range a.statements {
+		switch {
+		case s.def != nil && s.creates != nil:
+			a.create(s)
+		case s.Kind == sqltext.Drop && s.target != nil:
+			a.drop(s)
+		case s.Kind == sqltext.CreateFunction:
+			a.function(s)
+		}
+		if s.target != nil && s.target.from >= 0 {
+			if name := s.target.object.writeName(a); name != nil {
+				s.replace(s.target.from, s.target.to, quoted(name))
+			}
+		}
+		for _, u := range s.uses {
+			if u.asOf[1] > 0 && !u.object.kept {
+				s.remove(u.asOf[0], u.asOf[1])
+				t := s.list[u.asOf[0]]
+				a.warnf("%s: FOR SYSTEM_TIME AS OF behind %s (line %d) is left out: a lookup join becomes a regular join",
+					s.place(), u.object.identifier, t.Line)
+			}
+		}
+		a.hints(s)
+	}
+	for _, s := range a.statements {
+		if len(s.before) > 0 {
+			at := edit{s.Offset, s.Offset, strings.Join(s.before, " ") + " "}
+			s.edits = append([]edit{at}, s.edits...)
+		}
+	}
+}
+
+// writeName returns the name that stands for a table in INSERT; nil for its own.
+func (o *object) writeName(a *analysis) []string {
+	if o.ctas && !o.kept && (o.role() == Both || !a.ours(o)) {
+		return a.ctasName(o)
+	}
+	return o.nameFor(writing)
+}
+
+// ctasName is where the rows of CREATE TABLE AS go if the table's own name cannot be used: it is read too, or
+// would be created in a real catalog, where no temporary table can be created AS.
+func (a *analysis) ctasName(o *object) []string {
+	if a.ours(o) {
+		return o.clone(writing)
+	}
+	return []string{"default_catalog", "default_database", o.full[2] + sinkSuffix}
+}
+
+// create writes a CREATE TABLE of the script anew.
+func (a *analysis) create(s *statement) {
+	o := s.creates
+	if o.kept {
+		return
+	}
+	main := a.form(o, o.mainSide())
+	if o.ctas {
+		main.side, main.options = writing, o.sinkOptions()
+		if name := o.writeName(a); name != nil {
+			main.name = quoted(name)
+			if o.role() == Both {
+				f := a.form(o, reading)
+				_, end := s.span(len(s.list)-1, len(s.list))
+				s.edits = append(s.edits, edit{end, end, "; CREATE TEMPORARY TABLE IF NOT EXISTS " + quoted(o.spelled) + " " +
+					withClause(f.options, 0) + " LIKE " + main.name + " (EXCLUDING OPTIONS)"})
+			}
+		}
+	}
+	s.edits = append(s.def.edits(main, s.src, 0), s.edits...)
+	if o.ctas {
+		return
+	}
+	other := writing
+	if o.mainSide() == writing {
+		other = reading
+	}
+	if o.role() == Both || a.likedAs(o, other) {
+		f := a.form(o, other)
+		f.name, f.temporary = quoted(o.clone(other)), true
+		s.before = append(s.before, s.def.flat(f, s.Text, s.Offset, a.options.dialect())+";")
+		if o.role() == Both {
+			a.warnf("table %s is read and written: what is read is generated, not what the script writes", o.identifier)
+		}
+	}
+}
+
+// likedAs reports whether another table is created LIKE this one and needs the other side of it.
+func (a *analysis) likedAs(o *object, s side) bool {
+	return slices.ContainsFunc(a.objects, func(p *object) bool {
+		return p.like == o && !p.kept && p.created != nil && o.nameFor(s) != nil &&
+			(p.mainSide() == s || p.role() == Both || a.likedAs(p, s))
+	})
+}
+
+// shadow puts temporary tables before the first use of a catalog's table.
+func (a *analysis) shadow(o *object) {
+	role := o.role()
+	if role == Unused || o.ddl == "" && a.ours(o) {
+		return // not there: Flink says so, at the right place
+	}
+	anchor := o.first
+	if anchor.anchor != nil {
+		anchor = anchor.anchor
+	}
+	add := func(s side, name []string) {
+		f := a.form(o, s)
+		if o.def == nil {
+			anchor.before = append(anchor.before, "CREATE TEMPORARY TABLE IF NOT EXISTS "+quoted(name)+" "+withClause(f.options, 0)+
+				" LIKE "+quoted(o.spelled)+" (EXCLUDING OPTIONS);")
+			return
+		}
+		f.name, f.temporary, f.ifAbsent = quoted(name), true, true
+		anchor.before = append(anchor.before, o.def.flat(f, o.ddl, 0, a.options.dialect())+";")
+	}
+	if role == Both {
+		add(writing, o.clone(writing))
+		a.warnf("table %s is read and written: what is read is generated, not what the script writes", o.identifier)
+	}
+	add(o.mainSide(), o.spelled)
+	if o.def == nil && o.reads+o.lookups > 0 && o.file == "" {
+		a.warnf("table %s: its columns are unknown, its values are any", o.identifier)
+	}
+}
+
+// drop takes the clones of a dropped table along.
+func (a *analysis) drop(s *statement) {
+	o := s.target.object
+	if o.kept || o.view {
+		return
+	}
+	switch {
+	case o.created == nil:
+		if a.shadowed(o) {
+			s.before = append(s.before, "DROP TEMPORARY TABLE IF EXISTS "+quoted(o.spelled)+";")
+		}
+	case o.ctas && o.writeName(a) != nil:
+		s.before = append(s.before, "DROP TABLE IF EXISTS "+quoted(o.writeName(a))+";")
+		if o.role() == Both {
+			s.before = append(s.before, "DROP TEMPORARY TABLE IF EXISTS "+quoted(o.spelled)+";")
+		}
+		s.leaveOut()
+	default:
+		for _, side := range []side{reading, writing} {
+			if name := o.nameFor(side); name != nil && (o.role() == Both || a.likedAs(o, side)) {
+				s.before = append(s.before, "DROP TEMPORARY TABLE IF EXISTS "+quoted(name)+";")
+			}
+		}
+	}
+}
+
+func (a *analysis) shadowed(o *object) bool {
+	return o.role() != Unused && (o.ddl != "" || !a.ours(o))
+}
+
+// function makes functions of a real catalog temporary.
+func (a *analysis) function(s *statement) {
+	i := slices.IndexFunc(s.list, func(t sqltext.Token) bool { return strings.EqualFold(t.Text, "FUNCTION") })
+	if i != 1 { // TEMPORARY, TEMPORARY SYSTEM
+		return
+	}
+	at := 2
+	if s.words(at, "IF", "NOT", "EXISTS") {
+		at += 3
+	}
+	parts, _ := s.path(at)
+	if parts == nil || len(parts) > 3 {
+		return
+	}
+	if len(parts) == 3 && a.catalogs[parts[0]].ours {
+		return
+	}
+	s.insert(1, "TEMPORARY ")
+}
+
+// hints takes OPTIONS and LOOKUP out of the statement's hints: mocked tables know none of the options, and no
+// lookup is left.
+func (a *analysis) hints(s *statement) {
+	if s.Kind == sqltext.StatementSet || s.Kind == sqltext.Explain && !s.inner && s.anchored(a) {
+		return
+	}
+	for i := range s.list {
+		if s.kind(i) != sqltext.HintStart || s.match[i] >= len(s.list) {
+			continue
+		}
+		real := slices.ContainsFunc(s.uses, func(u *use) bool { return u.to == i && u.object.kept }) ||
+			s.target != nil && s.target.to == i && s.target.object.kept
+		if real {
+			continue
+		}
+		a.hint(s, i, s.match[i])
+	}
+}
+
+// anchored reports whether another statement is part of this one.
+func (s *statement) anchored(a *analysis) bool {
+	return slices.ContainsFunc(a.statements, func(p *statement) bool { return p.inner && p.anchor == s })
+}
+
+func (a *analysis) hint(s *statement, open, close int) {
+	var items [][2]int
+	for i := open + 1; i < close; {
+		from := i
+		for i < close && !s.is(i, ",") {
+			i = s.behind(i)
+		}
+		items = append(items, [2]int{from, min(i, close)})
+		i++
+	}
+	gone := func(item [2]int) bool {
+		w := s.word(item[0])
+		return w == "OPTIONS" || w == "LOOKUP" && len(a.options.Keep) == 0
+	}
+	var left []string
+	for _, item := range items {
+		if !gone(item) && item[1] > item[0] {
+			from, to := s.span(item[0], item[1])
+			left = append(left, s.src[from:to])
+		}
+	}
+	switch len(left) {
+	case len(items):
+	case 0:
+		s.remove(open, close+1)
+	default:
+		s.replace(open, close+1, "/*+ "+strings.Join(left, ", ")+" */")
+	}
+}

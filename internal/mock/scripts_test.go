@@ -1,0 +1,141 @@
+package mock
+
+import (
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// script is a file of testdata/scripts, or an example. Lines that start with "--! " give options:
+//
+//	--! keep NAME          --! data TABLE=FILE      --! rows N      --! batch
+//	--! seed N             --! since 1.19           --! before 2.1
+//	--! prints TEXT        what must stand in the rows on real Flink
+//	--! setup STATEMENT    is executed on real Flink before the script
+//	--! catalog NAME       the CREATE TABLE that follows, in a comment, is of a catalog
+type script struct {
+	name          string
+	text          string
+	directives    [][2]string
+	prints        []string
+	setup         []string
+	since, before [2]int
+}
+
+func scripts(t *testing.T) []script {
+	t.Helper()
+	files, err := filepath.Glob("testdata/scripts/*.sql")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no scripts: %v", err)
+	}
+	files = append(files, "../../examples/clicks.sql")
+	list := lab(t)
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := script{name: strings.TrimSuffix(filepath.Base(file), ".sql"), text: string(text)}
+		for line := range strings.Lines(s.text) {
+			directive, ok := strings.CutPrefix(strings.TrimRight(line, "\r\n"), "--! ")
+			if !ok {
+				continue
+			}
+			key, value, _ := strings.Cut(directive, " ")
+			switch key {
+			case "prints":
+				s.prints = append(s.prints, value)
+			case "setup":
+				s.setup = append(s.setup, strings.TrimSuffix(value, ";"))
+			case "since":
+				s.since = version(t, value)
+			case "before":
+				s.before = version(t, value)
+			default:
+				s.directives = append(s.directives, [2]string{key, value})
+			}
+		}
+		list = append(list, s)
+	}
+	return list
+}
+
+// lab returns cases that were tried on real Flink by hand, before there was a program: what datagen and print
+// accept and refuse. Rewritten, all of them run, but for those that are no valid SQL.
+func lab(t *testing.T) []script {
+	t.Helper()
+	text, err := os.ReadFile("testdata/lab.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var list []script
+	for _, block := range strings.Split(string(text), "=== ")[1:] {
+		name, sql, _ := strings.Cut(block, "\n")
+		if !strings.HasPrefix(name, "!") {
+			list = append(list, script{name: "lab: " + strings.ReplaceAll(name, "/", " "), text: sql})
+		}
+	}
+	return list
+}
+
+func version(t *testing.T, s string) [2]int {
+	t.Helper()
+	major, minor, _ := strings.Cut(s, ".")
+	x, err1 := strconv.Atoi(major)
+	y, err2 := strconv.Atoi(minor)
+	if err1 != nil || err2 != nil {
+		t.Fatalf("version %q", s)
+	}
+	return [2]int{x, y}
+}
+
+func (s script) runs(major, minor int) bool {
+	at := major*1000 + minor
+	return at >= s.since[0]*1000+s.since[1] && (s.before[0] == 0 || at < s.before[0]*1000+s.before[1])
+}
+
+func (s script) options(t *testing.T) Options {
+	t.Helper()
+	var o Options
+	for _, d := range s.directives {
+		var err error
+		switch d[0] {
+		case "keep":
+			o.Keep = append(o.Keep, d[1])
+		case "data":
+			table, file, _ := strings.Cut(d[1], "=")
+			if o.Data == nil {
+				o.Data = map[string]string{}
+			}
+			if o.Data[table], err = filepath.Abs(filepath.Join("testdata", file)); err != nil {
+				t.Fatal(err)
+			}
+		case "rows":
+			o.Rows, err = strconv.ParseInt(d[1], 10, 64)
+		case "seed":
+			o.Seed, err = strconv.ParseInt(d[1], 10, 64)
+		case "batch":
+			o.Batch = true
+		case "catalog":
+			name, ddl, _ := strings.Cut(d[1], " ")
+			before := o.Definition
+			o.Definition = func(catalog, database, table string) (string, bool) {
+				if catalog+"."+database+"."+table == name {
+					return ddl, true
+				}
+				if before != nil {
+					return before(catalog, database, table)
+				}
+				return "", false
+			}
+		default:
+			t.Fatalf("%s: unknown directive %s", s.name, d[0])
+		}
+		if err != nil {
+			t.Fatalf("%s: %v", s.name, err)
+		}
+	}
+	return o
+}

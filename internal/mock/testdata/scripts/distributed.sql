@@ -1,0 +1,8 @@
+--! since 1.20
+CREATE TABLE s (a INT, b INT) DISTRIBUTED BY HASH(a) INTO 4 BUCKETS WITH ('connector'='fluss');
+CREATE TABLE o (a INT, b INT)
+  COMMENT 'x'
+  DISTRIBUTED INTO 3 BUCKETS
+  PARTITIONED BY (b)
+  WITH ('connector'='fluss');
+INSERT INTO o SELECT * FROM s;

@@ -1,0 +1,12 @@
+CREATE TABLE IF NOT EXISTS t (id INT) WITH ('connector'='kafka');
+CREATE TABLE IF NOT EXISTS t (id INT, more STRING) WITH ('connector'='kafka');
+SELECT id FROM t;
+DROP TABLE IF EXISTS t;
+CREATE TABLE t (id STRING, o BIGINT METADATA VIRTUAL) WITH ('connector'='kafka');
+CREATE TABLE src (id STRING) WITH ('connector'='kafka');
+INSERT INTO t SELECT id FROM src;
+SELECT id, o FROM t;
+DROP TABLE t;
+CREATE TEMPORARY TABLE t (x DOUBLE) WITH ('connector'='kafka');
+SELECT x FROM t;
+DROP TEMPORARY TABLE IF EXISTS t;

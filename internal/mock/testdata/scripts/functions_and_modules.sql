@@ -1,0 +1,5 @@
+CREATE TABLE s (id INT) WITH ('connector'='kafka');
+USE MODULES core;
+SHOW FUNCTIONS;
+SELECT ABS(id) FROM s;
+DROP FUNCTION IF EXISTS g;

@@ -1,0 +1,8 @@
+--! prints sink1> +I[
+CREATE TABLE base (id INT NOT NULL, v STRING, o BIGINT METADATA FROM 'offset' VIRTUAL, ts AS PROCTIME()) WITH ('connector'='kafka', 'topic'='a', 'format'='json');
+CREATE TABLE src2 (x INT) WITH ('topic'='b') LIKE base;
+CREATE TABLE src3 WITH ('topic'='c') LIKE base (INCLUDING ALL);
+CREATE TABLE sink1 (w DOUBLE) WITH ('topic'='d') LIKE base (OVERWRITING OPTIONS EXCLUDING GENERATED);
+CREATE TABLE sink2 (PRIMARY KEY (id) NOT ENFORCED) LIKE base (EXCLUDING CONSTRAINTS);
+INSERT INTO sink1 SELECT id, v, 1.5 FROM src2;
+INSERT INTO sink2 SELECT id, v FROM src3 WHERE o IS NOT NULL AND ts IS NOT NULL;

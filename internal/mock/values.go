@@ -1,0 +1,386 @@
+package mock
+
+import (
+	"hash/fnv"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode"
+)
+
+// generator makes the options of a datagen source.
+type generator struct {
+	*analysis
+	object  *object
+	options [][2]string
+}
+
+// datagen returns the options of a source for the object: always number-of-rows and rows-per-second, and a range
+// for each physical column whose type has one.
+func (a *analysis) datagen(o *object) [][2]string {
+	g := generator{analysis: a, object: o, options: [][2]string{
+		{"connector", "datagen"},
+		{"number-of-rows", strconv.FormatInt(a.options.Rows, 10)},
+		{"rows-per-second", strconv.FormatInt(a.options.RowsPerSecond, 10)},
+	}}
+	switch {
+	case o.def != nil && o.def.options.get("connector") == "datagen":
+		for _, setting := range o.def.options {
+			if strings.HasPrefix(setting[0], "fields.") {
+				g.options = append(g.options, setting)
+			}
+		}
+	case !o.altered:
+		key := o.primaryKey()
+		for _, c := range o.physical() {
+			g.column(c.name, c.name, c.typ, len(key) == 1 && key[0] == c.name, true)
+		}
+	}
+	return g.options
+}
+
+// physical returns the columns that hold generated values, those behind LIKE first.
+func (o *object) physical() []column {
+	var columns []column
+	if o.def == nil {
+		return nil
+	}
+	if o.like != nil && !o.like.altered {
+		for _, c := range o.like.physical() {
+			if !slices.ContainsFunc(o.def.columns, func(own column) bool { return own.name == c.name }) {
+				columns = append(columns, c)
+			}
+		}
+	}
+	for _, c := range o.def.columns {
+		if !c.computed() && c.typ != nil {
+			columns = append(columns, c)
+		}
+	}
+	return columns
+}
+
+func (o *object) primaryKey() []string {
+	switch {
+	case o.def == nil:
+		return nil
+	case len(o.def.key) > 0 || o.like == nil:
+		return o.def.key
+	}
+	return o.like.primaryKey()
+}
+
+func (o *object) rowtime() []string {
+	switch {
+	case o.def == nil:
+		return nil
+	case len(o.def.watermark) > 0 || o.like == nil:
+		return o.def.watermark
+	}
+	return o.like.rowtime()
+}
+
+func (g *generator) add(path, option, value string) {
+	g.options = append(g.options, [2]string{"fields." + path + "." + option, value})
+}
+
+func (g *generator) between(path string, low, high int64) {
+	g.add(path, "min", strconv.FormatInt(low, 10))
+	g.add(path, "max", strconv.FormatInt(high, 10))
+}
+
+func (g *generator) sequence(path string, start int64) {
+	g.add(path, "kind", "sequence")
+	g.add(path, "start", strconv.FormatInt(start, 10))
+	g.add(path, "end", strconv.FormatInt(start+g.analysis.options.Rows-1, 10))
+}
+
+// column adds the options of a column or of what is nested in it. name is the last part of path; datagen counts
+// up at the top only.
+func (g *generator) column(path, name string, typ *dataType, key, top bool) {
+	if typ == nil {
+		return
+	}
+	low, high, kind := g.value(name, typ)
+	rows := g.analysis.options.Rows
+	count := func(start int64) bool { return top && start+rows-1 <= typ.largest() }
+	seeded := g.analysis.options.Seed != 0
+	switch typ.kind {
+	case "TINYINT", "SMALLINT", "INT", "BIGINT":
+		switch {
+		case key && count(1), seeded && kind == identity && count(1):
+			g.sequence(path, 1)
+		case (seeded || kind == seconds) && kind != identity && count(low):
+			if kind != seconds && kind != instant {
+				low = g.place(name, low, max(low, min(high, typ.largest()-rows+1)))
+			}
+			g.sequence(path, low)
+		default:
+			g.between(path, low, high)
+		}
+	case "FLOAT", "DOUBLE":
+		if seeded && count(low) {
+			g.sequence(path, g.place(name, low, high))
+		} else {
+			g.between(path, low, high)
+		}
+	case "DECIMAL": // counting up in DECIMAL fails in Flink: ClassCastException
+		if !g.analysis.options.version(decimalRange) {
+			return
+		}
+		digits := typ.length - typ.scale
+		if digits <= 0 {
+			g.add(path, "min", "0")
+			g.add(path, "max", "0.9")
+			return
+		}
+		if limit := int64(math.Pow10(min(digits, 15))) - 1; high > limit {
+			low, high = min(low, limit-1), limit
+		}
+		g.between(path, low, high)
+	case "CHAR", "VARCHAR":
+		switch {
+		case (key || seeded || g.casts[name] == "number") && count(1):
+			g.sequence(path, 1)
+		case g.casts[name] == "date" && count(2001) && rows < 7000:
+			g.sequence(path, 2001) // a year is a date
+		case typ.kind == "VARCHAR":
+			n := 8
+			if kind == identity || kind == category || g.keys[name] {
+				n = 1 // 16 values
+			}
+			g.add(path, "length", strconv.Itoa(min(n, typ.length)))
+		default:
+			g.fixed(path, typ)
+		}
+	case "BINARY":
+		g.fixed(path, typ)
+	case "VARBINARY":
+		g.add(path, "length", strconv.Itoa(min(8, typ.length)))
+	case "TIMESTAMP", "TIMESTAMP_LTZ":
+		if g.object.versioned && g.analysis.options.version(maxPast) {
+			g.add(path, "max-past", "1 h") // older than the rows that join it
+		}
+	case "ROW":
+		for _, f := range typ.fields {
+			g.column(path+"."+f.name, f.name, f.typ, false, false)
+		}
+	case "ARRAY", "MULTISET":
+		g.column(path+".element", name, typ.element, false, false)
+	case "MAP":
+		g.column(path+".key", name, typ.key, false, false)
+		g.column(path+".value", name, typ.value, false, false)
+	}
+}
+
+// release is when a behaviour of datagen came.
+type release struct{ major, minor int }
+
+const (
+	maxPast      = iota // the option max-past
+	fixedLength         // CHAR(n) and BINARY(n) have n characters, and refuse the option length
+	binary              // BINARY and VARBINARY
+	decimalRange        // min and max of DECIMAL
+)
+
+// version reports whether datagen has a behaviour.
+func (o *Options) version(behaviour int) bool {
+	since := [...]release{maxPast: {1, 15}, fixedLength: {1, 19}, binary: {1, 16}, decimalRange: {1, 14}}[behaviour]
+	return o.Major > since.major || o.Major == since.major && o.Minor >= since.minor
+}
+
+// fixed gives CHAR and BINARY their length where datagen does not know it.
+func (g *generator) fixed(path string, typ *dataType) {
+	if !g.analysis.options.version(fixedLength) {
+		g.add(path, "length", strconv.Itoa(typ.length))
+	}
+}
+
+// largest returns the greatest number that a sequence may reach.
+func (d *dataType) largest() int64 {
+	switch d.kind {
+	case "TINYINT":
+		return math.MaxInt8
+	case "SMALLINT":
+		return math.MaxInt16
+	case "INT":
+		return math.MaxInt32
+	case "FLOAT":
+		return 1 << 24
+	case "CHAR", "VARCHAR":
+		if d.length < 18 {
+			return int64(math.Pow10(d.length)) - 1
+		}
+	}
+	return math.MaxInt64
+}
+
+// place returns the start of a sequence, which the seed and the name decide.
+func (g *generator) place(name string, low, high int64) int64 {
+	if high <= low {
+		return low
+	}
+	h := fnv.New64a()
+	h.Write(strconv.AppendInt([]byte(name), g.analysis.options.Seed, 10))
+	return low + int64(h.Sum64()%uint64(high-low))
+}
+
+// meaning is what a column's name tells.
+type meaning uint8
+
+const (
+	anything meaning = iota
+	identity         // few values, which several tables have in common
+	category
+	instant // an epoch
+	seconds // an epoch in seconds
+)
+
+// plausible returns a range for numbers whose column has the word in its name.
+func plausible(word string) (low, high int64, ok bool) {
+	switch word {
+	case "age":
+		return 18, 80, true
+	case "price", "amount", "amt", "cost", "total", "money", "revenue", "size", "duration", "latency", "elapsed":
+		return 1, 1000, true
+	case "fee", "rate":
+		return 1, 100, true
+	case "salary":
+		return 1000, 10000, true
+	case "balance":
+		return 1, 10000, true
+	case "quantity", "qty", "count", "cnt", "num", "number":
+		return 1, 10, true
+	case "status", "state", "type", "level", "kind", "category":
+		return 0, 4, true
+	case "flag", "gender", "sex", "ratio", "discount":
+		return 0, 1, true
+	case "partition":
+		return 0, 3, true
+	case "offset":
+		return 0, 100000, true
+	case "lat", "latitude":
+		return -90, 90, true
+	case "lon", "lng", "longitude":
+		return -180, 180, true
+	case "percent", "pct", "score":
+		return 0, 100, true
+	case "temperature", "temp":
+		return -10, 40, true
+	case "year":
+		return 2000, 2030, true
+	case "month":
+		return 1, 12, true
+	case "day":
+		return 1, 28, true
+	case "hour":
+		return 0, 23, true
+	case "minute", "second":
+		return 0, 59, true
+	case "port":
+		return 1024, 32767, true
+	case "tax":
+		return 0, 10, true
+	case "rating":
+		return 1, 5, true
+	case "version":
+		return 1, 9, true
+	}
+	return 0, 0, false
+}
+
+// value returns the range of a number, and what the column means.
+func (g *generator) value(name string, typ *dataType) (low, high int64, m meaning) {
+	words := nameWords(name)
+	last := ""
+	if len(words) > 0 {
+		last = words[len(words)-1]
+	}
+	perSecond, used := g.epochs[name]
+	if !used && (typ.kind == "BIGINT" || typ.kind == "INT") {
+		switch last {
+		case "ts", "time", "timestamp", "at", "epoch", "millis":
+			used, perSecond = true, 1000
+		}
+	}
+	switch {
+	case used && typ.kind == "BIGINT", used && typ.kind == "INT" && g.epochs[name] <= 1:
+		if typ.kind == "INT" {
+			perSecond = 1
+		}
+		return g.instants(perSecond)
+	case last == "id", last == "uid", last == "uuid", last == "key", last == "pk", last == "no", last == "code", last == "user", last == "sku":
+		return 1, g.identities(), identity
+	}
+	for i := len(words) - 1; i >= 0; i-- {
+		if low, high, ok := plausible(words[i]); ok {
+			if typ.kind == "TINYINT" && high > math.MaxInt8 || typ.kind == "SMALLINT" && high > math.MaxInt16 {
+				return 1, 100, anything
+			}
+			if high <= 4 {
+				m = category
+			}
+			return low, high, m
+		}
+	}
+	if g.keys[name] {
+		return 1, g.identities(), identity
+	}
+	if words != nil && (words[0] == "is" || words[0] == "has") {
+		return 0, 1, category
+	}
+	return 1, 100, anything
+}
+
+// instants returns the minute behind Now; the hour before it for the versions that other rows join; in a trickle
+// of rows, with watermarks between them, few seconds, so that rows are not late.
+func (g *generator) instants(perSecond int64) (low, high int64, m meaning) {
+	now := g.analysis.options.Now.UnixMilli()
+	from, to := now, now+59_999
+	switch {
+	case g.object.versioned:
+		from, to = now-3_600_000, now-1
+	case g.analysis.options.Rows > g.analysis.options.RowsPerSecond:
+		to = now + 4_999
+	}
+	switch perSecond {
+	case 1:
+		return from / 1000, to / 1000, seconds
+	case 1000:
+		return from, to, instant
+	}
+	return from * (perSecond / 1000), to * (perSecond / 1000), instant
+}
+
+// identities is how many different ids there are: few for few rows, so that keys repeat and joins match.
+func (g *generator) identities() int64 {
+	return max(2, min(g.analysis.options.Rows, 10), min(g.analysis.options.Rows/10, 100))
+}
+
+// nameWords splits user_id, userId, userID and USER_ID into words in lower case.
+func nameWords(name string) []string {
+	var words []string
+	var word []rune
+	flush := func() {
+		if len(word) > 0 {
+			words = append(words, strings.ToLower(string(word)))
+			word = word[:0]
+		}
+	}
+	lower := false
+	for _, c := range name {
+		switch {
+		case !unicode.IsLetter(c):
+			flush()
+		case unicode.IsUpper(c) && lower:
+			flush()
+			word = append(word, c)
+		default:
+			word = append(word, c)
+		}
+		lower = unicode.IsLower(c)
+	}
+	flush()
+	return words
+}
