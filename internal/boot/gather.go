@@ -166,11 +166,7 @@ func (g *gatherer) baseConfiguration(context.Context) error {
 	if ok {
 		c.BaseFile = filepath.Join(c.BaseDir, name)
 		var err error
-		read := func() ([]byte, error) { return os.ReadFile(c.BaseFile) }
-		if c.inPlace() {
-			read = func() ([]byte, error) { return confpatch.ReadBase(c.BaseDir, name) }
-		}
-		if source, err = read(); err != nil {
+		if source, err = confpatch.ReadBase(c.BaseDir, name, format, g.plan.Home.Version, c.inPlace()); err != nil {
 			return fail(Configuration, fmt.Errorf("cannot read the configuration: %w", err), "")
 		}
 	}

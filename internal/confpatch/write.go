@@ -13,6 +13,8 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+
+	"flink-entrypoint/internal/flinkconf"
 )
 
 // A WriteError says which file could not be written, or read to be copied, and why.
@@ -44,6 +46,7 @@ const (
 	manifestName = ".flink-entrypoint-manifest" // what WriteDir made
 	originalMark = ".flink-entrypoint-original" // the base kept by WriteInPlace
 	recordMark   = ".flink-entrypoint-rendered" // digests of what WriteInPlace wrote
+	lastMark     = ".flink-entrypoint-last"     // what WriteInPlace wrote last
 	overwriting  = "overwriting"                // in the record: a file is being written without a rename
 	privateMode  = fs.FileMode(0o600)           // a secret is inside
 	groupMode    = fs.FileMode(0o640)           // the same in a set-gid directory
@@ -307,25 +310,34 @@ func removeStaleTempsOf(dir string) {
 }
 
 // ReadBase returns the configuration file of a conf dir that [WriteInPlace] may have written: the original
-// that it kept, unless a person has edited the file since; then the file as it is.
-func ReadBase(dir, confName string) ([]byte, error) {
+// that it kept. Where a person has edited the file since, it is their text less the generated lines that they left
+// alone. Of a file that we rendered but nothing is known of, the generated lines count as ours if it is written
+// in place again, else as the file's own: it was handed on, e.g. by an initContainer.
+func ReadBase(dir, confName string, format Format, v flinkconf.Version, inPlace bool) ([]byte, error) {
 	current, err := os.ReadFile(filepath.Join(dir, confName))
 	if err != nil {
 		return nil, err
 	}
 	original, err := os.ReadFile(beside(dir, confName, originalMark))
-	if err != nil {
-		return current, nil
+	var record []byte
+	if err == nil {
+		record, err = os.ReadFile(beside(dir, confName, recordMark))
 	}
-	record, err := os.ReadFile(beside(dir, confName, recordMark))
 	if err != nil {
-		return current, nil
+		if inPlace {
+			return dropped(confName, format, v, current), nil
+		}
+		return adopt(confName, format, v, current), nil
 	}
 	lines := strings.Fields(string(record))
 	if slices.Contains(lines, overwriting) || slices.Contains(lines, digest(current)) {
 		return original, nil
 	}
-	return current, nil
+	last, err := os.ReadFile(beside(dir, confName, lastMark))
+	if err != nil {
+		return adopt(confName, format, v, current), nil
+	}
+	return mergeEdit(confName, format, v, original, last, current), nil
 }
 
 func beside(dir, confName, mark string) string { return filepath.Join(dir, "."+confName+mark) }
@@ -349,6 +361,9 @@ func WriteInPlace(dir, confName string, base, rendered []byte, secret bool, extr
 	record := beside(dir, confName, recordMark)
 	RemoveStaleTemps(dir, slices.Collect(maps.Keys(extra))...)
 	if _, err := WriteFile(beside(dir, confName, originalMark), base, privateMode); err != nil {
+		return nil, err
+	}
+	if _, err := WriteFile(beside(dir, confName, lastMark), rendered, privateMode); err != nil {
 		return nil, err
 	}
 	if !bytes.Equal(current, rendered) {

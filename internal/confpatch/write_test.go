@@ -10,6 +10,9 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"flink-entrypoint/internal/flinkconf"
+	"flink-entrypoint/internal/secret"
 )
 
 func write(t *testing.T, path, content string, mode fs.FileMode) {
@@ -174,7 +177,7 @@ func TestInPlace(t *testing.T) {
 	write(t, path, "a: 1\n", 0o644)
 	start := func(limit string) []string {
 		t.Helper()
-		base, err := ReadBase(dir, "config.yaml")
+		base, err := ReadBase(dir, "config.yaml", Standard, flinkconf.Version{Major: 2, Minor: 2}, true)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -228,4 +231,60 @@ func TestInPlace(t *testing.T) {
 	if got := content(); got != "a: 3\nsize: 6g\n" {
 		t.Errorf("after a kill in the middle of a write: %q", got)
 	}
+}
+
+// TestEditAfterRender: theirs wins, key by key, whether they edited their lines or ours.
+func TestEditAfterRender(t *testing.T) {
+	const name = "config.yaml"
+	v := flinkconf.Version{Major: 2, Minor: 2}
+	original := "# mine\nsize: 1g\nhost: localhost\ndir: /a\nslots: 2\n"
+	f, err := Parse(name, Standard, v, []byte(original))
+	if err != nil {
+		t.Fatal(err)
+	}
+	change := func(key, value string) Change { return Change{Key: key, Value: secret.Public(value), Source: "test"} }
+	rendered, err := f.Render([]Change{change("size", "2g"), {Key: "host", Delete: true}, change("port", "6124"), change("dir", "/b")}, "x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct{ name, old, new, want string }{
+		{"nothing but a comment", "# mine", "# theirs", "# theirs\nslots: 2\ndir: /a\nsize: 1g\nhost: localhost\n"},
+		{"their line", "slots: 2", "slots: 4", "# mine\nslots: 4\ndir: /a\nsize: 1g\nhost: localhost\n"},
+		{"our line", "port: 6124", "port: 7000", "# mine\nslots: 2\ndir: /a\nport: 7000\nsize: 1g\nhost: localhost\n"},
+		{"our line for theirs", "size: 2g", "size: 3g", "# mine\nslots: 2\ndir: /a\nsize: 3g\nhost: localhost\n"},
+		{"a line added above", "# mine\n", "# mine\nsize: 3g\n", "# mine\nsize: 3g\nslots: 2\ndir: /a\nhost: localhost\n"},
+		{"our deletion undone", "# mine\n", "# mine\nhost: h\n", "# mine\nhost: h\nslots: 2\ndir: /a\nsize: 1g\n"},
+		{"our line deleted", "port: 6124\n", "", "# mine\nslots: 2\ndir: /a\nsize: 1g\nhost: localhost\n"},
+		{"their line deleted", "slots: 2\n", "", "# mine\ndir: /a\nsize: 1g\nhost: localhost\n"},
+		{"broken", "# mine", "a: [", ""},
+	} {
+		edited := strings.Replace(string(rendered), tt.old, tt.new, 1)
+		if edited == string(rendered) {
+			t.Fatalf("%s: nothing replaced in %q", tt.name, rendered)
+		}
+		got := string(mergeEdit(name, Standard, v, []byte(original), rendered, []byte(edited)))
+		if tt.want == "" {
+			tt.want = edited
+		}
+		if sorted(got) != sorted(tt.want) {
+			t.Errorf("%s:\n got %q\nwant %q", tt.name, got, tt.want)
+		}
+		if again := string(mergeEdit(name, Standard, v, []byte(got), rendered, []byte(edited))); again != got {
+			t.Errorf("%s: a second time gives %q", tt.name, again)
+		}
+	}
+	handed := adopt(name, Standard, v, rendered)
+	if want := "# mine\nslots: 2\n# test\ndir: /b\n# test\nport: 6124\n# test\nsize: 2g\n"; sorted(string(handed)) != sorted(want) {
+		t.Errorf("adopted: %q", handed)
+	}
+	if got := dropped(name, Standard, v, rendered); string(got) != "# mine\nslots: 2\n" {
+		t.Errorf("dropped: %q", got)
+	}
+}
+
+// sorted orders the lines of a text, since the order of keys does not matter.
+func sorted(text string) string {
+	lines := strings.Split(text, "\n")
+	slices.Sort(lines)
+	return strings.Join(lines, "\n")
 }
