@@ -100,7 +100,11 @@ func prepareRunDir(dir string) error {
 		return nil
 	}
 	if !errors.Is(err, fs.ErrExist) {
-		return fail(Write, fmt.Errorf("cannot create the run dir: %w", err), writeHint(err))
+		hint := writeHint(err)
+		if hint == "" {
+			hint = "choose another one with --run-dir"
+		}
+		return fail(Write, fmt.Errorf("cannot create the run dir: %w", err), hint)
 	}
 	st, err := os.Lstat(dir)
 	if err != nil {
@@ -117,10 +121,22 @@ func prepareRunDir(dir string) error {
 	if sys, ok := st.Sys().(*syscall.Stat_t); ok && int(sys.Uid) != os.Geteuid() && sys.Uid != 0 {
 		return fail(Write, fmt.Errorf("the run dir %s belongs to user %d, this process is user %d", dir, sys.Uid, os.Geteuid()), elsewhere)
 	}
-	if st.Mode()&fs.ModeSticky != 0 && st.Mode().Perm()&0o002 != 0 {
+	if st.Mode()&fs.ModeSticky != 0 && st.Mode().Perm()&0o002 != 0 && !isMountPoint(dir, st) {
 		return fail(Write, fmt.Errorf("the run dir %s is shared by all users", dir), elsewhere)
 	}
 	return nil
+}
+
+// isMountPoint reports whether a directory is a file system of its own, e.g. docker's --tmpfs, whose mode is that of /tmp
+// although it serves one container alone.
+func isMountPoint(dir string, st fs.FileInfo) bool {
+	parent, err := os.Stat(filepath.Dir(dir))
+	if err != nil {
+		return false
+	}
+	own, ok1 := st.Sys().(*syscall.Stat_t)
+	above, ok2 := parent.Sys().(*syscall.Stat_t)
+	return ok1 && ok2 && own.Dev != above.Dev
 }
 
 // writeHint says what helps against the usual reasons why a file cannot be written.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"strings"
 
 	"flink-entrypoint/internal/catalog"
 	"flink-entrypoint/internal/fetch"
@@ -64,7 +65,7 @@ func (g *gatherer) runner(init, script []byte, hidden bool) error {
 		Sensitive:        func(key string) bool { return flinkconf.IsSensitive(key, v) },
 	})
 	if err != nil {
-		return sqlError(err)
+		return g.sqlError(err)
 	}
 	g.conf.warnings = append(g.conf.warnings, plan.Warnings...)
 	dir := g.opts.RunDir
@@ -164,10 +165,29 @@ func (g *gatherer) file(path string, content []byte, hidden bool) {
 	g.plan.Files = append(g.plan.Files, mode)
 }
 
-func sqlError(err error) error {
+// sqlError gives an error of the user's script the name of the document that it stands in.
+func (g *gatherer) sqlError(err error) error {
 	var r *sqlrunner.Error
-	if errors.As(err, &r) {
-		return fail(SQL, err, r.Hint)
+	if !errors.As(err, &r) {
+		return fail(SQL, err, "")
 	}
-	return fail(SQL, err, "")
+	if r.Part == "" {
+		err = fmt.Errorf("%s: %w", g.scriptName(), err)
+	}
+	return fail(SQL, err, r.Hint)
+}
+
+// scriptName says where the user's script stands.
+func (g *gatherer) scriptName() string {
+	name := fetch.Redact(g.opts.Definition)
+	switch s := g.def.SQL; {
+	case !s.ScriptURI.IsZero():
+		return "the script of sql.scriptUri"
+	case strings.HasSuffix(name, ".sql"):
+		return name
+	case s.Script.Line() > 0:
+		return fmt.Sprintf("%s, sql.script (from line %d on)", name, s.Script.Line())
+	default:
+		return name + ", sql.script"
+	}
 }

@@ -15,6 +15,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"syscall"
 
@@ -123,7 +124,7 @@ func (p *program) run(ctx context.Context) error {
 func (p *program) start(ctx context.Context, words []string, passThrough bool) error {
 	plan, err := p.gather(ctx, boot.Start, words, passThrough)
 	if err != nil {
-		return err
+		return didYouMean(err, words[0])
 	}
 	if _, err := plan.Apply(ctx, p.log); err != nil {
 		return err
@@ -137,6 +138,22 @@ func (p *program) start(ctx context.Context, words []string, passThrough bool) e
 		p.log.Warn("stdout or stderr stays where it is", "error", err)
 	}
 	return boot.ExecError(cmd.Exec(p.Exec)) // nil only with an Exec that does not replace the process
+}
+
+// didYouMean adds the nearest role or command to the failure of one that was not found.
+func didYouMean(err error, word string) error {
+	var e *boot.Error
+	if !errors.As(err, &e) || e.Phase != boot.ExecNotFound || e.Hint != "" {
+		return err
+	}
+	names := strings.Split(boot.RoleNames(), ", ")
+	for _, c := range commands() {
+		names = append(names, c.name)
+	}
+	if near := nearest(word, names); near != "" {
+		return &boot.Error{Phase: e.Phase, Err: e.Err, Hint: fmt.Sprintf("did you mean %s?", near)}
+	}
+	return err
 }
 
 func (p *program) render(ctx context.Context, words []string) error {
