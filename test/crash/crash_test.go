@@ -89,7 +89,7 @@ func newWorld(t *testing.T, binary string) *world {
 		}
 		w.write(home+"/conf/hadoop/core-site.xml", "<configuration/>\n", 0o644)
 	}
-	w.write("java/release", "JAVA_VERSION=\"17.0.15\"\n", 0o644)
+	w.write("java/release", "JAVA_VERSION=\"11.0.27\"\n", 0o644)
 	w.write("java/bin/java", "#!/bin/sh\n", 0o755)
 	w.write("root/proc/self/cgroup", "0::/\n", 0o644)
 	w.write("root/proc/self/mountinfo", "24 23 0:22 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n", 0o644)
