@@ -38,7 +38,7 @@ func (g *gatherer) definition(ctx context.Context) error {
 	if err != nil {
 		return fail(DefinitionInvalid, err, "flink-entrypoint schema prints what a definition may hold")
 	}
-	g.def = def
+	g.def, g.document = def, doc.Bytes
 	name := def.Name.String()
 	if def.Name.IsReference() { // resolved only by the role that needs it
 		name = secret.Mask
@@ -82,7 +82,7 @@ func (g *gatherer) fetcher() (*fetch.Client, error) {
 	o := fetch.Options{
 		Timeout: g.opts.FetchTimeout, Splay: g.opts.FetchSplay, UserAgent: "flink-entrypoint/" + g.world.Version,
 		Origin: g.opts.Definition, TokenFile: g.opts.TokenFile, CAFile: g.opts.CAFile, CertFile: g.opts.CertFile, KeyFile: g.opts.KeyFile,
-		Env: g.env.get, Logger: g.world.Log,
+		Proxy: g.world.Proxy, Env: g.env.get, Logger: g.world.Log,
 	}
 	for _, h := range g.opts.DefinitionHeaders {
 		name, value, ok := strings.Cut(h, ":")

@@ -9,6 +9,8 @@ package boot
 import (
 	"context"
 	"log/slog"
+	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -69,10 +71,11 @@ type World struct {
 	Hostname func() (string, error)
 	FQDN     func(ctx context.Context, hostname string) string // name of this host for others: hosts file before DNS
 	Log      *slog.Logger
-	Version  string         // of this program, for the User-Agent
-	Progress fetch.Progress // may be nil
-	Warnings []string       // found before the pipeline, e.g. unknown variables
-	Redactor *Redactor      // is told every secret as soon as it is known; may be nil
+	Version  string                                // of this program, for the User-Agent
+	Progress fetch.Progress                        // may be nil
+	Proxy    func(*http.Request) (*url.URL, error) // chooses the proxy of a request; nil: none
+	Warnings []string                              // found before the pipeline, e.g. unknown variables
+	Redactor *Redactor                             // is told every secret as soon as it is known; may be nil
 }
 
 // Mode is what the plan is made for.

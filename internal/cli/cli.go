@@ -12,6 +12,7 @@ import (
 	"io"
 	"log"
 	"log/slog"
+	"net/http"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -195,7 +196,7 @@ func (p *program) gather(ctx context.Context, mode boot.Mode, words []string, pa
 
 // world is what the pipeline may see of the outside.
 func (p *program) world(args []string) boot.World {
-	w := boot.World{Args: args, Env: p.Env, Hostname: os.Hostname, FQDN: fqdn, Log: p.log, Version: versionString(), Warnings: p.warnings, Redactor: &p.redactor}
+	w := boot.World{Args: args, Env: p.Env, Hostname: os.Hostname, FQDN: fqdn, Log: p.log, Version: versionString(), Warnings: p.warnings, Redactor: &p.redactor, Proxy: http.ProxyFromEnvironment}
 	if f, ok := p.Stderr.(*os.File); ok && isTerminal(f) && p.opts.logFormat == "text" {
 		w.Progress = fetch.Bar(f)
 	}

@@ -2,6 +2,7 @@ package fetch_test
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/base64"
 	"errors"
@@ -15,6 +16,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"golang.org/x/net/http/httpproxy"
 
 	"flink-entrypoint/internal/fetch"
 )
@@ -337,6 +340,12 @@ func forwarder(t *testing.T, backend, wantAuth string) (address string, seen fun
 	}
 }
 
+// proxies chooses as http.ProxyFromEnvironment does, which reads the environment of the process only, and once.
+func proxies(env map[string]string) func(*http.Request) (*url.URL, error) {
+	choose := (&httpproxy.Config{HTTPProxy: cmp.Or(env["HTTP_PROXY"], env["http_proxy"]), HTTPSProxy: cmp.Or(env["HTTPS_PROXY"], env["https_proxy"]), NoProxy: env["NO_PROXY"]}).ProxyFunc()
+	return func(r *http.Request) (*url.URL, error) { return choose(r.URL) }
+}
+
 func TestProxyFromTheGivenEnvironment(t *testing.T) {
 	t.Parallel()
 	s := start(t, "ok", definition)
@@ -359,7 +368,7 @@ func TestProxyFromTheGivenEnvironment(t *testing.T) {
 	} {
 		env := test.env
 		before := len(seen())
-		doc, err := newClient(t, fetch.Options{Timeout: 300 * time.Millisecond, Env: func(n string) string { return env[n] }}).Document(context.Background(), test.uri, fetch.DocumentOptions{})
+		doc, err := newClient(t, fetch.Options{Timeout: 300 * time.Millisecond, Proxy: proxies(env), Env: func(n string) string { return env[n] }}).Document(context.Background(), test.uri, fetch.DocumentOptions{})
 		var e *fetch.Error
 		if test.kind == "" && (err != nil || string(doc.Bytes) != string(definition)) || test.kind != "" && (!errors.As(err, &e) || e.Kind != test.kind) {
 			t.Errorf("%s: %v", test.name, err)
@@ -372,7 +381,7 @@ func TestProxyFromTheGivenEnvironment(t *testing.T) {
 		}
 	}
 	before := len(seen())
-	if _, err := newClient(t, fetch.Options{Env: func(n string) string { return map[string]string{"HTTP_PROXY": proxyURL, "NO_PROXY": "127.0.0.1"}[n] }}).Document(context.Background(), s.URL, fetch.DocumentOptions{}); err != nil || len(seen()) != before {
+	if _, err := newClient(t, fetch.Options{Proxy: proxies(map[string]string{"HTTP_PROXY": proxyURL, "NO_PROXY": "127.0.0.1"})}).Document(context.Background(), s.URL, fetch.DocumentOptions{}); err != nil || len(seen()) != before {
 		t.Errorf("NO_PROXY: %v, %d requests through the proxy", err, len(seen())-before)
 	}
 }

@@ -22,6 +22,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"strings"
 	"sync"
@@ -51,8 +52,10 @@ type Options struct {
 
 	CAFile string // PEM certificates trusted beside the system's
 
-	// Env looks up HTTP_PROXY, HTTPS_PROXY and NO_PROXY (also in lower case); nil: no proxy.
-	Env func(name string) string
+	// Proxy chooses the proxy of a request, as http.ProxyFromEnvironment does; nil: no proxy. Env looks up
+	// HTTP_PROXY and HTTPS_PROXY (also in lower case) to tell a variable that holds no URL from one that is not set.
+	Proxy func(*http.Request) (*url.URL, error)
+	Env   func(name string) string
 
 	Logger *slog.Logger // nil: silent
 

@@ -13,8 +13,6 @@ import (
 	"os"
 	"strings"
 	"time"
-
-	"golang.org/x/net/http/httpproxy"
 )
 
 const (
@@ -102,40 +100,34 @@ func (c *Client) transport(roots *x509.CertPool) *http.Transport {
 			return e
 		},
 	}
-	if c.o.Env != nil {
-		t.Proxy = proxyFrom(c.o.Env)
+	if c.o.Proxy != nil {
+		t.Proxy = checkedProxy(c.o.Proxy, c.o.Env)
 	}
 	return t
 }
 
-// proxyFrom follows the usual variables. One that holds no URL is an error for the URLs it is for, where
-// httpproxy alone would go there without a proxy; its text is not repeated, since it may hold a password.
-func proxyFrom(env func(string) string) func(*http.Request) (*url.URL, error) {
-	bad := map[string]bool{}
-	lookup := func(scheme, name string) string {
+// checkedProxy is choose, but a variable that holds no URL is an error for the URLs of its scheme, where choose would
+// go there without a proxy. Its text is not repeated, since it may hold a password.
+func checkedProxy(choose func(*http.Request) (*url.URL, error), env func(string) string) func(*http.Request) (*url.URL, error) {
+	bad := func(name string) bool {
 		v := env(name)
 		if v == "" {
 			v = env(strings.ToLower(name))
 		}
-		if scheme == "" || v == "" {
-			return v
+		if v == "" {
+			return false
 		}
 		u, err := url.Parse(v)
 		if err != nil || u.Scheme == "" || u.Host == "" {
 			u, err = url.Parse("http://" + v)
 		}
-		if err != nil || u.Host == "" {
-			bad[scheme] = true
-			return "http://bad.invalid"
-		}
-		return v
+		return err != nil || u.Host == ""
 	}
-	proxy := (&httpproxy.Config{HTTPProxy: lookup("http", "HTTP_PROXY"), HTTPSProxy: lookup("https", "HTTPS_PROXY"), NoProxy: lookup("", "NO_PROXY")}).ProxyFunc()
 	return func(r *http.Request) (*url.URL, error) {
-		u, err := proxy(r.URL)
-		if err != nil || (u != nil && bad[r.URL.Scheme]) {
-			return nil, &Error{Kind: KindProxy, Detail: "the variable " + strings.ToUpper(r.URL.Scheme) + "_PROXY is not a valid URL",
-				Hint: "percent-encode special characters in user and password"}
+		name := strings.ToUpper(r.URL.Scheme) + "_PROXY"
+		u, err := choose(r)
+		if err != nil || (u == nil && env != nil && bad(name)) {
+			return nil, &Error{Kind: KindProxy, Detail: "the variable " + name + " is not a valid URL", Hint: "percent-encode special characters in user and password"}
 		}
 		return u, nil
 	}
