@@ -20,8 +20,9 @@ type deprecation struct {
 	now   string // the key to use instead, "" when there is none
 }
 
-// deprecations yields the rows that apply to v: of a key whose replacement changed, the one of that version.
-func deprecations(v flinkconf.Version, yield func(deprecation)) {
+// deprecations yields the rows of the wanted keys that apply to v: of a key whose replacement changed, the one of that
+// version. Asking first keeps the start from reading hundreds of versions for keys that nobody sets.
+func deprecations(v flinkconf.Version, wanted func(key string) bool, yield func(deprecation)) {
 	for rest := deprecatedTable; rest != ""; {
 		var line string
 		line, rest, _ = strings.Cut(rest, "\n")
@@ -31,6 +32,12 @@ func deprecations(v flinkconf.Version, yield func(deprecation)) {
 		var f [4]string
 		for i := range f {
 			f[i], line, _ = strings.Cut(line, " ")
+			if i == 0 && !wanted(f[0]) {
+				break
+			}
+		}
+		if f[1] == "" {
+			continue
 		}
 		since, err := flinkconf.ParseVersion(f[1])
 		if err != nil || !v.AtLeast(since.Major, since.Minor) {
@@ -51,10 +58,7 @@ func deprecations(v flinkconf.Version, yield func(deprecation)) {
 // that say under which name it was read last.
 func replacements(v flinkconf.Version, has func(key string) bool) map[string][]deprecation {
 	found := map[string][]deprecation{}
-	deprecations(v, func(d deprecation) {
-		if !has(d.key) {
-			return
-		}
+	deprecations(v, has, func(d deprecation) {
 		have := found[d.key]
 		switch {
 		case len(have) > 0 && have[0].gone && !d.gone:

@@ -49,7 +49,7 @@ func TestDeprecatedKeys(t *testing.T) {
 				t.Fatalf("only %d deprecated keys found", len(real))
 			}
 			table := map[string]bool{}
-			deprecations(v, func(d deprecation) {
+			deprecations(v, func(string) bool { return true }, func(d deprecation) {
 				if d.gone && options[d.key] {
 					t.Errorf("%s is called gone, but Flink %s declares it", d.key, version)
 				}
