@@ -89,6 +89,15 @@ func (p *Plan) ProvenanceOf(c memory.Component) string {
 	return "Flink's default"
 }
 
+// Sources says of each effective key where its value comes from, e.g. "config.yaml:7", "FLINK_PROPERTIES:1", "-D".
+func (p *Plan) Sources() map[string]string {
+	out := make(map[string]string, p.Config.Effective.Len())
+	for e := range p.Config.Effective.All() {
+		out[e.Key] = e.Source.Where
+	}
+	return out
+}
+
 // ArtifactsShown returns the artifacts with redacted URIs.
 func (p *Plan) ArtifactsShown() []fetch.Item {
 	out := slices.Clone(p.Artifacts)

@@ -69,6 +69,7 @@ type explainConfig struct {
 	File      string            `json:"file"`
 	Unchanged bool              `json:"unchanged"`
 	Effective map[string]string `json:"effective"`
+	Sources   map[string]string `json:"sources"` // per effective key, where its value comes from
 	Changes   []explainChange   `json:"changes"`
 	// Conversion is there when a flink-conf.yaml lies where this Flink reads config.yaml only.
 	Conversion *explainConversion `json:"conversion,omitempty"`
@@ -195,7 +196,7 @@ func explanationOf(plan *boot.Plan) explanation {
 			e.Memory.Components = append(e.Memory.Components, namedNumber{c.Name, c.Bytes})
 		}
 	}
-	e.Config = explainConfig{File: plan.Config.OutFile, Unchanged: plan.Unchanged(), Effective: plan.EffectiveShown(), Changes: []explainChange{}}
+	e.Config = explainConfig{File: plan.Config.OutFile, Unchanged: plan.Unchanged(), Effective: plan.EffectiveShown(), Sources: plan.Sources(), Changes: []explainChange{}}
 	if c := plan.Config.Conversion; c != nil {
 		e.Config.Conversion = &explainConversion{c.From, c.To, c.Lines}
 	}

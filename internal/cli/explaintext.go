@@ -217,6 +217,19 @@ func (t *textWriter) config(c explainConfig) {
 	if len(c.Changes) == 0 {
 		t.row("", "as the base file")
 	}
+	var dynamic []string
+	for key, source := range c.Sources {
+		if source == "-D" {
+			dynamic = append(dynamic, key)
+		}
+	}
+	if len(dynamic) > 0 {
+		slices.Sort(dynamic)
+		t.head("On the command line, stronger than the file")
+		for _, key := range dynamic {
+			fmt.Fprintf(t, "  %s  %s\n", key, shown(c.Effective[key]))
+		}
+	}
 	if x := c.Conversion; x != nil {
 		t.head("What " + x.From + " says, as lines for " + x.To)
 		for _, line := range x.Lines {
