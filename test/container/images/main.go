@@ -1,0 +1,63 @@
+// Command images builds the container images of docker/ for Flink versions, says how large they are, and leaves for the
+// shell-less one a list of its files and a bill of materials (CycloneDX) in the -out folder:
+//
+//	go run ./test/container/images [-out bin/images] VERSION=HOME…
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"flink-entrypoint/test/container"
+)
+
+func main() {
+	out := flag.String("out", "bin/images", "folder for file lists and bills of materials")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, *out, flag.Args()); err != nil {
+		fmt.Fprintln(os.Stderr, "error:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, out string, words []string) error {
+	p, err := container.Open()
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(out, 0o755); err != nil {
+		return err
+	}
+	for _, home := range words {
+		version := filepath.Base(home) // homes are called by their version
+		if v, h, ok := strings.Cut(home, "="); ok {
+			version, home = v, h
+		}
+		if err := p.Images(ctx, ".", version, home, os.Stderr); err != nil {
+			return err
+		}
+		for _, image := range []string{container.FullImage(version), container.SlimImage(version)} {
+			size, err := p.Do(ctx, "image", "inspect", "--format", "{{.Size}}", image)
+			if err != nil {
+				return err
+			}
+			var bytes int64
+			if _, err := fmt.Sscan(size, &bytes); err != nil {
+				return err
+			}
+			fmt.Printf("%s %d MB\n", image, bytes/1e6)
+		}
+		if err := p.Inventory(ctx, container.SlimImage(version), filepath.Join(out, "slim-"+version)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
