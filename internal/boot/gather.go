@@ -24,15 +24,16 @@ func public(s string) secret.Text { return secret.Public(s) }
 
 // gatherer holds what the steps of [Gather] hand on to each other.
 type gatherer struct {
-	mode  Mode
-	role  string
-	opts  Options
-	world World
-	env   environment
-	plan  *Plan
-	def   *jobdef.Definition // nil without
-	base  *confpatch.File    // nil when there is no configuration file
-	conf  layers
+	mode     Mode
+	role     string
+	opts     Options
+	world    World
+	env      environment
+	plan     *Plan
+	def      *jobdef.Definition // nil without
+	document []byte             // what def was read from
+	base     *confpatch.File    // nil when there is no configuration file
+	conf     layers
 
 	rendered  *confpatch.File
 	jobArgs   []string // ours, before the user's

@@ -20,6 +20,8 @@ import (
 	"sync/atomic"
 	"syscall"
 
+	"github.com/spf13/pflag"
+
 	"flink-entrypoint/internal/boot"
 	"flink-entrypoint/internal/fetch"
 	"flink-entrypoint/internal/launch"
@@ -43,6 +45,8 @@ type program struct {
 	rest     []string // after the flags
 	stopped  atomic.Int32
 	redactor boot.Redactor
+
+	levelGiven bool // the log level was chosen
 }
 
 // command is one subcommand: a name, the words of its usage, and what it does.
@@ -51,19 +55,21 @@ type command struct {
 	args  string
 	short string
 	run   func(*program, context.Context, []string) error
+	flags func() *pflag.FlagSet // of the command itself; nil: it has none
 }
 
 // commands lists the subcommands in the order of the help.
 func commands() []command {
 	return []command{
-		{"render", "ROLE [ARGS…]", "prepare, write everything, do not start (initContainer)", (*program).render},
-		{"explain", "ROLE [ARGS…]", "show what would happen; change nothing", (*program).explain},
-		{"validate", "", "check a definition and its SQL; change nothing", (*program).validate},
-		{"health", "ROLE [ARGS…]", "probe a running role: exit 0 when its socket answers, else 1", (*program).health},
-		{"install", "DIR", "copy this binary to DIR (shared volume)", (*program).install},
-		{"schema", "", "print the JSON Schema of the job definition", (*program).schema},
-		{"version", "", "print the version", (*program).version},
-		{"help", "[COMMAND]", "show this help", (*program).help},
+		{"render", "ROLE [ARGS…]", "prepare, write everything, do not start (initContainer)", (*program).render, nil},
+		{"explain", "ROLE [ARGS…]", "show what would happen; change nothing", (*program).explain, nil},
+		{"validate", "", "check a definition and its SQL; change nothing", (*program).validate, nil},
+		{"debug", "[FLAGS] JOB", "run a SQL job here on mocked sources and sinks", (*program).debug, func() *pflag.FlagSet { return newDebugFlags(&debugFlags{}) }},
+		{"health", "ROLE [ARGS…]", "probe a running role: exit 0 when its socket answers, else 1", (*program).health, nil},
+		{"install", "DIR", "copy this binary to DIR (shared volume)", (*program).install, nil},
+		{"schema", "", "print the JSON Schema of the job definition", (*program).schema, nil},
+		{"version", "", "print the version", (*program).version, nil},
+		{"help", "[COMMAND]", "show this help", (*program).help, nil},
 	}
 }
 
@@ -91,6 +97,7 @@ func (p *program) run(ctx context.Context) error {
 	if err != nil {
 		return usageError("%w", err)
 	}
+	p.levelGiven = flags.Changed("log-level")
 	if p.log, err = newLogger(p.redactor.Writer(p.Stderr), p.opts.logFormat, p.opts.logLevel); err != nil {
 		return usageError("%w", err)
 	}

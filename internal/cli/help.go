@@ -27,6 +27,9 @@ func (p *program) help(_ context.Context, words []string) error {
 		for _, c := range commands() {
 			if c.name == words[0] {
 				fmt.Fprintf(p.Stdout, "flink-entrypoint [FLAGS] %s\n\n%s\n", strings.TrimSpace(c.name+" "+c.args), c.short)
+				if c.flags != nil {
+					fmt.Fprintf(p.Stdout, "\n%s", c.flags().FlagUsages())
+				}
 				return nil
 			}
 		}

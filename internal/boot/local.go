@@ -1,0 +1,365 @@
+package boot
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"flink-entrypoint/internal/catalog"
+	"flink-entrypoint/internal/distribution"
+	"flink-entrypoint/internal/fetch"
+	"flink-entrypoint/internal/flinkconf"
+	"flink-entrypoint/internal/mock"
+	"flink-entrypoint/internal/sqlrunner"
+	"flink-entrypoint/internal/sqltext"
+)
+
+// localRole stands where a role would: neither cluster nor process of Flink, so nothing of the container is asked.
+const localRole = "local"
+
+// Local is a SQL job made ready to run, or to be checked, on this machine without a cluster: Debug and CheckEngine make it.
+type Local struct {
+	Definition DefinitionSeen
+	Version    flinkconf.Version
+	Java       distribution.Java // zero where nothing is started
+	Script     Source
+	Mocked     mock.Result // the parts are the init SQL and the user's script
+	Init       []string    // the definition's init SQL, masked
+	Warnings   []string
+	// Path, Argv and Env start the runner. Its files are in Dir, which is to be removed by Close.
+	Path string
+	Argv []string
+	Env  []string
+	Dir  string
+	// Log is where Flink logs; in Dir.
+	Log string
+
+	g     *gatherer
+	parts []mock.Part
+}
+
+// initPart names the init SQL in errors.
+const initPart = "init.sql"
+
+// Close removes the files of the run.
+func (l *Local) Close() {
+	if l.Dir != "" {
+		_ = os.RemoveAll(l.Dir)
+	}
+}
+
+// gatherLocal reads the definition and makes its init SQL and script. The Flink home may be missing where nothing will be
+// started and none was named: the newest version is then assumed.
+func gatherLocal(ctx context.Context, opts Options, w World, starts bool) (*Local, error) {
+	if opts.Definition == "" {
+		return nil, fail(Usage, errNoDefinition, "name a definition or a .sql file")
+	}
+	g := newGatherer(Explain, localRole, opts, w)
+	l := &Local{g: g}
+	if err := g.distribution(ctx); err != nil {
+		if starts || g.env.get("FLINK_HOME") != "" {
+			return l, err
+		}
+	}
+	if starts {
+		dir, err := os.MkdirTemp("", "flink-entrypoint-")
+		if err != nil {
+			return l, fail(Write, fmt.Errorf("cannot create a directory for this run: %w", err), "name a writable directory with TMPDIR")
+		}
+		l.Dir, l.Log = dir, filepath.Join(dir, "flink.log")
+		g.opts.RunDir, g.plan.runDir = dir, dir // artifacts go there too
+	}
+	if err := g.definition(ctx); err != nil {
+		return l, err
+	}
+	if g.plan.Home == nil {
+		if err := g.assumeVersion(); err != nil {
+			return l, err
+		}
+	}
+	if !g.def.SQL.Runs() {
+		return l, fail(DefinitionInvalid, fmt.Errorf("%s has no SQL script", g.plan.Definition.URI), "a definition with sql.script or sql.scriptUri, or a .sql file")
+	}
+	if err := g.artifacts(ctx); err != nil {
+		return l, err
+	}
+	statements, err := g.initStatements(g.def.SQL)
+	if err != nil {
+		return l, err
+	}
+	for _, s := range statements {
+		l.Init = append(l.Init, s.Shown)
+	}
+	script, err := g.script(ctx, g.def.SQL)
+	if err != nil {
+		return l, err
+	}
+	l.Definition, l.Version = *g.plan.Definition, g.plan.Home.Version
+	l.Script = g.source(string(script))
+	l.parts = []mock.Part{{Name: initPart, Text: string(catalog.Write(statements))}, {Text: l.withoutClusterSettings(string(script))}}
+	return l, nil
+}
+
+// assumeVersion stands in for a Flink home: the version that was named, else the newest known.
+func (g *gatherer) assumeVersion() error {
+	version, where := g.opts.FlinkVersion, "--flink-version"
+	if version == "" {
+		var err error
+		if version, err = g.reveal(g.def.FlinkVersion, DefinitionInvalid); err != nil {
+			return err
+		}
+		where = "flinkVersion"
+	}
+	if version == "" {
+		version = "2.3"
+	}
+	v, err := flinkconf.ParseVersion(version)
+	if err != nil {
+		return fail(Usage, fmt.Errorf("%s: %w", where, err), "")
+	}
+	g.plan.Home = &distribution.Home{Version: v}
+	return nil
+}
+
+// clusterSettings starts the keys that a script may SET for its cluster and that have no place here: where it runs, and
+// what needs storage or services that this machine lacks.
+func clusterSettings() []string {
+	return []string{"execution.target", "execution.attached", "execution.checkpointing.", "execution.savepoint.", "state.checkpoints.", "state.savepoints.",
+		"state.backend.changelog", "high-availability", "rest.", "jobmanager.", "restart-strategy", "yarn.", "kubernetes.", "pipeline.jars", "pipeline.classpaths"}
+}
+
+// withoutClusterSettings blanks the SET statements of such keys; every position stays.
+func (l *Local) withoutClusterSettings(script string) string {
+	statements, err := sqltext.Split(script, l.dialect())
+	if err != nil {
+		return script // told later, with its place
+	}
+	out, left := []byte(script), []string(nil)
+	for _, s := range statements {
+		key, _, ok, err := sqltext.ParseSet(s)
+		if err != nil || !ok || !slices.ContainsFunc(clusterSettings(), func(p string) bool { return strings.HasPrefix(key, p) }) {
+			continue
+		}
+		left = append(left, key)
+		for i := s.Offset; i < s.Offset+len(s.Text); i++ {
+			if out[i] != '\n' && out[i] != '\r' {
+				out[i] = ' '
+			}
+		}
+	}
+	if len(left) > 0 {
+		l.Warnings = append(l.Warnings, "left out here, they are for a cluster: SET "+strings.Join(left, ", "))
+	}
+	return string(out)
+}
+
+func (l *Local) dialect() sqltext.Dialect {
+	v := l.g.plan.Home.Version
+	return sqltext.DialectOf(v.Major, v.Minor)
+}
+
+// runtimeMode is that of the definition's configuration; a SET in the script beats it.
+func (l *Local) runtimeMode() string {
+	mode := ""
+	for _, s := range l.g.def.Configuration {
+		if s.Key == "execution.runtime-mode" {
+			mode, _ = s.Value.Plain()
+		}
+	}
+	return mode
+}
+
+// configuration is what the environment of a local run is created with: what the definition says about tables and
+// pipelines, and a small cluster inside this process.
+func (l *Local) configuration() map[string]string {
+	conf := map[string]string{
+		"parallelism.default":                     "1",
+		"table.exec.resource.default-parallelism": "1",
+		"rest.address":                            "127.0.0.1",
+		"rest.bind-address":                       "127.0.0.1",
+		"rest.bind-port":                          "0",
+		"web.submit.enable":                       "false",
+		"restart-strategy":                        "none",
+		"restart-strategy.type":                   "none",
+		"execution.buffer-timeout.interval":       "10 ms", // rows appear as they come
+		"io.tmp.dirs":                             l.Dir,
+	}
+	for _, s := range l.g.def.Configuration {
+		if strings.HasPrefix(s.Key, "table.") && !s.Value.IsReference() {
+			conf[s.Key], _ = s.Value.Plain()
+		}
+	}
+	return conf
+}
+
+// prepare makes the files and the command of the runner.
+func (l *Local) prepare(ctx context.Context, mode sqlrunner.Mode, parts []mock.Part) (sqlrunner.Plan, error) {
+	g, v := l.g, l.Version
+	var script []sqlrunner.Part
+	for _, p := range parts {
+		script = append(script, sqlrunner.Part{Name: p.Name, Text: p.Text})
+	}
+	plan, err := sqlrunner.Prepare(script, sqlrunner.Options{Mode: mode, Dialect: l.dialect(), RuntimeMode: l.runtimeMode(), Configuration: l.configuration(),
+		Secrets: g.secrets, Sensitive: func(key string) bool { return flinkconf.IsSensitive(key, v) }})
+	if err != nil {
+		return plan, fail(SQL, err, "")
+	}
+	if !v.AtLeast(1, 14) {
+		return plan, failf(Distribution, "running SQL here needs Flink 1.14 or later, this is %s", v)
+	}
+	if l.Java, err = distribution.FindJava("", g.env.lookup); err != nil {
+		return plan, g.distributionError(err)
+	}
+	if distribution.TooOld(v, l.Java.Spec) {
+		return plan, failf(Distribution, "%s", distribution.Supports(v, l.Java.Spec))
+	}
+	jars, err := l.jars(ctx)
+	if err != nil {
+		return plan, err
+	}
+	const logging = "log4j2.properties"
+	runner := filepath.Join(l.Dir, sqlrunner.JarName)
+	scriptFile, index := filepath.Join(l.Dir, "job.sql"), filepath.Join(l.Dir, "job.idx")
+	for name, content := range map[string][]byte{scriptFile: plan.Script, index: plan.Index, runner: sqlrunner.Jar(), filepath.Join(l.Dir, logging): []byte(localLogging)} {
+		if err := os.WriteFile(name, content, 0o600); err != nil {
+			return plan, fail(Write, err, writeHint(err))
+		}
+	}
+	l.Path = l.Java.Path
+	l.Argv = append([]string{"java"}, l.javaOptions()...)
+	l.Argv = append(l.Argv, "-Dlog4j.configurationFile="+filepath.Join(l.Dir, logging), "-Dlog.file="+l.Log, "-Djava.io.tmpdir="+l.Dir,
+		"-classpath", strings.Join(append(jars, runner), ":"), sqlrunner.MainClass)
+	l.Argv = append(l.Argv, sqlrunner.Arguments(mode, scriptFile, index)...)
+	// A configuration directory with nothing in it: what a cluster's file says (addresses, stores) does not hold here.
+	conf := filepath.Join(l.Dir, "conf")
+	if err := os.Mkdir(conf, 0o700); err != nil {
+		return plan, fail(Write, err, writeHint(err))
+	}
+	for _, name := range []string{"flink-conf.yaml", "config.yaml"} {
+		if name == "flink-conf.yaml" && v.AtLeast(1, 19) {
+			continue
+		}
+		if err := os.WriteFile(filepath.Join(conf, name), []byte("parallelism.default: 1\n"), 0o600); err != nil {
+			return plan, fail(Write, err, writeHint(err))
+		}
+	}
+	l.Env = setEnv(g.world.Env, "FLINK_CONF_DIR", conf)
+	l.Env = setEnv(l.Env, "FLINK_PLUGINS_DIR", g.plan.Home.PluginsDir)
+	return plan, nil
+}
+
+// javaOptions make a JVM for a run of seconds: compiled quickly rather than well, one small collector.
+func (l *Local) javaOptions() []string {
+	out := []string{"-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xshare:auto", "-XX:-UsePerfData", "-Xms128m", "-XX:MaxRAMPercentage=60", "-Dfile.encoding=UTF-8"}
+	if l.Java.Spec == 8 {
+		out = slices.DeleteFunc(out, func(o string) bool { return o == "-XX:MaxRAMPercentage=60" }) // before 8u191 it does not start with it
+	}
+	if l.Java.Spec >= 17 {
+		for _, o := range moduleOptions() {
+			out = append(out, o.option+"="+o.target+"=ALL-UNNAMED")
+		}
+	}
+	return out
+}
+
+// jars is the class path without the runner: Flink's, usrlib's, and those artifacts that an application cluster would load.
+func (l *Local) jars(ctx context.Context) ([]string, error) {
+	g := l.g
+	if len(g.plan.Artifacts) > 0 {
+		if err := g.plan.fetchArtifacts(ctx, g.world.Log); err != nil {
+			return nil, err
+		}
+	}
+	jars := g.plan.Home.Jars()
+	for _, home := range []string{"usrlib"} {
+		_ = filepath.WalkDir(filepath.Join(g.plan.Home.Dir, home), func(path string, d fs.DirEntry, err error) error {
+			if err == nil && !d.IsDir() && strings.HasSuffix(path, ".jar") {
+				jars = append(jars, path)
+			}
+			return nil
+		})
+	}
+	for _, a := range g.plan.Artifacts {
+		dir := filepath.Dir(a.Path)
+		if strings.HasSuffix(a.Path, ".jar") && (dir == filepath.Join(l.Dir, "usrlib") || dir == filepath.Join(l.Dir, "extra-lib")) {
+			jars = append(jars, a.Path)
+		}
+	}
+	return jars, nil
+}
+
+// localLogging keeps Flink's log off the terminal, in a file that is named where something fails.
+const localLogging = `rootLogger.level = INFO
+rootLogger.appenderRef.file.ref = File
+appender.file.name = File
+appender.file.type = File
+appender.file.fileName = ${sys:log.file}
+appender.file.immediateFlush = false
+appender.file.layout.type = PatternLayout
+appender.file.layout.pattern = %d{HH:mm:ss,SSS} %-5p %c{1.} - %m%n
+`
+
+// Source is the user's script and where its lines stand.
+type Source struct {
+	File   string // redacted URI of the document
+	Field  string // of the definition, "" for a script of its own
+	lines  []string
+	first  int      // line of the document on which the script begins; 0 when its lines are not those of the document
+	indent []string // the document's lines from there
+}
+
+// source finds out where the script's lines stand in the file that the user wrote.
+func (g *gatherer) source(script string) Source {
+	s := Source{File: g.plan.Definition.URI, lines: splitLines(strings.TrimPrefix(script, "\uFEFF"))}
+	if !g.def.SQL.ScriptURI.IsZero() {
+		s.File, s.first = fetch.Redact(g.def.SQL.ScriptURI.String()), 1
+		return s
+	}
+	s.first = g.def.SQL.Script.Line()
+	if s.first == 0 || g.def.SQL.Script.IsReference() {
+		s.first, s.Field = 0, g.def.SQL.Script.Path()
+		return s
+	}
+	if path, _, _ := strings.Cut(g.opts.Definition, "?"); !strings.HasSuffix(path, ".sql") {
+		s.Field = "sql.script"
+		if lines := splitLines(string(g.document)); s.first <= len(lines) {
+			s.indent = lines[s.first-1:]
+		}
+	}
+	return s
+}
+
+func splitLines(text string) []string {
+	lines := strings.Split(strings.ReplaceAll(text, "\r\n", "\n"), "\n")
+	for i, l := range lines {
+		lines[i] = strings.TrimPrefix(l, "\uFEFF")
+	}
+	return lines
+}
+
+// Line returns a line of the script, "" where there is none.
+func (s *Source) Line(line int) string {
+	if line < 1 || line > len(s.lines) {
+		return ""
+	}
+	return s.lines[line-1]
+}
+
+// Place maps a place of the script to the user's file. ok is false where the script's lines are not the file's, as in JSON.
+func (s *Source) Place(line, column int) (fileLine, fileColumn int, ok bool) {
+	if s.first == 0 {
+		return line, column, false
+	}
+	if s.indent == nil {
+		return s.first + line - 1, column, s.Field == ""
+	}
+	text := s.Line(line)
+	if line < 1 || line > len(s.indent) || !strings.HasSuffix(s.indent[line-1], text) {
+		return line, column, false
+	}
+	return s.first + line - 1, column + len(s.indent[line-1]) - len(text), true
+}
