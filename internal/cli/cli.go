@@ -14,11 +14,8 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"strings"
-	"sync/atomic"
-	"syscall"
 
 	"github.com/spf13/pflag"
 
@@ -43,7 +40,7 @@ type program struct {
 	log      *slog.Logger
 	warnings []string // found before there was a logger
 	rest     []string // after the flags
-	stopped  atomic.Int32
+	signals  *interruption
 	redactor boot.Redactor
 
 	levelGiven bool // the log level was chosen
@@ -76,9 +73,9 @@ func commands() []command {
 // Main runs the program and returns its exit code. It returns only when nothing was executed.
 func Main(sys System) int {
 	p := &program{System: sys}
-	ctx, stop := p.catchSignals()
-	defer stop()
-	err := p.run(ctx)
+	var ctx context.Context
+	ctx, p.signals = catchSignals()
+	err := p.signals.await(func() error { return p.run(ctx) })
 	switch {
 	case err == nil:
 		return 0
@@ -144,6 +141,9 @@ func (p *program) start(ctx context.Context, words []string, passThrough bool) e
 	p.log.Info("starting", "phase", "exec", "path", cmd.Path)
 	for _, err := range cmd.Redirect() {
 		p.log.Warn("stdout or stderr stays where it is", "error", err)
+	}
+	if !p.signals.mayExec() {
+		return errStopped
 	}
 	return boot.ExecError(cmd.Exec(p.Exec)) // nil only with an Exec that does not replace the process
 }
@@ -255,28 +255,6 @@ func copyExecutable(from, to string) (err error) {
 		return err
 	}
 	return os.Rename(out.Name(), to)
-}
-
-// catchSignals cancels the context on SIGTERM and SIGINT. Without a handler PID 1 would ignore the first and end with the
-// wrong code on the second. What is in progress stops at its next cancellation point; files appear by rename only,
-// so nothing is half-written whenever that is.
-func (p *program) catchSignals() (context.Context, func()) {
-	ctx, cancel := context.WithCancelCause(context.Background())
-	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
-	go func() {
-		s, ok := <-signals
-		if !ok {
-			return
-		}
-		phase := boot.Terminated
-		if s == syscall.SIGINT {
-			phase = boot.Interrupted
-		}
-		p.stopped.Store(int32(phase.ExitCode()))
-		cancel(&boot.Error{Phase: phase, Err: fmt.Errorf("stopped by %s before the start", s)})
-	}()
-	return ctx, func() { signal.Stop(signals); close(signals); cancel(nil) }
 }
 
 func usageError(format string, args ...any) error {

@@ -19,17 +19,13 @@ const defaultTerminationLog = "/dev/termination-log"
 // terminationLimit is the longest message that Kubernetes keeps.
 const terminationLimit = 4096
 
+// errStopped is the failure of a run that a signal ended.
+var errStopped = errors.New("stopped by a signal before the start")
+
 // report prints a failure, writes the termination message, and returns the exit code. It is the one place that does so.
 func (p *program) report(err error) int {
 	phase, hint := boot.PhaseOf(err)
-	if code := p.stopped.Load(); code != 0 {
-		// A signal makes whatever runs fail with something; the signal is the reason.
-		phase, hint = boot.Terminated, ""
-		if int(code) == boot.Interrupted.ExitCode() {
-			phase = boot.Interrupted
-		}
-		err = errors.New("stopped by a signal before the start")
-	} else if errors.Is(err, context.DeadlineExceeded) && hint == "" {
+	if errors.Is(err, context.DeadlineExceeded) && hint == "" {
 		hint = "raise --fetch-timeout"
 	}
 	message := "error: " + err.Error()

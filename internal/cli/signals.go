@@ -1,0 +1,113 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"flink-entrypoint/internal/boot"
+)
+
+// stopGrace is how long a stopped run may take to tidy up. What waits for the network or for a lock notices at once; what
+// cannot be interrupted (opening a pipe nobody writes to, a hanging NFS server) is left behind: files appear by
+// rename only, so nothing is half-written whenever that is.
+const stopGrace = 250 * time.Millisecond
+
+// interruption turns SIGTERM and SIGINT into the end of the run. Without a handler the kernel would not deliver them to
+// PID 1 at all.
+type interruption struct {
+	signals   chan os.Signal
+	stopped   chan struct{} // closed by the first signal; phase is set then
+	phase     boot.Phase
+	decisions chan chan bool
+	committed atomic.Bool // the next thing is exec
+	ended     chan struct{}
+}
+
+// catchSignals returns a context that the first signal cancels.
+func catchSignals() (context.Context, *interruption) {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	i := &interruption{signals: make(chan os.Signal, 1), stopped: make(chan struct{}), decisions: make(chan chan bool), ended: make(chan struct{})}
+	signal.Notify(i.signals, syscall.SIGTERM, syscall.SIGINT)
+	go func() {
+		defer cancel(nil)
+		for {
+			select {
+			case s := <-i.signals:
+				i.stop(s, cancel)
+			case decision := <-i.decisions:
+				if os.Getpid() != 1 {
+					// From here on a signal kills without asking us, as it will a moment later.
+					signal.Stop(i.signals)
+				}
+				select {
+				case s := <-i.signals:
+					i.stop(s, cancel)
+				default:
+				}
+				i.committed.Store(i.phase == "")
+				decision <- i.phase == ""
+			case <-i.ended:
+				signal.Stop(i.signals)
+				return
+			}
+		}
+	}()
+	return ctx, i
+}
+
+// stop ends the run; a second signal adds nothing.
+func (i *interruption) stop(s os.Signal, cancel context.CancelCauseFunc) {
+	if i.phase != "" {
+		return
+	}
+	i.phase = boot.Terminated
+	if s == syscall.SIGINT {
+		i.phase = boot.Interrupted
+	}
+	close(i.stopped) // before anything fails because of it
+	cancel(&boot.Error{Phase: i.phase, Err: fmt.Errorf("stopped by %s before the start", s)})
+}
+
+// mayExec reports whether no signal has come, and gives up catching them: one that was caught just before exec
+// would be lost with this program. As PID 1 the handler stays, since without one the kernel would drop the signal.
+func (i *interruption) mayExec() bool {
+	decision := make(chan bool)
+	i.decisions <- decision
+	return <-decision
+}
+
+// await runs f until it ends, or until a signal has come and f has had time to tidy up.
+func (i *interruption) await(f func() error) error {
+	defer close(i.ended)
+	done := make(chan error, 1)
+	go func() { done <- f() }()
+	var err error
+	select {
+	case err = <-done:
+	case <-i.stopped:
+		err = errStopped
+		if i.committed.Load() {
+			break // nothing to tidy up
+		}
+		grace := time.NewTimer(stopGrace)
+		defer grace.Stop()
+		select {
+		case err = <-done:
+		case <-grace.C:
+		}
+	}
+	if err == nil {
+		return nil // it was done before it noticed
+	}
+	select {
+	case <-i.stopped:
+		return &boot.Error{Phase: i.phase, Err: errStopped} // whatever failed failed because of the signal
+	default:
+		return err
+	}
+}

@@ -1,0 +1,419 @@
+// Package signals stops the program at every moment before exec, as PID 1 and not, and looks at how it ends and what it
+// leaves behind.
+package signals
+
+import (
+	"archive/zip"
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"flink-entrypoint/test/cluster"
+)
+
+// program is the binary under test, built once by TestMain.
+var program string
+
+func TestMain(m *testing.M) {
+	os.Exit(func() int {
+		dir, err := os.MkdirTemp("", "signals-*")
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		defer os.RemoveAll(dir)
+		if err := os.Chmod(dir, 0o755); err != nil { // another user executes it
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		program = filepath.Join(dir, "flink-entrypoint")
+		build := exec.Command("go", "build", "-o", program, "flink-entrypoint/cmd/flink-entrypoint")
+		build.Env = append(os.Environ(), "CGO_ENABLED=0")
+		if out, err := build.CombinedOutput(); err != nil {
+			fmt.Fprintf(os.Stderr, "go build: %v\n%s", err, out)
+			return 1
+		}
+		return m.Run()
+	}())
+}
+
+// machine is a Flink home of empty jars, a Java that says that it was started, and a service.
+type machine struct {
+	t       *testing.T
+	dir     string
+	service *httptest.Server
+	hang    string        // requests whose path begins so are answered never …
+	half    bool          // … or by half
+	arrived chan struct{} // one for each of those
+	gone    chan struct{}
+	env     []string
+}
+
+func newMachine(t *testing.T) *machine {
+	m := &machine{t: t, dir: t.TempDir(), arrived: make(chan struct{}, 100), gone: make(chan struct{})}
+	for name, content := range map[string]string{
+		"flink/lib/flink-dist-2.2.1.jar": "", "flink/bin/config.sh": "", "flink/plugins/README.txt": "",
+		"flink/conf/config.yaml":              "jobmanager.memory.process.size: 1600m\ntaskmanager.memory.process.size: 1728m\n",
+		"flink/conf/log4j-console.properties": "rootLogger.level = INFO\n",
+		"java/release":                        "JAVA_VERSION=\"17.0.15\"\n",
+		"java/bin/java":                       "#!/bin/sh\necho started\nexec sleep 60\n",
+		"sysroot/proc/self/cgroup":            "0::/\n",
+		"sysroot/proc/self/mountinfo":         "24 23 0:22 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n",
+		"sysroot/proc/meminfo":                "MemTotal:       25165824 kB\n",
+	} {
+		m.write(name, content)
+	}
+	m.service = httptest.NewServer(http.HandlerFunc(m.serve))
+	t.Cleanup(func() { close(m.gone); m.service.Close() })
+	m.env = []string{"PATH=" + os.Getenv("PATH"), "FLINK_HOME=" + filepath.Join(m.dir, "flink"), "JAVA_HOME=" + filepath.Join(m.dir, "java"), "HOSTNAME=jm", "DISABLE_JEMALLOC=true"}
+	return m
+}
+
+func (m *machine) write(name, content string) string {
+	m.t.Helper()
+	path := filepath.Join(m.dir, name)
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		m.t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(content), 0o755); err != nil {
+		m.t.Fatal(err)
+	}
+	return path
+}
+
+// jar is a zip file of some size.
+func jar() []byte {
+	var b bytes.Buffer
+	z := zip.NewWriter(&b)
+	w, err := z.CreateHeader(&zip.FileHeader{Name: "content", Method: zip.Store})
+	if err == nil {
+		_, err = w.Write(bytes.Repeat([]byte("0123456789abcdef"), 1<<14))
+	}
+	if err == nil {
+		err = z.Close()
+	}
+	if err != nil {
+		panic(err)
+	}
+	return b.Bytes()
+}
+
+func (m *machine) serve(w http.ResponseWriter, r *http.Request) {
+	var body []byte
+	switch {
+	case strings.HasPrefix(r.URL.Path, "/artifacts/"):
+		body = jar()
+	case r.URL.Path == "/down":
+		m.arrived <- struct{}{}
+		w.WriteHeader(http.StatusServiceUnavailable)
+		return
+	default:
+		body = fmt.Appendf(nil, "apiVersion: flink-entrypoint/v1\nname: clicks\nartifacts:\n  - uri: http://%s/artifacts/a.jar\n    sha256: %x\nsql:\n  script: |\n    CREATE TABLE t (n INT) WITH ('connector'='print');\n    INSERT INTO t VALUES (1);\n",
+			r.Host, sha256.Sum256(jar()))
+	}
+	if m.hang == "" || !strings.HasPrefix(r.URL.Path, m.hang) {
+		_, _ = w.Write(body)
+		return
+	}
+	if m.half {
+		w.Header().Set("Content-Length", fmt.Sprint(len(body)))
+		_, _ = w.Write(body[:len(body)/2])
+		_ = http.NewResponseController(w).Flush()
+	}
+	m.arrived <- struct{}{}
+	select {
+	case <-r.Context().Done():
+	case <-m.gone:
+	}
+}
+
+// command makes a start of the program. asPID1 puts it into a PID namespace of its own.
+func (m *machine) command(asPID1 bool, words ...string) *exec.Cmd {
+	cmd := exec.Command(program, append([]string{"--run-dir", filepath.Join(m.dir, "run"), "--sysroot", filepath.Join(m.dir, "sysroot"),
+		"--termination-log", filepath.Join(m.dir, "termination"), "--log-level", "debug"}, words...)...)
+	cmd.Env = m.env
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if asPID1 {
+		cmd.SysProcAttr.Cloneflags = syscall.CLONE_NEWPID
+		if os.Getuid() != 0 {
+			cmd.SysProcAttr.Cloneflags |= syscall.CLONE_NEWUSER
+			cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{ContainerID: os.Getuid(), HostID: os.Getuid(), Size: 1}}
+		}
+	}
+	return cmd
+}
+
+// needPID1 skips a test where no PID namespace can be made.
+func needPID1(t *testing.T) {
+	t.Helper()
+	cmd := newMachine(t).command(true, "version")
+	if err := cmd.Run(); err != nil {
+		t.Skipf("cannot make a PID namespace (%v): run the tests as root, or allow unprivileged user namespaces", err)
+	}
+}
+
+// waited is how a process ended, as a shell gives it.
+func waited(err error) (int, error) {
+	var exit *exec.ExitError
+	switch {
+	case err == nil:
+		return 0, nil
+	case errors.As(err, &exit):
+		if ws, ok := exit.Sys().(syscall.WaitStatus); ok && ws.Signaled() {
+			return 128 + int(ws.Signal()), nil
+		}
+		return exit.ExitCode(), nil
+	}
+	return -1, err
+}
+
+// TestStoppedInAPhase stops a start where it waits for somebody.
+func TestStoppedInAPhase(t *testing.T) {
+	definition := func(m *machine) []string { return []string{"--definition", m.service.URL + "/job.yaml"} }
+	phases := []struct {
+		name  string
+		setup func(m *machine) []string                    // returns flags
+		ready func(m *machine, stderr *bufio.Reader) error // nil: a request has arrived
+	}{
+		{"definition, no answer", func(m *machine) []string { m.hang = "/job"; return definition(m) }, nil},
+		{"definition, half an answer", func(m *machine) []string { m.hang, m.half = "/job", true; return definition(m) }, nil},
+		{"definition, between two attempts", func(m *machine) []string { return []string{"--definition", m.service.URL + "/down"} }, nil},
+		{"artifact, no answer", func(m *machine) []string { m.hang = "/artifacts"; return definition(m) }, nil},
+		{"artifact, half an answer", func(m *machine) []string { m.hang, m.half = "/artifacts", true; return definition(m) }, nil},
+		{"splay", func(m *machine) []string { return append(definition(m), "--fetch-splay", "100s") }, func(_ *machine, stderr *bufio.Reader) error {
+			for {
+				line, err := stderr.ReadString('\n')
+				if err != nil || strings.Contains(line, "waiting before the first request") {
+					return err
+				}
+			}
+		}},
+		{"secret from a pipe that cannot be interrupted", func(m *machine) []string {
+			return []string{"--definition", m.write("job.yaml", "apiVersion: flink-entrypoint/v1\nname: x\nconfiguration: {a.b: {fromFile: \""+m.pipe("secret")+"\"}}\n")}
+		}, (*machine).opened},
+	}
+	for _, asPID1 := range []bool{false, true} {
+		t.Run(fmt.Sprintf("pid1=%v", asPID1), func(t *testing.T) {
+			if asPID1 {
+				needPID1(t)
+			}
+			for _, p := range phases {
+				for sig, want := range map[syscall.Signal]int{syscall.SIGTERM: 143, syscall.SIGINT: 130} {
+					t.Run(p.name+" "+sig.String(), func(t *testing.T) {
+						m := newMachine(t)
+						cmd := m.command(asPID1, append(p.setup(m), "standalone-job")...)
+						stderr, err := cmd.StderrPipe()
+						if err != nil {
+							t.Fatal(err)
+						}
+						if err := cmd.Start(); err != nil {
+							t.Fatal(err)
+						}
+						lines := bufio.NewReader(stderr)
+						if p.ready != nil {
+							if err := p.ready(m, lines); err != nil {
+								t.Error(err)
+							}
+						} else {
+							select {
+							case <-m.arrived:
+							case <-time.After(20 * time.Second):
+								t.Error("no request has arrived")
+							}
+						}
+						began := time.Now()
+						if err := cmd.Process.Signal(sig); err != nil {
+							t.Fatal(err)
+						}
+						rest, _ := io.ReadAll(lines)
+						code, err := waited(cmd.Wait())
+						if err != nil {
+							t.Fatal(err)
+						}
+						if took := time.Since(began); took > 3*time.Second { // a loaded machine, not a wait of ours
+							t.Errorf("it took %v to end", took)
+						}
+						if code != want || !strings.Contains(string(rest), "error: stopped by a signal") {
+							t.Errorf("exit code %d, want %d\n%s", code, want, rest)
+						}
+						if b, err := os.ReadFile(filepath.Join(m.dir, "termination")); err != nil || !strings.Contains(string(b), "stopped by a signal") {
+							t.Errorf("termination message %q, %v", b, err)
+						}
+						if _, err := os.Stat(filepath.Join(m.dir, "run/conf/config.yaml")); err == nil {
+							t.Error("the configuration was written, although the start was stopped before")
+						}
+						if _, err := os.Stat(filepath.Join(m.dir, "run/usrlib/a.jar")); err == nil {
+							t.Error("half an artifact stands at its place")
+						}
+					})
+				}
+			}
+		})
+	}
+}
+
+// pipe makes a pipe that nobody writes to.
+func (m *machine) pipe(name string) string {
+	path := filepath.Join(m.dir, name)
+	if err := syscall.Mkfifo(path, 0o600); err != nil {
+		m.t.Fatal(err)
+	}
+	return path
+}
+
+// opened waits until somebody reads from the machine's pipe.
+func (m *machine) opened(*bufio.Reader) error {
+	ctx, cancel := context.WithTimeout(m.t.Context(), 20*time.Second)
+	defer cancel()
+	return cluster.Poll(ctx, func() error {
+		f, err := os.OpenFile(filepath.Join(m.dir, "secret"), os.O_WRONLY|syscall.O_NONBLOCK, 0)
+		if errors.Is(err, syscall.ENXIO) { // nobody reads
+			return cluster.ErrNotYet
+		}
+		if err == nil {
+			m.t.Cleanup(func() { f.Close() })
+		}
+		return err
+	})
+}
+
+// files maps what lies below a directory to its content; unfinished temporary files, whose names begin with a dot, are left out.
+func files(t *testing.T, dir string) map[string]string {
+	t.Helper()
+	out := map[string]string{}
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if err != nil || d.IsDir() || strings.HasPrefix(d.Name(), ".") {
+			return err
+		}
+		if d.Type()&fs.ModeSymlink != 0 {
+			out[path], err = os.Readlink(path)
+			return err
+		}
+		b, err := os.ReadFile(path)
+		out[path] = string(b)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// TestStoppedAtAnyMoment stops starts after delays that grow from nothing to beyond exec. Whenever it happens, the
+// program ends as after that signal, every file is whole or absent, and the next start succeeds.
+func TestStoppedAtAnyMoment(t *testing.T) {
+	for _, asPID1 := range []bool{false, true} {
+		t.Run(fmt.Sprintf("pid1=%v", asPID1), func(t *testing.T) {
+			if asPID1 {
+				needPID1(t)
+			}
+			m := newMachine(t)
+			run := filepath.Join(m.dir, "run")
+			words := []string{"--definition", m.service.URL + "/job.yaml", "standalone-job"}
+			start := func(delay time.Duration) (code int, started bool, took time.Duration) {
+				cmd := m.command(asPID1, words...)
+				stdout, err := cmd.StdoutPipe()
+				if err != nil {
+					t.Fatal(err)
+				}
+				began := time.Now()
+				if err := cmd.Start(); err != nil {
+					t.Fatal(err)
+				}
+				if delay >= 0 {
+					<-time.After(delay)
+					_ = cmd.Process.Signal(syscall.SIGTERM)
+				}
+				line, _ := bufio.NewReader(stdout).ReadString('\n')
+				started, took = line != "", time.Since(began)
+				if started {
+					_ = cmd.Process.Kill() // PID 1 would not hear the signal without a handler
+				}
+				code, err = waited(cmd.Wait())
+				if err != nil {
+					t.Fatal(err)
+				}
+				return code, started, took
+			}
+			_, started, whole := start(-1)
+			want := files(t, run)
+			if !started || len(want) < 6 {
+				t.Fatalf("started: %v, files: %d", started, len(want))
+			}
+			const steps = 60
+			before, lost, early := 0, 0, 0
+			for i := range steps {
+				if err := os.RemoveAll(run); err != nil {
+					t.Fatal(err)
+				}
+				code, started, _ := start(whole * time.Duration(i) / (steps * 3 / 4))
+				switch {
+				case started:
+					lost++ // sent, or heard, after exec
+				case code == 143:
+					before++
+				case asPID1 && code == 2 && i < steps/6:
+					early++ // before main: the Go runtime cannot end PID 1 by a signal, and exits with 2
+				default:
+					t.Errorf("step %d: exit code %d, want 143", i, code)
+				}
+				for path, content := range files(t, run) {
+					if want[path] != content {
+						t.Errorf("step %d: %s is neither absent nor whole: %d bytes, want %d", i, path, len(content), len(want[path]))
+					}
+				}
+			}
+			t.Logf("a start takes %v; of %d, %d were stopped before exec (%d before main), %d later", whole, steps, before+early, early, lost)
+			if before < steps/4 {
+				t.Errorf("only %d of %d starts were stopped before exec", before, steps)
+			}
+			if _, started, _ := start(-1); !started {
+				t.Error("the next start failed")
+			}
+			if got := files(t, run); len(got) != len(want) {
+				t.Errorf("%d files after the next start, want %d", len(got), len(want))
+			}
+		})
+	}
+}
+
+// TestDeadline: who waits longer than --fetch-timeout gives up with the code of what was fetched.
+func TestDeadline(t *testing.T) {
+	for path, want := range map[string]int{"/job": 21, "/artifacts": 27} {
+		t.Run(path, func(t *testing.T) {
+			for _, half := range []bool{false, true} {
+				m := newMachine(t)
+				m.hang, m.half = path, half
+				cmd := m.command(false, "--fetch-timeout", "400ms", "--definition", m.service.URL+"/job.yaml", "standalone-job")
+				ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+				defer cancel()
+				context.AfterFunc(ctx, func() { _ = cmd.Process.Kill() })
+				out, err := cmd.CombinedOutput()
+				code, err := waited(err)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if code != want || !strings.Contains(string(out), "hint: a longer --fetch-timeout") {
+					t.Errorf("exit code %d, want %d\n%s", code, want, out)
+				}
+			}
+		})
+	}
+}
