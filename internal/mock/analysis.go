@@ -26,7 +26,9 @@ type object struct {
 	versioned              bool // right side of an event-time temporal join
 	kept                   bool
 	file                   string
-	altered                bool // ALTER changes its columns
+	altered                bool     // ALTER changes its columns
+	versions               string   // of a lookup table: type of the rowtime attribute that it gets
+	lookupKey              []string // and its primary key
 	identifier             string
 	table                  *Table
 }
@@ -546,7 +548,7 @@ func (a *analysis) readInsert(s, outer *statement) {
 	if parts == nil || len(parts) > 3 {
 		return
 	}
-	s.target = &use{parts: parts, from: i, to: next, object: a.lookup(parts, outer)}
+	s.target = &use{parts: parts, at: i, to: next, object: a.lookup(parts, outer)}
 	s.target.object.writes++
 	a.readQuery(s, outer, next)
 }
@@ -637,7 +639,7 @@ func (a *analysis) readDrop(s *statement) {
 }
 
 // dropped remembers that the clone of a dropped table must go too.
-func (s *statement) dropped(o *object) { s.target = &use{object: o, from: -1} }
+func (s *statement) dropped(o *object) { s.target = &use{object: o, at: -1} }
 
 func (a *analysis) readAlter(s *statement) {
 	kind := s.word(1)

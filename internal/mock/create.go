@@ -18,7 +18,7 @@ type definition struct {
 	spelled     []string
 	columns     []column
 	watermark   []string // path of the rowtime attribute
-	watermarkAt int      // FOR
+	last        int      // the parenthesis that closes the columns
 	key         []string // primary key
 	distributed [2]int
 	partitioned [2]int
@@ -82,6 +82,7 @@ func parseCreate(t tokens) *definition {
 func (d *definition) rest(i int) {
 	if d.is(i, "(") {
 		d.elements(i+1, d.match[i])
+		d.last = d.match[i]
 		i = d.behind(i)
 	}
 	for i < len(d.list) {
@@ -135,7 +136,6 @@ func (d *definition) elements(i, end int) {
 		next := d.comma(i, end)
 		switch {
 		case d.words(i, "WATERMARK", "FOR"):
-			d.watermarkAt = i + 1
 			d.watermark, _ = d.path(i + 2)
 		case d.words(i, "PRIMARY", "KEY"):
 			d.primaryKey(i + 2)
@@ -248,6 +248,7 @@ type side uint8
 const (
 	reading side = iota
 	writing
+	copying // by LIKE … (EXCLUDING METADATA), which must find the metadata columns as they were
 )
 
 // form is how a definition is written anew.
@@ -259,6 +260,7 @@ type form struct {
 	ifAbsent  bool   // IF NOT EXISTS
 	like      string // replaces the name behind LIKE if not empty
 	file      bool   // read from a file, which knows no partitions
+	elements  string // put behind the columns
 }
 
 // differs reports whether columns look different when read and when written.
@@ -296,13 +298,17 @@ func (d *definition) edits(f form, src string, base int) []edit {
 	}
 	for _, c := range d.columns {
 		switch {
-		case c.isMetadata() && (f.side == reading || !c.virtual):
+		case c.isMetadata() && (f.side == reading || f.side == writing && !c.virtual):
 			remove(c.metadata[0], c.metadata[1])
 		case f.side == reading && c.computed():
 			if now := d.rowtimeFromText(c); now != "" {
 				replace(c.expr[0], c.expr[1], now)
 			}
 		}
+	}
+	if f.elements != "" {
+		_, at := d.span(d.last-1, d.last)
+		edits = append(edits, edit{at, at, f.elements})
 	}
 	if d.distributed[1] > 0 {
 		remove(d.distributed[0], d.distributed[1])
@@ -351,6 +357,16 @@ func (d *definition) likeEdits(replace func(i, j int, text string)) []edit {
 		text = " " + text
 	}
 	return []edit{{at, at, text}}
+}
+
+// likeWithoutMetadata reports whether LIKE leaves the metadata columns of the other table out.
+func (d *definition) likeWithoutMetadata() bool {
+	for i := d.likeOptions[0]; i < d.likeOptions[1]; i++ {
+		if d.word(i) == "EXCLUDING" && (d.word(i+1) == "METADATA" || d.word(i+1) == "ALL") {
+			return true
+		}
+	}
+	return false
 }
 
 // rowtimeFromText returns what a rowtime attribute is computed from instead, if it is read from a text column:

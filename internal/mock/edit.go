@@ -132,6 +132,7 @@ func flatten(statement string, d sqltext.Dialect) string {
 			if lineEnds(t.Text) > 0 {
 				if value, err := sqltext.Unquote(t.Text); err == nil {
 					t.Text = sqltext.Literal(value)
+					gap = b.Len() > 0 // its U would join a word before it
 				}
 			}
 		}

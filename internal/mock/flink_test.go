@@ -28,8 +28,8 @@ func versions() []string {
 	return []string{"1.20.5", "2.2.1"}
 }
 
-// TestScriptsRunOnFlink executes every statement of the rewritten scripts on real Flink, with nothing but Flink's
-// own lib on the class path, in one JVM for each version.
+// TestScriptsRunOnFlink executes every statement of the rewritten scripts on real Flink (plans those of the lab),
+// with nothing but Flink's own lib on the class path, in one JVM for each version.
 func TestScriptsRunOnFlink(t *testing.T) {
 	for _, version := range versions() {
 		t.Run(version, func(t *testing.T) { runScripts(t, version) })
@@ -65,6 +65,9 @@ func runScripts(t *testing.T, version string) {
 			mode = "batch"
 		}
 		input.WriteString(strings.ReplaceAll(s.name, "\t", " ") + "\t" + mode)
+		if strings.HasPrefix(s.name, "lab: ") {
+			mode += ",plan"
+		}
 		for _, st := range s.setup {
 			statements = slices.Insert(statements, slices.Index(s.setup, st), sqltext.Statement{Text: st})
 		}

@@ -15,7 +15,7 @@ func (a *analysis) lineage(r *Result) {
 	for _, o := range a.objects {
 		t := &Table{Name: o.name(), Short: a.short(o), Role: o.role(), InCatalog: o.created == nil, Line: o.first.Line}
 		if o.def != nil {
-			t.Connector = o.def.options.get("connector")
+			t.Connector = o.connector()
 		}
 		if t.Role == Sink || t.Role == Both {
 			t.Identifier = o.identifier
@@ -29,7 +29,7 @@ func (a *analysis) lineage(r *Result) {
 	for _, s := range a.statements {
 		var sink *Table
 		switch {
-		case s.target != nil && s.target.from >= 0:
+		case s.target != nil && s.target.at >= 0:
 			sink = s.target.object.table
 		case s.creates != nil && s.creates.ctas:
 			sink = s.creates.table
@@ -45,6 +45,14 @@ func (a *analysis) lineage(r *Result) {
 		f.From = feeds(from)
 		r.Flows = append(r.Flows, f)
 	}
+}
+
+// connector returns the table's own connector, or that of the table it is LIKE.
+func (o *object) connector() string {
+	if c := o.def.options.get("connector"); c != "" || o.like == nil || o.like.def == nil {
+		return c
+	}
+	return o.like.connector()
 }
 
 func (a *analysis) short(o *object) string {

@@ -49,6 +49,9 @@ type Options struct {
 	Definition func(catalog, database, table string) (ddl string, ok bool)
 }
 
+// defaultRate is datagen's rows-per-second.
+const defaultRate = 10000
+
 // Role is what a table is in a script.
 type Role string
 
@@ -147,7 +150,7 @@ func Rewrite(parts []Part, o Options) (Result, error) {
 		o.Rows = 10
 	}
 	if o.RowsPerSecond <= 0 {
-		o.RowsPerSecond = 10000
+		o.RowsPerSecond = defaultRate
 	}
 	if o.Now.IsZero() {
 		o.Now = time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC)

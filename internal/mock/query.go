@@ -3,11 +3,23 @@ package mock
 // use is a table or view where a statement names it.
 type use struct {
 	parts    []string
-	from, to int    // tokens of the name
+	at, to   int    // tokens of the name
 	asOf     [2]int // FOR SYSTEM_TIME AS OF …; zero if there is none
 	left     *use   // the table whose column stands behind AS OF, if it can be told
 	leftName string // that column
 	object   *object
+
+	leftAlias string
+	joinedBy  []string // columns that ON compares
+	from      *fromClause
+	temporal  bool // an event-time temporal join
+}
+
+// fromClause is one FROM with its joins.
+type fromClause struct {
+	aliases map[string]*use
+	items   []*use // in their order; nil for a subquery
+	star    bool   // the query selects *, or all of one table
 }
 
 // walker finds the tables that a query reads: behind FROM and JOIN, and behind TABLE.
@@ -16,12 +28,11 @@ type walker struct {
 	uses []*use
 }
 
-// scope holds the names of common table expressions, and the aliases of one FROM.
+// scope holds the names of common table expressions.
 type scope struct {
 	outer   *scope
 	queries []string
-	aliases map[string]*use
-	last    *use
+	from    *fromClause // the latest
 }
 
 func (s *scope) knows(name string) bool {
@@ -38,8 +49,9 @@ func (s *scope) knows(name string) bool {
 // query walks a query in [i, end). With fromList the group may be a parenthesised join: (a JOIN b ON …).
 func (w *walker) query(i, end int, outer *scope, fromList bool) {
 	end = min(end, len(w.list))
-	s := &scope{outer: outer, aliases: map[string]*use{}}
+	s := &scope{outer: outer, from: &fromClause{aliases: map[string]*use{}, star: true}}
 	selecting, from := false, false
+	selected := 0
 	if w.word(i) == "WITH" {
 		i = w.with(i+1, end, s)
 	}
@@ -64,10 +76,11 @@ func (w *walker) query(i, end int, outer *scope, fromList bool) {
 				continue
 			}
 		case "SELECT":
-			selecting, from = true, false
+			selecting, from, selected = true, false, i
 		case "FROM": // not that of EXTRACT(… FROM …), nor of IS DISTINCT FROM
 			if selecting && !(w.word(i-1) == "DISTINCT" && (w.word(i-2) == "IS" || w.word(i-2) == "NOT")) {
 				from = true
+				s.from = &fromClause{aliases: map[string]*use{}, star: w.star(selected, i)}
 				i = w.table(i+1, end, s)
 				continue
 			}
@@ -87,6 +100,16 @@ func (w *walker) query(i, end int, outer *scope, fromList bool) {
 		}
 		i++
 	}
+}
+
+// star reports whether a select list has a * other than a product or COUNT(*).
+func (w *walker) star(i, end int) bool {
+	for i++; i < end; i = w.behind(i) {
+		if w.is(i, "*") && (w.is(i+1, ",") || i+1 >= end) {
+			return true
+		}
+	}
+	return false
 }
 
 // with reads common table expressions.
@@ -134,6 +157,7 @@ func (w *walker) table(i, end int, s *scope) int {
 	if w.is(i, "(") {
 		close := min(w.match[i], end)
 		w.query(i+1, close, s, true)
+		s.from.items = append(s.from.items, nil)
 		return close + 1
 	}
 	if w.word(i) == "TABLE" {
@@ -164,12 +188,14 @@ func (w *walker) table(i, end int, s *scope) int {
 	if u == nil {
 		u = &use{} // a common table expression: an alias all the same
 	}
+	u.from = s.from
 	if asOf[1] > 0 {
 		u.asOf = asOf
 		if len(left) > 1 {
-			u.left = s.aliases[left[0]]
-		} else if len(left) == 1 {
-			u.left = s.last
+			u.leftAlias = left[0]
+			u.left = s.from.aliases[left[0]]
+		} else if len(left) == 1 && len(s.from.items) > 0 {
+			u.left = s.from.items[0]
 		}
 		if len(left) > 0 && !w.is(asOf[1]-1, ")") {
 			u.leftName = left[len(left)-1]
@@ -186,9 +212,10 @@ func (w *walker) table(i, end int, s *scope) int {
 		alias = name
 		next++
 	}
-	s.aliases[alias] = u
-	if s.last == nil {
-		s.last = u
+	s.from.aliases[alias] = u
+	s.from.items = append(s.from.items, u)
+	if asOf[1] > 0 {
+		u.joinedBy = w.joinCondition(next, end, alias)
 	}
 	return next
 }
@@ -208,7 +235,7 @@ func (w *walker) use(parts []string, from, to int, s *scope) *use {
 	if len(parts) > 3 || len(parts) == 1 && s.knows(parts[0]) {
 		return nil
 	}
-	u := &use{parts: parts, from: from, to: to}
+	u := &use{parts: parts, at: from, to: to}
 	w.uses = append(w.uses, u)
 	return u
 }

@@ -11,6 +11,7 @@ import (
 const (
 	sinkSuffix   = "__mock_sink"
 	sourceSuffix = "__mock_source"
+	copySuffix   = "__mock_columns"
 )
 
 // settle decides what each table is, once the whole script is known.
@@ -29,10 +30,11 @@ func (a *analysis) settle() {
 				u.object.versioned = true
 				u.object.lookups--
 				u.object.reads++
-				u.asOf[1] = 0
+				u.temporal, u.asOf[1] = true, 0
 			}
 		}
 	}
+	a.emulate()
 	a.identify()
 	for _, o := range a.objects {
 		a.check(o)
@@ -189,20 +191,23 @@ func (o *object) differs() bool {
 
 // nameFor returns the name that stands for a side of the table, as parts; nil if it is the table's own.
 func (o *object) nameFor(s side) []string {
-	if o.kept || o.view || o.mainSide() == s || o.role() != Both && !o.differs() {
+	if o.kept || o.view || strings.HasSuffix(o.full[2], copySuffix) || o.mainSide() == s || o.role() != Both && !o.differs() {
 		return nil
 	}
 	return o.clone(s)
 }
 
 func (o *object) clone(s side) []string {
-	suffix := sourceSuffix
-	if s == writing {
-		suffix = sinkSuffix
-	}
+	suffix := [...]string{reading: sourceSuffix, writing: sinkSuffix, copying: copySuffix}[s]
 	name := slices.Clone(o.spelled)
 	name[len(name)-1] += suffix
 	return name
+}
+
+// copies reports whether the table is LIKE another without its metadata columns, which are no such columns anymore.
+func (o *object) copies() bool {
+	return o.like != nil && o.like.def != nil && !o.like.kept && o.def.likeWithoutMetadata() && !strings.HasSuffix(o.like.full[2], copySuffix) &&
+		slices.ContainsFunc(o.like.def.columns, column.isMetadata)
 }
 
 func quoted(parts []string) string {
@@ -229,14 +234,19 @@ func (o *object) sinkOptions() [][2]string {
 
 func (a *analysis) form(o *object, s side) form {
 	f := form{side: s, temporary: !a.ours(o) && !o.ctas}
-	if s == writing {
+	if s != reading {
 		f.options = o.sinkOptions()
 	} else {
 		f.options = a.sourceOptions(o)
 		f.file = o.file != ""
 	}
+	if o.versions != "" && s == reading {
+		f.elements = o.versionElements()
+	}
 	if o.like != nil {
-		if name := o.like.nameFor(s); name != nil {
+		if o.copies() {
+			f.like = quoted(o.like.clone(copying))
+		} else if name := o.like.nameFor(s); name != nil {
 			f.like = quoted(name)
 		}
 	}
@@ -259,15 +269,22 @@ func (a *analysis) rewrite() {
 		case s.Kind == sqltext.CreateFunction:
 			a.function(s)
 		}
-		if s.target != nil && s.target.from >= 0 {
+		if s.target != nil && s.target.at >= 0 {
 			if name := s.target.object.writeName(a); name != nil {
-				s.replace(s.target.from, s.target.to, quoted(name))
+				s.replace(s.target.at, s.target.to, quoted(name))
 			}
 		}
 		for _, u := range s.uses {
-			if u.asOf[1] > 0 && !u.object.kept {
+			if u.asOf[1] == 0 || u.object.kept {
+				continue
+			}
+			t := s.list[u.asOf[0]]
+			if u.object.versions != "" {
+				s.replace(u.asOf[0]+4, u.asOf[1], sqltext.Identifier(u.leftAlias)+"."+quoted(u.left.object.rowtime()))
+				a.warnf("%s: FOR SYSTEM_TIME AS OF behind %s (line %d) takes the event time: a lookup join becomes a temporal join",
+					s.place(), u.object.identifier, t.Line)
+			} else {
 				s.remove(u.asOf[0], u.asOf[1])
-				t := s.list[u.asOf[0]]
 				a.warnf("%s: FOR SYSTEM_TIME AS OF behind %s (line %d) is left out: a lookup join becomes a regular join",
 					s.place(), u.object.identifier, t.Line)
 			}
@@ -302,7 +319,7 @@ func (a *analysis) ctasName(o *object) []string {
 // create writes a CREATE TABLE of the script anew.
 func (a *analysis) create(s *statement) {
 	o := s.creates
-	if o.kept {
+	if o.kept || strings.HasSuffix(o.full[2], copySuffix) {
 		return
 	}
 	main := a.form(o, o.mainSide())
@@ -322,6 +339,11 @@ func (a *analysis) create(s *statement) {
 	if o.ctas {
 		return
 	}
+	if slices.ContainsFunc(a.objects, func(p *object) bool { return p.like == o && !p.kept && p.copies() }) {
+		f := a.form(o, copying)
+		f.name, f.temporary = quoted(o.clone(copying)), true
+		s.before = append(s.before, s.def.flat(f, s.Text, s.Offset, a.options.dialect())+";")
+	}
 	other := writing
 	if o.mainSide() == writing {
 		other = reading
@@ -339,7 +361,7 @@ func (a *analysis) create(s *statement) {
 // likedAs reports whether another table is created LIKE this one and needs the other side of it.
 func (a *analysis) likedAs(o *object, s side) bool {
 	return slices.ContainsFunc(a.objects, func(p *object) bool {
-		return p.like == o && !p.kept && p.created != nil && o.nameFor(s) != nil &&
+		return p.like == o && !p.kept && p.created != nil && !p.copies() && o.nameFor(s) != nil &&
 			(p.mainSide() == s || p.role() == Both || a.likedAs(p, s))
 	})
 }

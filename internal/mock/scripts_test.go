@@ -63,7 +63,8 @@ func scripts(t *testing.T) []script {
 }
 
 // lab returns cases that were tried on real Flink by hand, before there was a program: what datagen and print
-// accept and refuse. Rewritten, all of them run, but for those that are no valid SQL.
+// accept and refuse. Rewritten, all of them can be planned, but for those marked with "!": no valid SQL, or wrong
+// use of datagen by the case itself.
 func lab(t *testing.T) []script {
 	t.Helper()
 	text, err := os.ReadFile("testdata/lab.txt")

@@ -47,7 +47,7 @@ func pair(list []sqltext.Token) tokens {
 			t.broken = true
 		}
 	}
-	t.broken = t.broken || len(open) > 0
+	t.broken = t.broken || len(open) > 0 || hint >= 0
 	return t
 }
 

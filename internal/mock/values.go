@@ -22,22 +22,47 @@ func (a *analysis) datagen(o *object) [][2]string {
 	g := generator{analysis: a, object: o, options: [][2]string{
 		{"connector", "datagen"},
 		{"number-of-rows", strconv.FormatInt(a.options.Rows, 10)},
-		{"rows-per-second", strconv.FormatInt(a.options.RowsPerSecond, 10)},
+		{"rows-per-second", strconv.FormatInt(a.rate(o), 10)},
 	}}
-	switch {
-	case o.def != nil && o.def.options.get("connector") == "datagen":
-		for _, setting := range o.def.options {
-			if strings.HasPrefix(setting[0], "fields.") {
-				g.options = append(g.options, setting)
-			}
-		}
-	case !o.altered:
-		key := o.primaryKey()
-		for _, c := range o.physical() {
+	var own settings
+	if o.def != nil && o.def.options.get("connector") == "datagen" {
+		own = o.def.options
+	}
+	if o.altered {
+		g.own(own, "")
+		return g.options
+	}
+	key := o.primaryKey()
+	for _, c := range o.physical() {
+		if !g.own(own, c.name) {
 			g.column(c.name, c.name, c.typ, len(key) == 1 && key[0] == c.name, true)
 		}
 	}
 	return g.options
+}
+
+// own takes over what the user's datagen source says about a column, and reports whether that is anything.
+func (g *generator) own(options settings, column string) bool {
+	prefix := "fields."
+	if column != "" {
+		prefix += column + "."
+	}
+	found := false
+	for _, setting := range options {
+		if strings.HasPrefix(setting[0], prefix) {
+			g.put(setting)
+			found = true
+		}
+	}
+	return found
+}
+
+// rate returns the rows per second. A table of versions comes at once: what joins it waits for its end.
+func (a *analysis) rate(o *object) int64 {
+	if o.versions != "" || o.def != nil && slices.ContainsFunc(o.def.columns, func(c column) bool { return c.name == versionColumn }) {
+		return max(a.options.RowsPerSecond, defaultRate)
+	}
+	return a.options.RowsPerSecond
 }
 
 // physical returns the columns that hold generated values, those behind LIKE first.
@@ -48,7 +73,7 @@ func (o *object) physical() []column {
 	}
 	if o.like != nil && !o.like.altered {
 		for _, c := range o.like.physical() {
-			if !slices.ContainsFunc(o.def.columns, func(own column) bool { return own.name == c.name }) {
+			if !(c.isMetadata() && o.def.likeWithoutMetadata()) && !slices.ContainsFunc(o.def.columns, func(own column) bool { return own.name == c.name }) {
 				columns = append(columns, c)
 			}
 		}
@@ -65,8 +90,10 @@ func (o *object) primaryKey() []string {
 	switch {
 	case o.def == nil:
 		return nil
-	case len(o.def.key) > 0 || o.like == nil:
+	case len(o.def.key) > 0:
 		return o.def.key
+	case len(o.lookupKey) > 0 || o.like == nil:
+		return o.lookupKey
 	}
 	return o.like.primaryKey()
 }
@@ -82,7 +109,14 @@ func (o *object) rowtime() []string {
 }
 
 func (g *generator) add(path, option, value string) {
-	g.options = append(g.options, [2]string{"fields." + path + "." + option, value})
+	g.put([2]string{"fields." + path + "." + option, value})
+}
+
+// put adds an option, the first time: columns such as a.b and a with a field b have the same.
+func (g *generator) put(setting [2]string) {
+	if !slices.ContainsFunc(g.options, func(o [2]string) bool { return o[0] == setting[0] }) {
+		g.options = append(g.options, setting)
+	}
 }
 
 func (g *generator) between(path string, low, high int64) {

@@ -14,7 +14,7 @@ import org.apache.flink.util.CloseableIterator;
 
 /**
  * Executes scripts, each in a new TableEnvironment of one JVM. A script is a line of stdin: name, streaming or
- * batch, and its statements in base64, separated by tabs. For every statement a line \1 OK or \1 FAIL and the
+ * batch (with ",plan" queries and INSERTs are planned and not run), and its statements in base64, separated by tabs. For every statement a line \1 OK or \1 FAIL and the
  * reason; rows of queries as "row> "; at the end of a script \1 END.
  */
 public class MockDriver {
@@ -22,6 +22,8 @@ public class MockDriver {
         BufferedReader in = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
         for (String line; (line = in.readLine()) != null; ) {
             String[] f = line.split("\t");
+            boolean plan = f[1].endsWith(",plan");
+            f[1] = f[1].replace(",plan", "");
             Configuration conf = new Configuration();
             conf.setString("parallelism.default", "1");
             conf.setString("restart-strategy", "none");
@@ -34,7 +36,7 @@ public class MockDriver {
             for (int i = 2; i < f.length; i++) {
                 String sql = new String(Base64.getDecoder().decode(f[i]), StandardCharsets.UTF_8);
                 try {
-                    run(env, sql);
+                    run(env, plan ? planned(sql) : sql);
                     System.out.println("\1 OK");
                 } catch (Throwable t) {
                     Throwable root = t;
@@ -67,6 +69,12 @@ public class MockDriver {
                 while (it.hasNext()) System.out.println("row> " + it.next());
             }
         }
+    }
+
+    static String planned(String sql) {
+        String head = sql.toUpperCase();
+        if (head.startsWith("EXECUTE STATEMENT")) return "EXPLAIN" + sql.substring("EXECUTE".length());
+        return head.startsWith("INSERT") || isQuery(head) ? "EXPLAIN " + sql : sql;
     }
 
     static boolean isQuery(String head) {
