@@ -329,8 +329,7 @@ func (p *patch) blockRoot() {
 	for _, c := range p.sets {
 		emitted[c.Key] = true
 	}
-	var reemit func(i int)
-	reemit = func(i int) {
+	reemit := func(i int) {
 		if states[i] == reemitted || p.generated(p.at(pairs[i].begin)) {
 			return
 		}

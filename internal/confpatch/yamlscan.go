@@ -72,7 +72,6 @@ type scanner struct {
 	indents  []int
 	allowKey bool
 	keys     []simpleKey // oldest first
-	deepest  int         // deepest flow level so far
 }
 
 func newScanner(r *reader) *scanner {

@@ -5,6 +5,7 @@ import (
 	"math/big"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"flink-entrypoint/internal/flinkconf"
 )
@@ -177,13 +178,11 @@ func splitEscaped(text string, delimiter byte) ([]string, error) {
 
 // isJavaWhitespace returns the length of the leading character if Character.isWhitespace accepts it, else 0.
 func isJavaWhitespace(s string) int {
-	for _, r := range s {
-		switch {
-		case r >= '\t' && r <= '\r', r >= 0x1c && r <= ' ', r == 0x1680, r >= 0x2000 && r <= 0x200a && r != 0x2007,
-			r == 0x2028, r == 0x2029, r == 0x205f, r == 0x3000:
-			return len(string(r))
-		}
-		return 0
+	r, size := utf8.DecodeRuneInString(s)
+	switch {
+	case r >= '\t' && r <= '\r', r >= 0x1c && r <= ' ', r == 0x1680, r >= 0x2000 && r <= 0x200a && r != 0x2007,
+		r == 0x2028, r == 0x2029, r == 0x205f, r == 0x3000:
+		return size
 	}
 	return 0
 }
