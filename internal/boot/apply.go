@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"syscall"
+	"time"
 
 	"flink-entrypoint/internal/confpatch"
 )
@@ -17,6 +18,8 @@ import (
 // Apply writes what the plan says: artifacts, SQL, the runner, and the configuration last. Every file appears by rename, and one
 // that would not change is not touched. It returns the paths that did change.
 func (p *Plan) Apply(ctx context.Context, log *slog.Logger) ([]string, error) {
+	began := time.Now()
+	defer func() { p.spend(Write, time.Since(began)) }()
 	for _, w := range p.Warnings {
 		log.Warn(w)
 	}

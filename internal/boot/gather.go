@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"flink-entrypoint/internal/cgroup"
 	"flink-entrypoint/internal/confpatch"
@@ -47,25 +48,31 @@ type gatherer struct {
 // Gather reads the world and makes the plan. It writes nothing.
 func Gather(ctx context.Context, mode Mode, role string, opts Options, w World) (*Plan, error) {
 	g := newGatherer(mode, role, opts, w)
-	steps := []func(context.Context) error{
-		g.distribution,
-		g.dropPrivileges, // before the first byte that comes from outside
-		g.definition,
-		g.baseConfiguration,
-		g.limits,
-		g.overrides,
-		g.sizes,
-		g.artifacts,
-		g.sql,
-		g.render,
-		g.deprecatedKeys,
-		g.command,
+	steps := []struct {
+		phase Phase
+		run   func(context.Context) error
+	}{
+		{Distribution, g.distribution},
+		{Privileges, g.dropPrivileges}, // before the first byte that comes from outside
+		{DefinitionFetch, g.definition},
+		{Configuration, g.baseConfiguration},
+		{Limits, g.limits},
+		{Configuration, g.overrides},
+		{Memory, g.sizes},
+		{Artifact, g.artifacts},
+		{SQL, g.sql},
+		{Configuration, g.render},
+		{Configuration, g.deprecatedKeys},
+		{Command, g.command},
 	}
 	for _, step := range steps {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		if err := step(ctx); err != nil {
+		began := time.Now()
+		err := step.run(ctx)
+		g.plan.spend(step.phase, time.Since(began))
+		if err != nil {
 			return nil, err
 		}
 	}

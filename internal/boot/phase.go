@@ -25,6 +25,8 @@ const (
 	ExecNotFound       Phase = "exec-not-found"
 	Interrupted        Phase = "interrupted"
 	Terminated         Phase = "terminated"
+	Privileges         Phase = "privileges"
+	Command            Phase = "command"
 	internalErrorPhase Phase = "internal"
 )
 

@@ -3,6 +3,7 @@ package boot
 import (
 	"io/fs"
 	"path/filepath"
+	"time"
 
 	"flink-entrypoint/internal/cgroup"
 	"flink-entrypoint/internal/confpatch"
@@ -32,10 +33,31 @@ type Plan struct {
 	Warnings   []string
 
 	runDir   string
+	times    []PhaseTime
 	env      environment // that this program was started with
 	redactor *Redactor
 	client   *fetch.Client
 	progress fetch.Progress
+}
+
+// PhaseTime is how long one phase took.
+type PhaseTime struct {
+	Phase Phase
+	Took  time.Duration
+}
+
+// Times returns how long each phase took so far, in their order.
+func (p *Plan) Times() []PhaseTime { return p.times }
+
+// spend adds to the time of a phase, which may have several steps.
+func (p *Plan) spend(phase Phase, took time.Duration) {
+	for i := range p.times {
+		if p.times[i].Phase == phase {
+			p.times[i].Took += took
+			return
+		}
+	}
+	p.times = append(p.times, PhaseTime{phase, took})
 }
 
 // DefinitionSeen identifies the definition that the plan was made from.

@@ -16,6 +16,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/spf13/pflag"
 
@@ -138,7 +139,7 @@ func (p *program) start(ctx context.Context, words []string, passThrough bool) e
 		return err
 	}
 	cmd := plan.Command
-	p.log.Info("starting", "phase", "exec", "path", cmd.Path)
+	p.log.Info("starting", "phase", "exec", "path", cmd.Path, "prepared", p.phaseTimes(plan))
 	for _, err := range cmd.Redirect() {
 		p.log.Warn("stdout or stderr stays where it is", "error", err)
 	}
@@ -146,6 +147,20 @@ func (p *program) start(ctx context.Context, words []string, passThrough bool) e
 		return errStopped
 	}
 	return boot.ExecError(cmd.Exec(p.Exec)) // nil only with an Exec that does not replace the process
+}
+
+// phaseTimes is how long the preparation took: in the log for people as a whole, in that for programs phase by phase.
+func (p *program) phaseTimes(plan *boot.Plan) slog.Value {
+	var total time.Duration
+	var phases []slog.Attr
+	for _, t := range plan.Times() {
+		total += t.Took
+		phases = append(phases, slog.Duration(string(t.Phase), t.Took))
+	}
+	if p.opts.logFormat == "json" {
+		return slog.GroupValue(append(phases, slog.Duration("total", total))...)
+	}
+	return slog.DurationValue(total.Round(10 * time.Microsecond))
 }
 
 // didYouMean adds the nearest role or command to the failure of one that was not found.
