@@ -10,8 +10,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -21,6 +19,7 @@ import (
 	"time"
 
 	"flink-entrypoint/test/cluster"
+	"flink-entrypoint/test/service"
 )
 
 func main() {
@@ -191,21 +190,14 @@ func showMemory(ctx context.Context, c *cluster.Cluster, title, role string, wor
 	return nil
 }
 
-// serve answers every GET with the definition, as a platform's service would (ETag included).
+// serve is the platform: it has one job.
 func serve(definition string) (url string, stop func(), err error) {
 	if _, err := os.Stat(definition); err != nil {
 		return "", nil, err
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", nil, err
-	}
-	s := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Content-Type", "application/yaml")
-		http.ServeFile(w, r, definition)
-	}), ReadHeaderTimeout: 5 * time.Second}
-	go func() { _ = s.Serve(l) }()
-	return fmt.Sprintf("http://%s/jobs/%s", l.Addr(), filepath.Base(definition)), func() { s.Close() }, nil
+	platform := &service.Service{Jobs: service.File(definition)}
+	base, stop, err := platform.Start()
+	return base + "/jobs/" + filepath.Base(definition), stop, err
 }
 
 func step(format string, args ...any) {
