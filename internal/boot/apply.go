@@ -63,8 +63,26 @@ func (p *Plan) Apply(ctx context.Context, log *slog.Logger) ([]string, error) {
 		return changed, fail(Write, err, writeHint(err))
 	}
 	changed = append(changed, conf...)
+	if err := p.inForce(); err != nil {
+		return changed, err
+	}
 	log.Info("configuration written", "phase", "write", "file", p.Config.OutFile, "changed", len(changed) > 0)
 	return changed, nil
+}
+
+// inForce makes sure that Flink will read what was written: where a person laid a flink-conf.yaml into the directory, 1.19 and
+// 1.20 would prefer that one, in silence.
+func (p *Plan) inForce() error {
+	c := &p.Config
+	name, _, _ := confpatch.InForce(p.Home.Version, func(name string) bool {
+		st, err := os.Stat(filepath.Join(c.OutDir, name))
+		return err == nil && !st.IsDir()
+	})
+	if name == filepath.Base(c.OutFile) {
+		return nil
+	}
+	return fail(Write, fmt.Errorf("Flink %s would read %s instead of %s", p.Home.Version.MinorString(), filepath.Join(c.OutDir, name), c.OutFile),
+		"remove that file, or choose another directory with --conf-out")
 }
 
 // fileNames returns the names of what Apply writes besides the configuration, relative to the run dir.

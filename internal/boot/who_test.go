@@ -326,3 +326,22 @@ func TestFilesThatFlinkIgnores(t *testing.T) {
 		checkWarnings(t, plan, "its content would be an error")
 	})
 }
+
+// TestForeignFileThatWouldWin: a file in the output directory that Flink prefers to ours must not go unnoticed.
+func TestForeignFileThatWouldWin(t *testing.T) {
+	for version, fails := range map[string]bool{"1.20.5": true, "2.2.1": false} {
+		home, env := stubHome(t, version, map[string]string{"config.yaml": moduleLine()})
+		out := t.TempDir()
+		if err := os.WriteFile(filepath.Join(out, "flink-conf.yaml"), []byte("a: 1\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		plan, err := gather(t, home, "taskmanager", env, func(o *Options, _ *World) { o.ConfOut = out })
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = plan.Apply(t.Context(), slog.New(slog.DiscardHandler))
+		if phase, _ := PhaseOf(err); (err != nil) != fails || fails && phase != Write {
+			t.Errorf("%s: %v", version, err)
+		}
+	}
+}
