@@ -72,19 +72,27 @@ func (f Fault) Where() string {
 	return fmt.Sprintf("%s:%d:%d", f.File, f.Line, f.Column)
 }
 
+// String returns place, statement and message in one line.
+func (f Fault) String() string {
+	text := f.Message
+	if f.Statement != "" {
+		text = f.Statement + ": " + text
+	}
+	if where := f.Where(); where != "" {
+		text = where + ": " + text
+	}
+	return text
+}
+
 // FaultsError is a script with faults.
 type FaultsError struct{ Faults []Fault }
 
-// Error returns all faults, one a line.
+// Error returns the only fault, or how many there are and the first.
 func (e *FaultsError) Error() string {
-	lines := make([]string, len(e.Faults))
-	for i, f := range e.Faults {
-		lines[i] = f.Where() + ": " + f.Message
-		if f.Statement != "" {
-			lines[i] = f.Where() + ": " + f.Statement + ": " + f.Message
-		}
+	if len(e.Faults) == 1 {
+		return e.Faults[0].String()
 	}
-	return strings.Join(lines, "\n")
+	return fmt.Sprintf("%d errors in the script, the first: %s", len(e.Faults), e.Faults[0])
 }
 
 // scriptError places what the rooms of SQL found wrong in the user's file.

@@ -76,6 +76,7 @@ func gatherLocal(ctx context.Context, opts Options, w World, starts bool) (*Loca
 	if err := g.definition(ctx); err != nil {
 		return l, err
 	}
+	l.Definition = *g.plan.Definition
 	if g.plan.Home == nil {
 		if err := g.assumeVersion(); err != nil {
 			return l, err
@@ -98,7 +99,7 @@ func gatherLocal(ctx context.Context, opts Options, w World, starts bool) (*Loca
 	if err != nil {
 		return l, err
 	}
-	l.Definition, l.Version = *g.plan.Definition, g.plan.Home.Version
+	l.Version = g.plan.Home.Version
 	l.Script = g.source(string(script))
 	l.parts = []mock.Part{{Name: initPart, Text: string(catalog.Write(statements))}, {Text: l.withoutClusterSettings(string(script))}}
 	return l, nil

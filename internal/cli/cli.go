@@ -61,7 +61,7 @@ func commands() []command {
 	return []command{
 		{"render", "ROLE [ARGS…]", "prepare, write everything, do not start (initContainer)", (*program).render, nil},
 		{"explain", "ROLE [ARGS…]", "show what would happen; change nothing", (*program).explain, nil},
-		{"validate", "", "check a definition and its SQL; change nothing", (*program).validate, nil},
+		{"validate", "[--engine]", "check a definition and its SQL; change nothing", (*program).validate, func() *pflag.FlagSet { return newValidateFlags(new(bool)) }},
 		{"debug", "[FLAGS] JOB", "run a SQL job here on mocked sources and sinks", (*program).debug, func() *pflag.FlagSet { return newDebugFlags(&debugFlags{}) }},
 		{"health", "ROLE [ARGS…]", "probe a running role: exit 0 when its socket answers, else 1", (*program).health, nil},
 		{"install", "DIR", "copy this binary to DIR (shared volume)", (*program).install, nil},

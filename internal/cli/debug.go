@@ -309,13 +309,13 @@ func (p *program) shownFaults(err error) error {
 	return err
 }
 
-// writeFaults shows the text of each fault with a caret below it.
+// writeFaults shows each fault, with a caret below the text where there is one.
 func (p *program) writeFaults(faults []boot.Fault) {
 	for _, f := range faults {
-		if f.Text == "" || f.TextColumn == 0 {
-			continue
+		fmt.Fprintln(p.Stderr, p.redactor.Redact(f.String()))
+		if f.Text != "" && f.TextColumn > 0 {
+			fmt.Fprint(p.Stderr, caret(f))
 		}
-		fmt.Fprintf(p.Stderr, "%s\n%s", f.Where(), caret(f))
 	}
 }
 
