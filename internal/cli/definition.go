@@ -104,7 +104,13 @@ func (p *program) validatedJSON(seen *boot.DefinitionSeen, warnings []string, er
 	var faults *boot.FaultsError
 	if !errors.As(err, &faults) {
 		if err != nil {
-			p.writeJSONError(err)
+			problems := append([]boot.Problem{}, boot.Problems(err)...)
+			for i := range problems {
+				problems[i].Message, problems[i].Hint = p.redactor.Redact(problems[i].Message), p.redactor.Redact(problems[i].Hint)
+			}
+			if writeErr := writeJSON(p.Stdout, map[string]any{"valid": false, "errors": problems, "error": p.failureOf(err)}); writeErr != nil {
+				return writeErr
+			}
 			return err
 		}
 		out := map[string]any{"valid": true, "name": seen.Name, "sha256": seen.SHA256}

@@ -155,15 +155,21 @@ func (p *program) explain(ctx context.Context, words []string) error {
 	return writeText(p.Stdout, plan, isTerminal(p.Stdout) && lookup(p.Env, "NO_COLOR") == "")
 }
 
+// failure is an error for programs.
+type failure struct {
+	Phase   string `json:"phase"`
+	Message string `json:"message"`
+	Hint    string `json:"hint,omitempty"`
+}
+
+func (p *program) failureOf(err error) failure {
+	phase, hint := boot.PhaseOf(err)
+	return failure{string(phase), p.redactor.Redact(err.Error()), p.redactor.Redact(hint)}
+}
+
 // writeJSONError prints a failure for programs.
 func (p *program) writeJSONError(err error) {
-	phase, hint := boot.PhaseOf(err)
-	type failure struct {
-		Phase   string `json:"phase"`
-		Message string `json:"message"`
-		Hint    string `json:"hint,omitempty"`
-	}
-	_ = writeJSON(p.Stdout, map[string]failure{"error": {string(phase), p.redactor.Redact(err.Error()), p.redactor.Redact(hint)}})
+	_ = writeJSON(p.Stdout, map[string]failure{"error": p.failureOf(err)})
 }
 
 func writeJSON(w io.Writer, v any) error {
