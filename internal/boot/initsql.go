@@ -29,16 +29,8 @@ func (g *gatherer) initStatements(d *jobdef.SQL) ([]catalog.Statement, error) {
 		}
 		spec.Modules = append(spec.Modules, catalog.Module{Name: r.text(m.Name), Options: options})
 	}
-	for _, c := range d.Catalogs {
-		options, err := g.options(c.Options)
-		if err != nil {
-			return nil, err
-		}
-		stored, err := g.resolve(c.CreateStatement, SQL)
-		if err != nil {
-			return nil, err
-		}
-		spec.Catalogs = append(spec.Catalogs, catalog.Catalog{Name: r.text(c.Name), Options: options, CreateStatement: stored})
+	if spec.Catalogs, err = g.catalogs(d); err != nil {
+		return nil, err
 	}
 	for _, f := range d.Functions {
 		function := catalog.Function{Name: r.text(f.Name), Class: r.text(f.Class), Language: f.Language, Temporary: f.Temporary, System: f.System}
@@ -62,14 +54,36 @@ func (g *gatherer) initStatements(d *jobdef.SQL) ([]catalog.Statement, error) {
 	}
 	statements, err := catalog.Init(spec, target)
 	if err != nil {
-		hint := ""
-		var e *catalog.Error
-		if errors.As(err, &e) {
-			hint = e.Hint
-		}
-		return nil, fail(SQL, err, hint)
+		return nil, g.catalogError(err)
 	}
 	return statements, nil
+}
+
+func (g *gatherer) catalogError(err error) error {
+	hint := ""
+	var e *catalog.Error
+	if errors.As(err, &e) {
+		hint = e.Hint
+	}
+	return fail(SQL, err, hint)
+}
+
+// catalogs resolves the catalogs of the definition.
+func (g *gatherer) catalogs(d *jobdef.SQL) ([]catalog.Catalog, error) {
+	r := revealer{g: g}
+	var out []catalog.Catalog
+	for _, c := range d.Catalogs {
+		options, err := g.options(c.Options)
+		if err != nil {
+			return nil, err
+		}
+		stored, err := g.resolve(c.CreateStatement, SQL)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, catalog.Catalog{Name: r.text(c.Name), Options: options, CreateStatement: stored})
+	}
+	return out, r.err
 }
 
 // options resolves the values of a map of the definition.

@@ -29,6 +29,12 @@ func (g *gatherer) sql(ctx context.Context) error {
 	if d == nil {
 		return nil
 	}
+	if g.role == "sql-gateway" {
+		var err error
+		if d, err = g.gateway(d); err != nil {
+			return err
+		}
+	}
 	statements, err := g.initStatements(d)
 	if err != nil {
 		return err
