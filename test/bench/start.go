@@ -24,9 +24,9 @@ type contestant struct {
 	Name  string
 	argv  []string
 	env   []string
-	fresh func() error // makes the world as a new container has it
-	again int          // runs per round; the fast ones are run more often
-	calls string       // where the recorder notes its calls, "" without
+	fresh func() (env []string, err error) // makes the world as a new container has it; env adds to the environment
+	again int                              // runs per round; the fast ones are run more often
+	calls string                           // where the recorder notes its calls, "" without
 }
 
 // result is what was measured of a contestant, on one version, with one environment.
@@ -103,29 +103,35 @@ func startContestants(b *bench, home string, withProperties bool) ([]contestant,
 		}
 		return append(e, more...)
 	}
-	calls, run := filepath.Join(work, "calls"), filepath.Join(work, "run")
+	calls, run, runs := filepath.Join(work, "calls"), filepath.Join(work, "run"), 0
 	return []contestant{
 		{Name: "official", argv: []string{"/bin/bash", b.official, "taskmanager"}, calls: calls, again: 1,
 			env: env(official, recording, "BENCH_JAVA="+filepath.Join(b.java, "bin", "java"), "BENCH_CALLS="+calls),
-			fresh: func() error {
+			fresh: func() ([]string, error) {
 				if err := os.RemoveAll(calls); err != nil {
-					return err
+					return nil, err
 				}
-				return freshConf(official, home)
+				return nil, freshConf(official, home)
 			}},
-		{Name: "flink-entrypoint", argv: []string{b.binary, "taskmanager"}, again: b.again, env: env(home, ending, "FLINK_ENTRYPOINT_RUN_DIR="+run), fresh: func() error { return os.RemoveAll(run) }},
-		{Name: "floor", argv: []string{b.programs.floor, filepath.Join(ending, "bin", "java")}, again: b.again, env: env(home, ending), fresh: func() error { return nil }},
+		{Name: "flink-entrypoint", argv: []string{b.binary, "taskmanager"}, again: b.again, env: env(home, ending), fresh: func() ([]string, error) {
+			// Another one each time. Removing the last one instead would slow the next down: ext4 looks for
+			// inodes that were not deleted just now.
+			runs++
+			return []string{fmt.Sprintf("FLINK_ENTRYPOINT_RUN_DIR=%s-%d", run, runs)}, nil
+		}},
+		{Name: "floor", argv: []string{b.programs.floor, filepath.Join(ending, "bin", "java")}, again: b.again, env: env(home, ending), fresh: func() ([]string, error) { return nil, nil }},
 	}, nil
 }
 
 // measure runs a contestant once.
 func (b *bench) measure(c contestant) (r reading, err error) {
-	if err := c.fresh(); err != nil {
+	more, err := c.fresh()
+	if err != nil {
 		return r, err
 	}
 	log := filepath.Join(b.work, "output")
 	cmd := exec.Command(b.programs.meter, append([]string{log}, c.argv...)...)
-	cmd.Env = c.env
+	cmd.Env = append(slices.Clip(c.env), more...)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.Output()
 	if err != nil {
@@ -210,12 +216,13 @@ func (b *bench) processes(c contestant) (int, error) {
 	if err != nil {
 		return -1, nil
 	}
-	if err := c.fresh(); err != nil {
+	more, err := c.fresh()
+	if err != nil {
 		return 0, err
 	}
 	trace := filepath.Join(b.work, "trace")
 	cmd := exec.Command(strace, append([]string{"-f", "-qq", "-e", "signal=none", "-e", "trace=clone,clone3,fork,vfork", "-o", trace}, c.argv...)...)
-	cmd.Env = c.env
+	cmd.Env = append(slices.Clip(c.env), more...)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return 0, fmt.Errorf("strace %s: %w\n%s", c.Name, err, out)
 	}
