@@ -175,6 +175,9 @@ func (g *gatherer) definitionSettings() error {
 			return err
 		}
 		g.world.Redactor.addEntry(s.Key, value.Reveal(), v)
+		if value.IsHidden() && !flinkconf.IsSensitive(s.Key, v) {
+			g.warnf("%s is a secret reference, but Flink writes the value of %s into its log: it hides only keys whose name says password, secret, token and the like", s.Value.Path(), s.Key)
+		}
 		g.conf.setEntry(flinkconf.Entry{Key: s.Key, Value: value, Source: flinkconf.Source{Layer: flinkconf.Definition, Where: "job definition configuration"}})
 	}
 	return nil

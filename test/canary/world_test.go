@@ -128,7 +128,7 @@ func newWorld(t *testing.T) *world {
 	w.env["DUMP"] = filepath.Join(w.dir, "dump")
 	w.env["HOSTNAME"] = "jm-host"
 	w.env["DISABLE_JEMALLOC"] = "true"
-	w.env["JOB_MANAGER_RPC_ADDRESS"] = "jm"
+	w.env["POD_IP"] = "10.0.0.1" // else this host's name would be asked of a name server
 	w.env["FLINK_PROPERTIES"] = "security.ssl.rest.key-password: " + w.canary("flink-properties").Value + "\n" +
 		"env.java.opts.jobmanager: -Djm.password=" + shellQuoted(w.canary("properties-java-opts").Value) + "\n" +
 		"env.java.opts.taskmanager: -Dtm.password=" + shellQuoted(w.canary("properties-java-opts").Value) + "\n"
@@ -143,7 +143,7 @@ func newWorld(t *testing.T) *world {
 		"--definition-header", "X-Twin: " + w.canary("header-twin").Value,
 		"--definition-token-file", w.write("secrets/token", w.canary("token").Word()+"\n", 0o600),
 		"--definition-cache", filepath.Join(w.dir, "cache", "definition"),
-		"--sysroot", filepath.Join(w.dir, "sysroot"), "--run-dir", w.runDir(), "--fetch-timeout", "250ms",
+		"--sysroot", filepath.Join(w.dir, "sysroot"), "--run-dir", w.runDir(), "--fetch-timeout", "400ms",
 		"--termination-log", filepath.Join(w.dir, "termination"),
 	}
 	if err := os.Mkdir(filepath.Join(w.dir, "cache"), 0o755); err != nil {

@@ -148,7 +148,7 @@ func (p *platform) run(words ...string) (code int, stdout, stderr string) {
 	p.t.Helper()
 	cmd := exec.Command(program, append([]string{"--definition", p.url + "/jobs/clicks", "--run-dir", filepath.Join(p.dir, "run"), "--sysroot", filepath.Join(p.dir, "proc"),
 		"--termination-log", filepath.Join(p.dir, "termination"), "--fetch-timeout", "10s"}, words...)...)
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "FLINK_HOME=" + filepath.Join(p.dir, "flink"), "JAVA_HOME=" + filepath.Join(p.dir, "java"), "HOSTNAME=jm", "DISABLE_JEMALLOC=true"}
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "FLINK_HOME=" + filepath.Join(p.dir, "flink"), "JAVA_HOME=" + filepath.Join(p.dir, "java"), "HOSTNAME=jm", "JOB_MANAGER_RPC_ADDRESS=jm", "DISABLE_JEMALLOC=true"}
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	if err := cmd.Run(); err != nil && cmd.ProcessState == nil {

@@ -79,7 +79,7 @@ func newMachine(t *testing.T) *machine {
 	}
 	m.service = httptest.NewServer(http.HandlerFunc(m.serve))
 	t.Cleanup(func() { close(m.gone); m.service.Close() })
-	m.env = []string{"PATH=" + os.Getenv("PATH"), "FLINK_HOME=" + filepath.Join(m.dir, "flink"), "JAVA_HOME=" + filepath.Join(m.dir, "java"), "HOSTNAME=jm", "DISABLE_JEMALLOC=true"}
+	m.env = []string{"PATH=" + os.Getenv("PATH"), "FLINK_HOME=" + filepath.Join(m.dir, "flink"), "JAVA_HOME=" + filepath.Join(m.dir, "java"), "HOSTNAME=jm", "JOB_MANAGER_RPC_ADDRESS=jm", "DISABLE_JEMALLOC=true"}
 	return m
 }
 
