@@ -8,6 +8,7 @@ import (
 	"flink-entrypoint/internal/catalog"
 	"flink-entrypoint/internal/flinkconf"
 	"flink-entrypoint/internal/jobdef"
+	"flink-entrypoint/internal/secret"
 )
 
 // initStatements turns the definition's SQL part into the statements that prepare the session.
@@ -44,13 +45,7 @@ func (g *gatherer) initStatements(d *jobdef.SQL) ([]catalog.Statement, error) {
 	}
 	target := catalog.Target{Major: v.Major, Minor: v.Minor, Sensitive: func(key string) bool { return flinkconf.IsSensitive(key, v) }}
 	for _, c := range spec.Catalogs {
-		if text := c.CreateStatement.Reveal(); flinkconf.IsSensitive(text, v) {
-			if parsed, err := catalog.ParseCatalog(c.CreateStatement, target); err == nil {
-				for _, o := range parsed.Options {
-					g.world.Redactor.addEntry(o.Key, o.Value.Reveal(), v)
-				}
-			}
-		}
+		g.storedSecrets(c.CreateStatement, target)
 	}
 	statements, err := catalog.Init(spec, target)
 	if err != nil {
@@ -98,6 +93,27 @@ func (g *gatherer) options(settings []jobdef.Setting) ([]catalog.KV, error) {
 		out = append(out, catalog.KV{Key: s.Key, Value: value})
 	}
 	return out, nil
+}
+
+// storedSecrets makes the secrets inside a stored statement known. Of one that is a secret as a whole every value is one:
+// Flink's exceptions list the options of a catalog that cannot be made. Only its type says nothing.
+func (g *gatherer) storedSecrets(statement secret.Text, target catalog.Target) {
+	v := g.plan.Home.Version
+	if !statement.IsHidden() && !flinkconf.IsSensitive(statement.Reveal(), v) {
+		return
+	}
+	parsed, err := catalog.ParseCatalog(statement, target)
+	if err != nil {
+		return // it is reported where the statement is used
+	}
+	for _, o := range parsed.Options {
+		value := o.Value.Reveal()
+		g.world.Redactor.addEntry(o.Key, value, v)
+		if statement.IsHidden() && o.Key != "type" && len(value) >= shortestRedacted {
+			g.world.Redactor.Add(value)
+			g.secrets = append(g.secrets, value)
+		}
+	}
 }
 
 // jarPath returns where an artifact of that file name will lie, else the path as it was given.
