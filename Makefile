@@ -38,7 +38,7 @@ unit: need-go ## tests that need only Go
 .PHONY: lint
 lint: need-go
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$unformatted" ] || { echo "gofmt: $$unformatted"; exit 1; }
-	go vet ./... && go vet -tags 'flink vm' ./...
+	go vet ./... && go vet -tags 'flink vm load container' ./...
 
 MAIN_VERSIONS := 1.20.5 2.2.1
 ALL_VERSIONS  := 1.13.6 1.14.6 1.15.4 1.16.3 1.17.2 1.18.1 1.19.3 1.20.5 2.0.2 2.1.3 2.2.1 2.3.0
@@ -53,9 +53,23 @@ vm: need-go build ## limits under a real cgroup v2 kernel (qemu and a Debian ker
 	FLINK_ENTRYPOINT_BINARY=$(CURDIR)/$(BIN) go test -tags vm -count 1 -timeout 15m ./test/vm
 
 .PHONY: test-full
-test-full: need-go need-java need-pip lint build vm ## everything, on all versions of Flink
+test-full: need-go need-java need-pip lint build vm load fuzz ## everything, on all versions of Flink
 	go run ./test/flinkhome all >/dev/null
 	FLINK_VERSIONS="$(ALL_VERSIONS)" FLINK_CASES=2000 FLINK_SCENARIOS=100 FLINK_ENTRYPOINT_BINARY=$(CURDIR)/$(BIN) go test -tags flink -p 1 -count 1 -timeout 180m ./...
+
+.PHONY: load
+load: need-go ## a thousand clients meet a definition service that comes back
+	go test -tags load -count 1 -timeout 15m ./test/herd
+
+FUZZTIME ?= 30s
+.PHONY: fuzz
+fuzz: need-go ## every fuzz target for FUZZTIME each
+	@grep -rl --include='*_test.go' '^func Fuzz' internal | while read -r file; do \
+	  sed -n 's/^func \(Fuzz[A-Za-z]*\)(.*/\1/p' "$$file" | while read -r target; do \
+	    echo "go test -fuzz $$target ./$$(dirname "$$file")"; \
+	    go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "./$$(dirname "$$file")"; \
+	  done; \
+	done
 
 .PHONY: clean
 clean: ## remove what was built (not what was brought)

@@ -119,10 +119,11 @@ func (t tree) climb(source, own string, mounts []mount) hierarchy {
 	return h
 }
 
-// below returns what leads from the cgroup root to the cgroup at.
+// below returns what leads from the cgroup root to the cgroup at. No cgroup is called "..", so a path that has it behind its
+// start was written by nobody the kernel knows, and leads nowhere.
 func below(at, root string) (rest string, ok bool) {
 	rest, ok = strings.CutPrefix(at, strings.TrimSuffix(root, "/"))
-	return rest, ok && (rest == "" || rest[0] == '/') && ups(rest) == 0
+	return rest, ok && (rest == "" || rest[0] == '/') && !strings.Contains(rest+"/", "/../")
 }
 
 // ups counts the leading ".." of a cgroup path: how far above the namespace's root it starts.
