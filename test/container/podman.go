@@ -47,13 +47,14 @@ func Open() (*Podman, error) {
 		cache = filepath.Join(base, "flink-entrypoint")
 	}
 	dir := filepath.Join(cache, "podman")
-	for _, sub := range []string{"storage", "run", "static", "tmp", "volumes", "networks"} {
+	for _, sub := range []string{"storage", "run", "tmp", "volumes", "networks"} {
 		if err := os.MkdirAll(filepath.Join(dir, sub), 0o755); err != nil {
 			return nil, err
 		}
 	}
 	// crun refuses the mix of cgroup v1 and v2 that many machines have; runc does not. Without limits of our own podman asks
 	// for more open files than a restricted root may have. "play kube" wants soft and hard limit to be equal.
+	// No static_dir here: the process that podman leaves behind to clean up after a container is not told, and looks elsewhere.
 	containers := fmt.Sprintf(`[containers]
 default_ulimits = ["nofile=20000:20000", "nproc=4096:4096"]
 log_driver = "k8s-file"
@@ -61,7 +62,6 @@ log_driver = "k8s-file"
 runtime = "runc"
 cgroup_manager = "cgroupfs"
 events_logger = "file"
-static_dir = "%[1]s/static"
 tmp_dir = "%[1]s/tmp"
 volume_path = "%[1]s/volumes"
 [network]
