@@ -155,7 +155,7 @@ func (g *gatherer) baseConfiguration(context.Context) error {
 	switch fromEnv := g.env.get("FLINK_CONF_DIR"); {
 	case g.opts.ConfDir != "":
 		c.BaseDir = g.opts.ConfDir
-	case fromEnv != "" && filepath.Clean(fromEnv) != filepath.Clean(c.OutDir):
+	case fromEnv != "" && filepath.Clean(fromEnv) != filepath.Clean(c.OutDir) && filepath.Clean(fromEnv) != filepath.Join(DefaultRunDir, "conf"):
 		c.BaseDir = fromEnv
 	default:
 		c.BaseDir = g.plan.Home.ConfDir

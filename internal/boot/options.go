@@ -78,6 +78,10 @@ type World struct {
 	Redactor *Redactor                             // is told every secret as soon as it is known; may be nil
 }
 
+// DefaultRunDir is where the rendered files lie unless --run-dir says otherwise. Images set FLINK_CONF_DIR to the conf below
+// it, for those who enter a container; as the base of another run dir that would be a directory that nobody has made.
+const DefaultRunDir = "/tmp/flink-entrypoint"
+
 // Mode is what the plan is made for.
 type Mode uint8
 

@@ -49,7 +49,7 @@ func newFlagSet(o *options) *pflag.FlagSet {
 	f.StringVar(&o.Slots, "slots", "keep", "task slots: auto (one per whole CPU), keep, or a number (`N`)")
 	f.StringVar(&o.Advertise, "advertise", "", "`ADDRESS` under which others reach this process")
 	f.StringVar(&o.ConfDir, "conf-dir", "", "base configuration, only read (default $FLINK_CONF_DIR, else $FLINK_HOME/conf)")
-	f.StringVar(&o.RunDir, "run-dir", "/tmp/flink-entrypoint", "what is written: conf/, SQL, artifacts (`DIR`)")
+	f.StringVar(&o.RunDir, "run-dir", boot.DefaultRunDir, "what is written: conf/, SQL, artifacts (`DIR`)")
 	f.StringVar(&o.ConfOut, "conf-out", "", "rendered configuration (`DIR`, default RUN-DIR/conf)")
 	f.StringVar(&o.FlinkVersion, "flink-version", "", "`VERSION`, instead of reading it from lib/flink-dist-*.jar")
 	f.StringVar(&o.Sysroot, "sysroot", "/", "read /proc and /sys below `DIR`")
