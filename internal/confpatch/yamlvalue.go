@@ -219,7 +219,7 @@ func (v *value) javaString(open map[*value]bool) string {
 	}
 	for i, k := range v.keys {
 		s := k.javaString(open)
-		if v.kind == mapValue {
+		if v.kind == mapValue && i < len(v.items) { // a mapping that is a key of its own is looked at before it has values
 			s += "=" + v.items[i].javaString(open)
 		}
 		parts = append(parts, s)
