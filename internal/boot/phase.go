@@ -11,23 +11,23 @@ type Phase string
 
 // The phases, in the order in which they happen.
 const (
-	Usage              Phase = "usage"
-	DefinitionFetch    Phase = "definition-fetch"
-	DefinitionInvalid  Phase = "definition"
-	Limits             Phase = "limits"
-	Memory             Phase = "memory"
-	Configuration      Phase = "configuration"
-	SQL                Phase = "sql"
-	Artifact           Phase = "artifact"
-	Distribution       Phase = "distribution"
-	Write              Phase = "write"
-	ExecNotExecutable  Phase = "exec"
-	ExecNotFound       Phase = "exec-not-found"
-	Interrupted        Phase = "interrupted"
-	Terminated         Phase = "terminated"
-	Privileges         Phase = "privileges"
-	Command            Phase = "command"
-	internalErrorPhase Phase = "internal"
+	Usage             Phase = "usage"
+	DefinitionFetch   Phase = "definition-fetch"
+	DefinitionInvalid Phase = "definition"
+	Limits            Phase = "limits"
+	Memory            Phase = "memory"
+	Configuration     Phase = "configuration"
+	SQL               Phase = "sql"
+	Artifact          Phase = "artifact"
+	Distribution      Phase = "distribution"
+	Write             Phase = "write"
+	ExecNotExecutable Phase = "exec"
+	ExecNotFound      Phase = "exec-not-found"
+	Interrupted       Phase = "interrupted"
+	Terminated        Phase = "terminated"
+	Privileges        Phase = "privileges"
+	Command           Phase = "command"
+	Internal          Phase = "internal" // our own mistake
 )
 
 // exitCodes is the contract with restart policies. None collides with what Flink's JVM returns (1, 2, 163, 165, 239).
@@ -41,7 +41,7 @@ func (p Phase) ExitCode() int {
 	if c, ok := exitCodes[p]; ok {
 		return c
 	}
-	return 70 // EX_SOFTWARE: a failure that was given no phase is our own mistake
+	return 70 // EX_SOFTWARE
 }
 
 // Error is a failure of one phase, with what a person can do about it.
@@ -80,5 +80,5 @@ func PhaseOf(err error) (Phase, string) {
 	if errors.As(err, &e) {
 		return e.Phase, e.Hint
 	}
-	return internalErrorPhase, ""
+	return Internal, ""
 }

@@ -15,6 +15,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -76,7 +77,10 @@ func Main(sys System) int {
 	p := &program{System: sys}
 	var ctx context.Context
 	ctx, p.signals = catchSignals()
-	err := p.signals.await(func() error { return p.run(ctx) })
+	err := p.signals.await(func() (err error) {
+		defer p.ownMistake(&err)
+		return p.run(ctx)
+	})
 	switch {
 	case err == nil:
 		return 0
@@ -84,6 +88,14 @@ func Main(sys System) int {
 		return 1 // it has said why
 	}
 	return p.report(err)
+}
+
+// ownMistake turns a panic into an error with an exit code of ours: Go's own, 2, would read as one of Flink's.
+func (p *program) ownMistake(err *error) {
+	if r := recover(); r != nil {
+		_, _ = p.redactor.Writer(p.Stderr).Write(debug.Stack())
+		*err = &boot.Error{Phase: boot.Internal, Err: fmt.Errorf("this is a mistake of flink-entrypoint: %v", r), Hint: "please report it with the lines above"}
+	}
 }
 
 func (p *program) run(ctx context.Context) error {
