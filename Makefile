@@ -57,6 +57,15 @@ test-full: need-go need-java need-pip lint build vm load fuzz ## everything, on 
 	go run ./test/flinkhome all >/dev/null
 	FLINK_VERSIONS="$(ALL_VERSIONS)" FLINK_CASES=2000 FLINK_SCENARIOS=100 FLINK_ENTRYPOINT_BINARY=$(CURDIR)/$(BIN) go test -tags flink -p 1 -count 1 -timeout 180m ./...
 
+.PHONY: images
+images: need-go build-all ## build the container images with podman (drop-in and shell-less)
+	go run ./test/container/images $$(go run ./test/flinkhome $(MAIN_VERSIONS))
+
+.PHONY: test-containers
+test-containers: need-go build-all ## the images in real containers
+	go run ./test/flinkhome $(MAIN_VERSIONS) >/dev/null
+	go test -tags container -count 1 -timeout 40m ./test/container
+
 .PHONY: load
 load: need-go ## a thousand clients meet a definition service that comes back
 	go test -tags load -count 1 -timeout 15m ./test/herd
