@@ -74,9 +74,18 @@ func lab(t *testing.T) []script {
 	var list []script
 	for _, block := range strings.Split(string(text), "=== ")[1:] {
 		name, sql, _ := strings.Cut(block, "\n")
-		if !strings.HasPrefix(name, "!") {
-			list = append(list, script{name: "lab: " + strings.ReplaceAll(name, "/", " "), text: sql})
+		if strings.HasPrefix(name, "!") {
+			continue
 		}
+		name, limit, _ := strings.Cut(name, " | ")
+		s := script{name: "lab: " + strings.ReplaceAll(name, "/", " "), text: sql}
+		switch key, value, _ := strings.Cut(limit, " "); key {
+		case "since":
+			s.since = version(t, value)
+		case "before":
+			s.before = version(t, value)
+		}
+		list = append(list, s)
 	}
 	return list
 }

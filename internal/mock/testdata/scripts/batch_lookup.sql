@@ -1,3 +1,4 @@
+--! since 1.16
 --! batch
 CREATE TABLE s (id INT, pt AS PROCTIME()) WITH ('connector'='filesystem');
 CREATE TABLE dim (id INT, name STRING, PRIMARY KEY (id) NOT ENFORCED) WITH ('connector'='jdbc');

@@ -1,3 +1,4 @@
+--! since 1.16
 --! setup CREATE CATALOG hms WITH ('type' = 'generic_in_memory');
 --! setup CREATE DATABASE hms.dwd;
 --! setup CREATE TABLE hms.dwd.src (id BIGINT, name STRING, pt AS PROCTIME()) WITH ('connector'='kafka');

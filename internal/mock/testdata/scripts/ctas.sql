@@ -1,3 +1,4 @@
+--! since 1.16
 --! prints agg> +I[
 CREATE TABLE s (id INT, k STRING) WITH ('connector'='kafka');
 CREATE TABLE agg WITH ('connector'='upsert-kafka', 'topic'='x') AS SELECT k, COUNT(*) AS c FROM s GROUP BY k;

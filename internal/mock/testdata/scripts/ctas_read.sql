@@ -1,3 +1,4 @@
+--! since 1.16
 --! prints step> +I[
 CREATE TABLE s (id INT, k STRING) WITH ('connector'='kafka');
 CREATE TABLE step WITH ('connector'='kafka') AS SELECT k, id FROM s;

@@ -1,3 +1,4 @@
+--! since 1.20
 CREATE TABLE orders (id INT, uid INT, amount DOUBLE, ts TIMESTAMP(3), WATERMARK FOR ts AS ts) WITH ('connector'='kafka');
 CREATE TABLE usr (uid INT, name STRING) WITH ('connector'='kafka');
 CREATE TABLE o (name STRING, total DOUBLE) WITH ('connector'='kafka');

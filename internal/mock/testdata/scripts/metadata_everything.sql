@@ -1,3 +1,4 @@
+--! since 1.16
 --! prints o> +I[
 CREATE TABLE s (
   `event_time` TIMESTAMP_LTZ(3) METADATA FROM 'timestamp' VIRTUAL,
