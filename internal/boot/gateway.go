@@ -81,8 +81,10 @@ func (g *gatherer) catalogStore(d *jobdef.SQL) error {
 				return g.catalogError(err)
 			}
 		}
-		if strings.ContainsAny(c.Name, `/\:%?#`) || strings.TrimSpace(c.Name) != c.Name {
-			return fail(SQL, fmt.Errorf("%s: the name %q cannot be that of a file in a catalog store", where, c.Name), `use letters, digits, "_" and "-"`)
+		// Without a UTF-8 locale, as in the official images, Java cannot even list a directory with another name in it.
+		other := func(r rune) bool { return r < ' ' || r > '~' || strings.ContainsRune(`/\:%?#`, r) }
+		if strings.ContainsFunc(c.Name, other) || strings.TrimSpace(c.Name) != c.Name {
+			return fail(SQL, fmt.Errorf("%s: the name %q cannot be that of a file in a catalog store", where, c.Name), `use a to z, digits, "_" and "-"`)
 		}
 		var b strings.Builder
 		for _, o := range c.Options {
