@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"flink-entrypoint/internal/catalog"
@@ -137,8 +138,34 @@ func (g *gatherer) argument(t jobdef.Text) (string, error) {
 	return g.reveal(t, DefinitionInvalid)
 }
 
-// script returns the text of the job, from the definition or from where it points.
+// script returns the text of the job, and makes the values of its sensitive options known.
 func (g *gatherer) script(ctx context.Context, d *jobdef.SQL) ([]byte, error) {
+	script, err := g.readScript(ctx, d)
+	v := g.plan.Home.Version
+	if err != nil || !flinkconf.IsSensitive(string(script), v) {
+		return script, err
+	}
+	statements, err := sqltext.Split(string(script), sqltext.DialectOf(v.Major, v.Minor))
+	if err != nil {
+		return script, nil // it is reported, without the text, where the script is prepared
+	}
+	for _, s := range statements {
+		tokens := slices.DeleteFunc(s.Tokens(), func(t sqltext.Token) bool { return t.Kind == sqltext.Whitespace || t.Kind == sqltext.Comment })
+		for i := range tokens {
+			key, next, err := sqltext.Literals(tokens, i)
+			if err != nil || next == i || next >= len(tokens)-1 || tokens[next].Text != "=" {
+				continue
+			}
+			if value, end, err := sqltext.Literals(tokens, next+1); err == nil && end > next+1 {
+				g.world.Redactor.addEntry(key, value, v)
+			}
+		}
+	}
+	return script, nil
+}
+
+// readScript reads it from the definition or from where that points.
+func (g *gatherer) readScript(ctx context.Context, d *jobdef.SQL) ([]byte, error) {
 	uri, err := g.resolve(d.ScriptURI, SQL)
 	if err != nil {
 		return nil, err

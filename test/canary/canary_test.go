@@ -25,7 +25,7 @@ func TestNothingIsShownWhereAllIsWell(t *testing.T) {
 	w := newWorld(t)
 	for _, log := range logs {
 		flags := w.flagsFor(log)
-		for _, role := range []string{"standalone-job", "taskmanager", "history-server"} {
+		for _, role := range []string{"standalone-job", "taskmanager", "history-server", "sql-gateway"} {
 			for _, output := range []string{"text", "json", "html"} {
 				t.Run("explain "+role+" "+output+" "+strings.Join(log, " "), func(t *testing.T) {
 					w.t = t
@@ -42,6 +42,7 @@ func TestNothingIsShownWhereAllIsWell(t *testing.T) {
 		}
 		for name, words := range map[string][]string{
 			"validate text": {"validate"}, "validate json": {"--output", "json", "validate"}, "schema": {"schema"}, "version": {"version"}, "help": {"help"},
+			"debug": {"debug", "--show", w.definition("/jobs/ok")}, "debug of a real table": {"debug", "--show", "--keep", "s", w.definition("/jobs/ok")},
 			"help of a command": {"help", "explain"}, "--help": {"--help"},
 		} {
 			t.Run(name+" "+strings.Join(log, " "), func(t *testing.T) {
@@ -56,7 +57,7 @@ func TestNothingIsShownWhereAllIsWell(t *testing.T) {
 	}
 	for _, log := range logs {
 		flags := w.flagsFor(log)
-		for _, words := range [][]string{{"standalone-job"}, {"taskmanager"}, {"render", "standalone-job"}, {"history-server"}, {"explain", "standalone-job"}} {
+		for _, words := range [][]string{{"standalone-job"}, {"taskmanager"}, {"render", "standalone-job"}, {"history-server"}, {"sql-gateway"}, {"explain", "standalone-job"}} {
 			t.Run("prepare "+strings.Join(words, " ")+" "+strings.Join(log, " "), func(t *testing.T) {
 				w.t = t
 				o := w.run(join(flags, []string{"--memory-limit", "2g"}, words, w.args)...)
@@ -64,7 +65,7 @@ func TestNothingIsShownWhereAllIsWell(t *testing.T) {
 					t.Errorf("exit code %d, command line %q\n%s%s", o.code, o.argv, o.stdout, o.stderr)
 				}
 				w.check(o)
-				if len(words) == 1 && words[0] != "history-server" && !strings.Contains(o.stderr, "the command line of the process holds the value of definition.password") {
+				if len(words) == 1 && words[0] != "history-server" && words[0] != "sql-gateway" && !strings.Contains(o.stderr, "the command line of the process holds the value of definition.password") {
 					t.Errorf("no warning of the password in env.java.opts\n%s", o.stderr)
 				}
 				if len(words) == 1 && !strings.Contains(o.environment["FLINK_INHERITED_LOGS"], "s3.secret-key: ******") {
