@@ -9,7 +9,9 @@ BIN     := bin/flink-entrypoint
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 COMMIT  ?= $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 LDFLAGS := -s -w -buildid= -X flink-entrypoint/internal/cli.release=$(VERSION) -X flink-entrypoint/internal/cli.commit=$(COMMIT)
-GOBUILD := go build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)'
+# Packages off the hot path are compiled for size.
+GCFLAGS := $(addprefix -gcflags=,$(shell cat test/budget/gcflags.txt))
+GOBUILD := go build -trimpath -buildvcs=false $(GCFLAGS) -ldflags '$(LDFLAGS)'
 
 .PHONY: help
 help: ## show the targets
@@ -36,7 +38,7 @@ unit: need-go ## tests that need only Go
 	go test ./...
 
 .PHONY: lint
-lint: need-go
+lint: need-go staticcheck
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$unformatted" ] || { echo "gofmt: $$unformatted"; exit 1; }
 	go vet ./... && go vet -tags 'flink vm load container' ./...
 
@@ -65,6 +67,23 @@ images: need-go build-all ## build the container images with podman (drop-in and
 test-containers: need-go build-all ## the images in real containers
 	go run ./test/flinkhome $(MAIN_VERSIONS) >/dev/null
 	go test -tags container -count 1 -timeout 40m ./test/container
+
+.PHONY: bench bench-jvm
+bench: need-go need-java need-pip build ## measure the start beside the official way
+	go run ./test/flinkhome 1.18.1 1.20.5 2.2.1 >/dev/null
+	go run ./test/bench -binary $(BIN)
+bench-jvm: need-go need-java need-pip build ## the same, and real clusters until the job runs
+	go run ./test/flinkhome 1.18.1 1.20.5 2.2.1 >/dev/null
+	go run ./test/bench -binary $(BIN) -jvm
+
+.PHONY: release-snapshot
+release-snapshot: need-go ## release artefacts in dist/, without other tools
+	go run ./test/release -out dist -version '$(VERSION)'
+
+.PHONY: staticcheck
+staticcheck: need-go
+	go run honnef.co/go/tools/cmd/staticcheck@v0.8.2 -checks inherit,-ST1005 ./...
+	go run honnef.co/go/tools/cmd/staticcheck@v0.8.2 -checks inherit,-ST1005 -tags 'flink vm load container' ./...
 
 .PHONY: load
 load: need-go ## a thousand clients meet a definition service that comes back

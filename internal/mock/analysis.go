@@ -41,7 +41,6 @@ type statement struct {
 	part     int
 	partName string
 	src      string // the part
-	base     int    // 0: spans are offsets in the part
 	tokens
 	def     *definition
 	creates *object

@@ -168,3 +168,9 @@ func drive(t *testing.T, version, input string) []string {
 	}
 	return lines
 }
+
+// runs tells whether Flink of that version can run the script.
+func (s script) runs(major, minor int) bool {
+	at := major*1000 + minor
+	return at >= s.since[0]*1000+s.since[1] && (s.before[0] == 0 || at < s.before[0]*1000+s.before[1])
+}

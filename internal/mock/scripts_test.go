@@ -101,11 +101,6 @@ func version(t *testing.T, s string) [2]int {
 	return [2]int{x, y}
 }
 
-func (s script) runs(major, minor int) bool {
-	at := major*1000 + minor
-	return at >= s.since[0]*1000+s.since[1] && (s.before[0] == 0 || at < s.before[0]*1000+s.before[1])
-}
-
 func (s script) options(t *testing.T) Options {
 	t.Helper()
 	var o Options
