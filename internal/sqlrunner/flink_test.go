@@ -90,7 +90,7 @@ taskmanager.memory.jvm-metaspace.size: 256m
 taskmanager.memory.jvm-overhead.min: 64m
 taskmanager.memory.jvm-overhead.max: 64m
 heartbeat.interval: 1000
-heartbeat.timeout: 60000
+heartbeat.timeout: 10000
 cluster.registration.error-delay: 500
 cluster.registration.refused-registration-delay: 500
 cluster.registration.initial-timeout: 200
