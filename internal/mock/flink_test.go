@@ -64,10 +64,10 @@ func runScripts(t *testing.T, version string) {
 		if r.Batch {
 			mode = "batch"
 		}
-		input.WriteString(strings.ReplaceAll(s.name, "\t", " ") + "\t" + mode)
 		if strings.HasPrefix(s.name, "lab: ") {
 			mode += ",plan"
 		}
+		input.WriteString(strings.ReplaceAll(s.name, "\t", " ") + "\t" + mode)
 		for _, st := range s.setup {
 			statements = slices.Insert(statements, slices.Index(s.setup, st), sqltext.Statement{Text: st})
 		}
