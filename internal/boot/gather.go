@@ -80,7 +80,24 @@ func Gather(ctx context.Context, mode Mode, role string, opts Options, w World) 
 	if opts.Strict && len(g.plan.Warnings) > 0 {
 		return nil, failf(Configuration, "--strict: %s", g.plan.Warnings[0])
 	}
+	g.inheritLogs()
 	return g.plan, nil
+}
+
+// summaryPlace stands for the summary in FLINK_INHERITED_LOGS until every warning is known.
+const summaryPlace = "flink-entrypoint: summary"
+
+// inheritLogs puts our decisions at the head of Flink's own log.
+func (g *gatherer) inheritLogs() {
+	const name = "FLINK_INHERITED_LOGS"
+	cmd := g.plan.Command
+	place, ok := cmd.Changed[name]
+	if !ok {
+		return // no role of Flink's
+	}
+	value := strings.Replace(place, summaryPlace, g.summary(), 1)
+	cmd.Changed[name] = value
+	cmd.Env = setEnv(cmd.Env, name, value)
 }
 
 func newGatherer(mode Mode, role string, opts Options, w World) *gatherer {
@@ -524,7 +541,7 @@ func (g *gatherer) command(context.Context) error {
 		Role: launch.Role(g.role), Home: g.plan.Home, Java: java, Conf: g.rendered.Conf(), ConfDir: c.OutDir,
 		Standard: c.format == confpatch.Standard, RawConf: c.Rendered, ShellConf: g.rendered.ShellLines(),
 		Args: append(slices.Clone(g.world.Args), g.programArgs...), ExtraArgs: g.jobArgs, ExtraClasspath: g.classpath, Env: env,
-		InheritedLogs: g.summary(),
+		InheritedLogs: summaryPlace,
 	}
 	if g.plan.Memory != nil {
 		req.Memory = g.plan.Memory.Spec
