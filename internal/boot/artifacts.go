@@ -96,7 +96,7 @@ func (g *gatherer) userLibrary() {
 	g.ownUsrlib = true
 	lib := filepath.Join(g.opts.RunDir, "lib")
 	g.plan.Links = append(g.plan.Links, Link{lib, g.plan.Home.LibDir})
-	g.linkContent(filepath.Join(filepath.Dir(g.plan.Home.LibDir), "usrlib"), filepath.Join(g.opts.RunDir, "usrlib"))
+	g.linkFiles(filepath.Join(filepath.Dir(g.plan.Home.LibDir), "usrlib"), filepath.Join(g.opts.RunDir, "usrlib"))
 	g.plan.Home.LibDir = lib
 }
 
@@ -128,4 +128,23 @@ func (g *gatherer) hasUserLibrary() bool {
 	}
 	st, err := os.Stat(filepath.Join(filepath.Dir(g.plan.Home.LibDir), "usrlib"))
 	return err == nil && st.IsDir()
+}
+
+// linkFiles plans a link in dir to for each file below dir from, which may be missing: Flink looks for jars in usrlib's own
+// subdirectories, but not behind links to directories.
+func (g *gatherer) linkFiles(from, to string) {
+	from, err := filepath.EvalSymlinks(from)
+	if err != nil {
+		return
+	}
+	_ = filepath.WalkDir(from, func(path string, d os.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return nil // what cannot be read is not linked, and Flink could not read it either
+		}
+		rest, err := filepath.Rel(from, path)
+		if err == nil {
+			g.plan.Links = append(g.plan.Links, Link{filepath.Join(to, rest), path})
+		}
+		return nil
+	})
 }

@@ -18,6 +18,9 @@ import (
 
 // sql plans the init SQL, the job's script, and the runner that executes it.
 func (g *gatherer) sql(ctx context.Context) error {
+	if g.def != nil && g.role == "taskmanager" && g.def.SQL.Runs() && g.runnerPlacement() == sqlrunner.UserLibrary {
+		g.runnerJar() // the job's class path names the JobManager's usrlib, file by file
+	}
 	if g.def == nil || (g.role != "standalone-job" && g.role != "sql-gateway") {
 		return nil // a TaskManager needs no catalog password
 	}
@@ -80,18 +83,27 @@ func (g *gatherer) runner(init, script []byte, hidden bool) error {
 	index := filepath.Join(dir, "job.idx")
 	g.file(g.plan.SQL.ScriptFile, plan.Script, hidden)
 	g.file(index, plan.Index, hidden || len(g.secrets) > 0)
-	jar := filepath.Join(dir, sqlrunner.JarName)
-	if !v.AtLeast(1, 17) && g.hasUserLibrary() {
-		// Up to 1.16 Flink looks for the job class only in usrlib as soon as there is one.
+	g.runnerJar()
+	g.jobArgs = append(g.jobArgs, "--job-classname", sqlrunner.MainClass)
+	g.programArgs = sqlrunner.Arguments(sqlrunner.Application, g.plan.SQL.ScriptFile, index)
+	return nil
+}
+
+func (g *gatherer) runnerPlacement() sqlrunner.Placement {
+	v := g.plan.Home.Version
+	return sqlrunner.PlacementFor(v.Major, v.Minor, g.hasUserLibrary())
+}
+
+// runnerJar plans the runner's jar where this Flink looks for the job class.
+func (g *gatherer) runnerJar() {
+	jar := filepath.Join(g.opts.RunDir, sqlrunner.JarName)
+	if g.runnerPlacement() == sqlrunner.UserLibrary {
 		g.userLibrary()
-		jar = filepath.Join(dir, "usrlib", sqlrunner.JarName)
+		jar = filepath.Join(g.opts.RunDir, "usrlib", sqlrunner.JarName)
 	} else {
 		g.classpath = append(g.classpath, jar)
 	}
 	g.file(jar, sqlrunner.Jar(), false)
-	g.jobArgs = append(g.jobArgs, "--job-classname", sqlrunner.MainClass)
-	g.programArgs = sqlrunner.Arguments(sqlrunner.Application, g.plan.SQL.ScriptFile, index)
-	return nil
 }
 
 // jobOptions puts the job's options before the user's arguments: id, savepoint, and the class of a jar job.
