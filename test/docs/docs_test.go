@@ -95,7 +95,7 @@ func (p *page) execute(steps []step) int {
 			sysroot(p.t, root, sets["memory"], sets["cpu"])
 		}
 		made[home], made[root] = true, true
-		line("export FLINK_HOME=%s FLINK_ENTRYPOINT_SYSROOT=%s", home, root)
+		line("export FLINK_HOME=%s FLINK_OPT_DIR=%s/opt FLINK_ENTRYPOINT_SYSROOT=%s", home, home, root)
 	}
 	use()
 	var commands []step
