@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -49,7 +50,11 @@ func TestScripts(t *testing.T) {
 				if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 					return err
 				}
-				if err := os.WriteFile(path, []byte(content), 0o755); err != nil {
+				// The scripts run in parallel: a fork of another one would inherit the open file, and its exec here would be "text file busy".
+				syscall.ForkLock.RLock()
+				err := os.WriteFile(path, []byte(content), 0o755)
+				syscall.ForkLock.RUnlock()
+				if err != nil {
 					return err
 				}
 			}
