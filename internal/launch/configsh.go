@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -65,8 +66,21 @@ func (b *builder) configSh() {
 			sh.export(s.name, v)
 		}
 	}
-	b.javaOptionVariables()
+	b.composeJavaOptions()
 	b.hadoop()
+}
+
+// composeJavaOptions does what config.sh does to the Java options. What comes of that may have a quote without its partner; then
+// it is done again with the quotes of last words left in their place.
+func (b *builder) composeJavaOptions() {
+	vars, differences, warnings := maps.Clone(b.sh.vars), len(b.cmd.Differences), len(b.cmd.Warnings)
+	b.javaOptionVariables()
+	if !b.rules.evaluate || balanced(b.sh.get("FLINK_ENV_JAVA_OPTS")+" "+b.sh.get(b.script.optionsVar)) {
+		return
+	}
+	b.sh.vars, b.cmd.Differences, b.cmd.Warnings = vars, b.cmd.Differences[:differences], b.cmd.Warnings[:warnings]
+	b.keepQuotes = true
+	b.javaOptionVariables()
 }
 
 // optionValue reads a key that holds Java options. The lines of config.yaml are YAML: Flink quotes a value that needs
@@ -146,7 +160,7 @@ func withoutOuterQuotes(s string) string { return strings.TrimSuffix(strings.Tri
 func (b *builder) unquote(options, own string) string {
 	stripped := withoutOuterQuotes(options)
 	yaml := b.rules.flattened && b.Standard
-	if stripped == options || !b.rules.evaluate || !yaml && strings.HasPrefix(own, `"`) || balanced(stripped) || !balanced(options) {
+	if stripped == options || !b.keepQuotes || !b.rules.evaluate || !yaml && strings.HasPrefix(own, `"`) || balanced(stripped) || !balanced(options) {
 		return stripped
 	}
 	b.differ("a double quote that ends Java options stays with its word; Flink's scripts remove it and lose all options")

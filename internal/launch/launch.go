@@ -109,6 +109,8 @@ type builder struct {
 	script roleScript
 	sh     *shell
 	cmd    *Command
+
+	keepQuotes bool // see composeJavaOptions
 }
 
 func (b *builder) build() (*Command, error) {
