@@ -40,7 +40,7 @@ unit: need-go ## tests that need only Go
 .PHONY: lint
 lint: need-go staticcheck
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$unformatted" ] || { echo "gofmt: $$unformatted"; exit 1; }
-	go vet ./... && go vet -tags 'flink vm load container' ./...
+	go vet ./... && go vet -tags 'flink vm load container hive' ./...
 
 MAIN_VERSIONS := 1.20.5 2.2.1
 ALL_VERSIONS  := 1.13.6 1.14.6 1.15.4 1.16.3 1.17.2 1.18.1 1.19.3 1.20.5 2.0.2 2.1.3 2.2.1 2.3.0
@@ -55,7 +55,7 @@ vm: need-go build ## limits under a real cgroup v2 kernel (qemu and a Debian ker
 	FLINK_ENTRYPOINT_BINARY=$(CURDIR)/$(BIN) go test -tags vm -count 1 -timeout 15m ./test/vm
 
 .PHONY: test-full
-test-full: need-go need-java need-pip lint build vm load fuzz ## everything, on all versions of Flink
+test-full: need-go need-java need-pip lint build vm load hive fuzz ## everything, on all versions of Flink
 	go run ./test/flinkhome all >/dev/null
 	FLINK_VERSIONS="$(ALL_VERSIONS)" FLINK_CASES=2000 FLINK_SCENARIOS=100 FLINK_ENTRYPOINT_BINARY=$(CURDIR)/$(BIN) go test -tags flink -p 1 -count 1 -timeout 180m ./...
 
@@ -84,6 +84,11 @@ release-snapshot: need-go ## release artefacts in dist/, without other tools
 staticcheck: need-go
 	go run honnef.co/go/tools/cmd/staticcheck@v0.8.2 -checks inherit,-ST1005 ./...
 	go run honnef.co/go/tools/cmd/staticcheck@v0.8.2 -checks inherit,-ST1005 -tags 'flink vm load container' ./...
+
+.PHONY: hive
+hive: need-go need-java need-pip build ## SQL on a real Hive metastore (Flink 1.20; jars by mvn)
+	go run ./test/flinkhome 1.20.5 >/dev/null
+	FLINK_ENTRYPOINT_BINARY=$(CURDIR)/$(BIN) go test -tags hive -count 1 -timeout 20m ./test/hive
 
 .PHONY: load
 load: need-go ## a thousand clients meet a definition service that comes back
