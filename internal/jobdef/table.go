@@ -259,7 +259,7 @@ func sqlTable(s *SQL) record {
 			{name: "modules", value: many[Module]{&s.Modules, moduleTable, distinct("module", false, func(m Module) Text { return m.Name })},
 				doc: "Modules to load, in this order (`LOAD MODULE`)."},
 			{name: "useModules", value: texts{&s.UseModules, lineForm},
-				doc: "Names of the modules in use, in the order in which functions are looked up (`USE MODULES`).", example: "[hive, core]"},
+				doc: "Names of the modules in use, in the order in which functions are looked up (`USE MODULES`).", example: "[core, hive]"},
 			{name: "catalogs", value: many[Catalog]{&s.Catalogs, catalogTable, distinct("catalog", false, func(c Catalog) Text { return c.Name })},
 				doc: "Catalogs to create, in this order."},
 			{name: "functions", value: many[Function]{&s.Functions, functionTable, distinct("function", true, func(f Function) Text { return f.Name })},

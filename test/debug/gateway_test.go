@@ -31,7 +31,7 @@ func gatewayHome(t *testing.T, version string) string {
 	jar := filepath.Join(cache, "maven", "flink-sql-gateway-"+version+".jar")
 	if _, err := os.Stat(jar); err != nil {
 		if _, err := exec.LookPath("mvn"); err != nil {
-			t.Skip("no gateway jar and no mvn to bring it: apt-get install maven")
+			t.Fatal("no gateway jar and no mvn to bring it: apt-get install maven")
 		}
 		out, err := exec.Command("mvn", "-q", "-B", "dependency:copy", "-Dartifact=org.apache.flink:flink-sql-gateway:"+version, "-DoutputDirectory="+filepath.Dir(jar)).CombinedOutput()
 		if err != nil {

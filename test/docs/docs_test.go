@@ -69,7 +69,7 @@ func newPage(t *testing.T, name, binary string, home func(*testing.T, string, st
 	if err := os.Symlink(binary, filepath.Join(dir, "bin", "flink-entrypoint")); err != nil {
 		t.Fatal(err)
 	}
-	p.shown = []string{filepath.Join(dir, "run"), "/tmp/flink-entrypoint", filepath.Join(dir, "work"), "/work"}
+	p.shown = []string{filepath.Join(dir, "run"), "/tmp/flink-entrypoint", filepath.Join(dir, "work"), "/srv/flink"}
 	return p
 }
 
