@@ -450,7 +450,7 @@ func TestManyArtifactsAndTheirProgress(t *testing.T) {
 	if _, err := newClient(t, fetch.Options{}).Artifacts(context.Background(), items, fetch.Bar(&terminal)); err != nil {
 		t.Fatal(err)
 	}
-	if !strings.Contains(terminal.String(), "artifacts 12/12") || !strings.Contains(terminal.String(), "100%") {
+	if !strings.Contains(terminal.String(), "artifacts 12/12 [============] 602 kB of 602 kB, ") || !strings.HasSuffix(terminal.String(), "\n") {
 		t.Errorf("the bar shows %q", terminal.String())
 	}
 	if _, err := newClient(t, fetch.Options{Logger: debugLog(&log)}).Artifacts(context.Background(), items[:1], nil); err != nil {

@@ -5,10 +5,10 @@ import (
 	"io"
 	"log/slog"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
-
-	"github.com/schollz/progressbar/v3"
+	"unicode"
 )
 
 // Progress is told how artifacts come along. Its methods are called from several goroutines.
@@ -72,43 +72,35 @@ func (r Result) log(log *slog.Logger, more ...any) {
 	log.With(more...).Info("artifact ready", "uri", r.URI, "path", r.Path, "bytes", r.Size, "sha256", r.SHA256, "kept", r.Kept)
 }
 
-// Bar shows one progress bar for all artifacts on w, a terminal.
-func Bar(w io.Writer) Progress { return &bar{w: w} }
+// Bar shows one progress bar for all artifacts on w, a terminal of at least 80 columns. It is drawn by hand: a library for it
+// (schollz/progressbar) cost 200 KB of binary, and tables that every start initialises.
+func Bar(w io.Writer) Progress { return &bar{w: w, now: time.Now} }
 
 type bar struct {
-	w io.Writer
+	w   io.Writer
+	now func() time.Time
 
-	mu          sync.Mutex
-	bar         *progressbar.ProgressBar
-	items, done int
-	got, sizes  map[int]int64
+	mu           sync.Mutex
+	began, drawn time.Time
+	items, done  int
+	got, sizes   map[int]int64
+	name         string
 }
+
+const (
+	barInterval = 100 * time.Millisecond
+	barWidth    = 12
+	barName     = 20 // characters of an artifact's name
+)
 
 func (b *bar) Begin(items int) {
-	b.items, b.got, b.sizes = items, make(map[int]int64), make(map[int]int64)
-	b.bar = progressbar.NewOptions64(int64(items), progressbar.OptionSetWriter(b.w), progressbar.OptionShowBytes(true),
-		progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionSetWidth(24), progressbar.OptionUseANSICodes(true))
-}
-
-// draw shows where all artifacts are. One not yet ready counts a byte more than it has, so that the bar,
-// which ends for good at its maximum, does not end before the last of them.
-func (b *bar) draw(name string) {
-	most, got := int64(b.items-b.done), int64(0)
-	for i, n := range b.got {
-		got += n
-		most += max(n, b.sizes[i])
-	}
-	b.bar.Describe(fmt.Sprintf("artifacts %d/%d %s", b.done, b.items, name))
-	if most > 0 && most != b.bar.GetMax64() {
-		b.bar.ChangeMax64(most)
-	}
-	b.bar.Set64(got)
+	b.items, b.got, b.sizes, b.began = items, make(map[int]int64), make(map[int]int64), b.now()
 }
 
 func (b *bar) Started(_ int, _, path string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.draw(filepath.Base(path))
+	b.draw(filepath.Base(path), true)
 }
 
 func (b *bar) Received(i int, n, size int64) {
@@ -116,7 +108,7 @@ func (b *bar) Received(i int, n, size int64) {
 	defer b.mu.Unlock()
 	b.got[i] += n
 	b.sizes[i] = max(size, 0)
-	b.draw("")
+	b.draw(b.name, false)
 }
 
 func (b *bar) Finished(i int, r Result, err error) {
@@ -127,11 +119,66 @@ func (b *bar) Finished(i int, r Result, err error) {
 	}
 	b.done++
 	b.got[i], b.sizes[i] = r.Size, r.Size // one that was kept brought no bytes
-	b.draw(filepath.Base(r.Path))
+	b.draw(filepath.Base(r.Path), true)
 }
 
 func (b *bar) End() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.draw("", true)
 	fmt.Fprintln(b.w)
+}
+
+// draw writes the line anew: how many are there, the last one's name, the part that is there, bytes and speed.
+func (b *bar) draw(name string, now bool) {
+	b.name = name
+	t := b.now()
+	if !now && t.Sub(b.drawn) < barInterval {
+		return
+	}
+	b.drawn = t
+	var got, size int64
+	for i, n := range b.got {
+		got += n
+		size += max(n, b.sizes[i])
+	}
+	full := 0
+	if size > 0 {
+		full = int(barWidth * got / size)
+	}
+	speed := int64(0)
+	if s := t.Sub(b.began).Seconds(); s > 0 {
+		speed = int64(float64(got) / s)
+	}
+	fmt.Fprintf(b.w, "\r\x1b[Kartifacts %d/%d [%s%s] %s of %s, %s/s %s", b.done, b.items, strings.Repeat("=", full), strings.Repeat(" ", barWidth-full),
+		shortBytes(got), shortBytes(size), shortBytes(speed), shortName(name))
+}
+
+// shortBytes writes a size in at most seven characters.
+func shortBytes(n int64) string {
+	if n < 1000 {
+		return fmt.Sprintf("%d B", n)
+	}
+	x, unit := float64(n), 0
+	for ; x >= 999.5; unit++ {
+		x /= 1000
+	}
+	if x < 9.95 {
+		return fmt.Sprintf("%.1f %cB", x, "?kMGTPE"[unit])
+	}
+	return fmt.Sprintf("%.0f %cB", x, "?kMGTPE"[unit])
+}
+
+// shortName is a file's name as a terminal may see it: a definition's author chose it.
+func shortName(name string) string {
+	runes := []rune(strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return '?'
+		}
+		return r
+	}, name))
+	if len(runes) > barName {
+		return string(runes[:barName-1]) + "…"
+	}
+	return string(runes)
 }

@@ -29,13 +29,9 @@ var modules = map[string]string{
 	"github.com/hashicorp/go-cleanhttp":     "by go-retryablehttp",
 	"github.com/hashicorp/go-retryablehttp": "fetching over HTTP",
 	"github.com/magiconair/properties":      "log4j's property files",
-	"github.com/mitchellh/colorstring":      "by progressbar",
-	"github.com/rivo/uniseg":                "by progressbar",
-	"github.com/schollz/progressbar/v3":     "artifacts on a terminal",
 	"github.com/shirou/gopsutil/v3":         "the memory of the machine",
 	"github.com/spf13/pflag":                "the command line",
 	"golang.org/x/sys":                      "system calls",
-	"golang.org/x/term":                     "by progressbar",
 }
 
 // heavy are packages of the standard library that would cost size or the time of each start, and what to use instead.
