@@ -8,6 +8,7 @@ import (
 
 	"flink-entrypoint/internal/mock"
 	"flink-entrypoint/internal/sqlrunner"
+	"flink-entrypoint/internal/sqltext"
 )
 
 // DebugOptions are the flags of debug.
@@ -26,23 +27,18 @@ func Debug(ctx context.Context, start bool, opts Options, d DebugOptions, w Worl
 	if err != nil {
 		return l, err
 	}
-	if l.Mocked, err = mock.Rewrite(l.parts, l.mockOptions(d)); err != nil {
-		return l, l.scriptError(err)
-	}
-	l.Warnings = append(l.Warnings, l.Mocked.Warnings...)
 	if !start {
+		if l.Mocked, err = mock.Rewrite(l.parts, l.mockOptions(d)); err != nil {
+			return l, l.scriptError(err)
+		}
+		l.Warnings = append(l.Warnings, l.Mocked.Warnings...)
 		return l, nil
 	}
-	plan, err := l.prepare(ctx, sqlrunner.Local, l.Mocked.Parts)
-	if err != nil {
-		return l, l.scriptError(err)
-	}
-	l.Warnings = append(l.Warnings, plan.Warnings...)
-	return l, nil
+	return l, l.start(ctx, sqlrunner.Local, func() (mock.Result, error) { return mock.Rewrite(l.parts, l.mockOptions(d)) })
 }
 
 func (l *Local) mockOptions(d DebugOptions) mock.Options {
-	return mock.Options{Rows: d.Rows, RowsPerSecond: d.RowsPerSecond, Keep: d.Keep, Data: d.Data, Seed: d.Seed,
+	return mock.Options{Rows: d.Rows, RowsPerSecond: d.RowsPerSecond, Keep: d.Keep, Data: d.Data, Seed: d.Seed, Definition: l.definition,
 		Batch: strings.EqualFold(l.runtimeMode(), "batch"), Major: l.Version.Major, Minor: l.Version.Minor}
 }
 
@@ -209,8 +205,25 @@ func (l *Local) finding(f sqlrunner.Finding, mocked mock.Result) Fault {
 		}
 	}
 	out := l.fault(part, line, column, endLine, endColumn, withoutPlace(f.Reason))
-	out.Statement = statement
+	out.Statement = l.numbered(index, line, statement)
 	return out
+}
+
+// numbered gives a statement's name the number that it has in the user's script: statements that the mocks put before it count
+// in the mocked one only.
+func (l *Local) numbered(part, line int, name string) string {
+	at := strings.LastIndex(name, "statement ")
+	found, err := sqltext.Split(l.parts[part].Text, l.dialect())
+	if at < 0 || err != nil {
+		return name
+	}
+	number := 0
+	for _, s := range found {
+		if s.Line <= line {
+			number = s.Number
+		}
+	}
+	return name[:at] + fmt.Sprintf("statement %d", number)
 }
 
 // withoutPlace takes "From line 2, column 13 to line 2, column 15: " off a reason whose place is told otherwise.

@@ -12,7 +12,7 @@ import (
 )
 
 // PrepareCheck makes a SQL job ready to be planned, not run, by the real planner. Tables whose connector has no jar on the class
-// path are mocked, the others stay. The caller closes the result, which is not nil even with an error.
+// path are mocked, the others stay; nothing is written to a real catalog. The caller closes the result, which is not nil even with an error.
 func PrepareCheck(ctx context.Context, opts Options, w World) (*Local, error) {
 	l, err := gatherLocal(ctx, opts, w, true)
 	if err != nil {
@@ -25,15 +25,7 @@ func PrepareCheck(ctx context.Context, opts Options, w World) (*Local, error) {
 	if err != nil {
 		return l, err
 	}
-	if l.Mocked, err = l.mockAbsent(jars); err != nil {
-		// What cannot run on mocked tables (UPDATE, say) can be right nevertheless: ask the planner about the script as it stands.
-		l.Warnings = append(l.Warnings, "no table is mocked: "+err.Error())
-		l.Mocked = mock.Result{Parts: l.parts}
-	}
-	if _, err := l.prepare(ctx, sqlrunner.Check, l.Mocked.Parts); err != nil {
-		return l, l.scriptError(err)
-	}
-	return l, nil
+	return l, l.start(ctx, sqlrunner.Check, func() (mock.Result, error) { return l.mockAbsent(jars) })
 }
 
 // asApplication judges the script as an application cluster will, with this definition's id and high availability. That
@@ -62,6 +54,7 @@ func (l *Local) asApplication() error {
 // mockAbsent mocks the tables whose connector nothing on the class path answers to.
 func (l *Local) mockAbsent(jars []string) (mock.Result, error) {
 	options := l.mockOptions(DebugOptions{})
+	options.PlanOnly = true
 	first, err := mock.Rewrite(l.parts, options)
 	if err != nil {
 		return first, err
@@ -74,6 +67,7 @@ func (l *Local) mockAbsent(jars []string) (mock.Result, error) {
 	}
 	there := connectors(jars, wanted)
 	absent := map[string]bool{}
+	var unchecked []string
 	for _, t := range first.Tables {
 		switch {
 		case t.Connector == "" || t.Role == mock.View:
@@ -83,16 +77,17 @@ func (l *Local) mockAbsent(jars []string) (mock.Result, error) {
 			}
 		case !absent[t.Connector]:
 			absent[t.Connector] = true
-			l.Warnings = append(l.Warnings, fmt.Sprintf("no jar of the connector %q is here: the options of its tables were not checked", t.Connector))
+			unchecked = append(unchecked, fmt.Sprintf("no jar of the connector %q is here: the options of its tables were not checked", t.Connector))
 		}
 	}
-	if len(options.Keep) == 0 {
-		return first, nil
+	out := first
+	if len(options.Keep) > 0 {
+		if kept, err := mock.Rewrite(l.parts, options); err == nil {
+			out = kept
+		}
 	}
-	if kept, err := mock.Rewrite(l.parts, options); err == nil {
-		return kept, nil
-	}
-	return first, nil
+	out.Warnings, out.Undefined = append(unchecked, out.Warnings...), first.Undefined
+	return out, nil
 }
 
 // Report reads what the runner of a check printed. done is false when it did not come to its end.

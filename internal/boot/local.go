@@ -40,6 +40,7 @@ type Local struct {
 
 	g     *gatherer
 	parts []mock.Part
+	asking
 }
 
 // initPart names the init SQL in errors.
@@ -197,60 +198,77 @@ func (l *Local) configuration() map[string]string {
 	return conf
 }
 
-// prepare makes the files and the command of the runner.
-func (l *Local) prepare(ctx context.Context, mode sqlrunner.Mode, parts []mock.Part) (sqlrunner.Plan, error) {
+// script writes the files that the runner reads in a mode.
+func (l *Local) script(mode sqlrunner.Mode, parts []mock.Part, tables [][3]string) (sqlrunner.Plan, error) {
 	g, v := l.g, l.Version
 	var script []sqlrunner.Part
 	for _, p := range parts {
 		script = append(script, sqlrunner.Part{Name: p.Name, Text: p.Text})
 	}
 	plan, err := sqlrunner.Prepare(script, sqlrunner.Options{Mode: mode, Dialect: l.dialect(), RuntimeMode: l.runtimeMode(), Configuration: l.configuration(),
-		Secrets: g.secrets, Sensitive: func(key string) bool { return flinkconf.IsSensitive(key, v) }})
+		Tables: tables, Secrets: g.secrets, Sensitive: func(key string) bool { return flinkconf.IsSensitive(key, v) }})
 	if err != nil {
-		return plan, fail(SQL, err, "")
+		return plan, l.scriptError(err)
 	}
+	return plan, l.write(map[string][]byte{scriptFile: plan.Script, indexFile: plan.Index})
+}
+
+// Names of files in Local.Dir.
+const (
+	scriptFile  = "job.sql"
+	indexFile   = "job.idx"
+	loggingFile = "log4j2.properties"
+)
+
+func (l *Local) write(files map[string][]byte) error {
+	for name, content := range files {
+		if err := os.WriteFile(filepath.Join(l.Dir, name), content, 0o600); err != nil {
+			return fail(Write, err, writeHint(err))
+		}
+	}
+	return nil
+}
+
+// command makes the command of the runner, which starts in a mode.
+func (l *Local) command(ctx context.Context, mode sqlrunner.Mode) (err error) {
+	g, v := l.g, l.Version
 	if !v.AtLeast(1, 14) {
-		return plan, failf(Distribution, "running SQL here needs Flink 1.14 or later, this is %s", v)
+		return failf(Distribution, "running SQL here needs Flink 1.14 or later, this is %s", v)
 	}
 	if l.Java, err = distribution.FindJava("", g.env.lookup); err != nil {
-		return plan, g.distributionError(err)
+		return g.distributionError(err)
 	}
 	if distribution.TooOld(v, l.Java.Spec) {
-		return plan, failf(Distribution, "%s", distribution.Supports(v, l.Java.Spec))
+		return failf(Distribution, "%s", distribution.Supports(v, l.Java.Spec))
 	}
 	jars, err := l.jars(ctx)
 	if err != nil {
-		return plan, err
+		return err
 	}
-	const logging = "log4j2.properties"
-	runner := filepath.Join(l.Dir, sqlrunner.JarName)
-	scriptFile, index := filepath.Join(l.Dir, "job.sql"), filepath.Join(l.Dir, "job.idx")
-	for name, content := range map[string][]byte{scriptFile: plan.Script, index: plan.Index, runner: sqlrunner.Jar(), filepath.Join(l.Dir, logging): []byte(localLogging)} {
-		if err := os.WriteFile(name, content, 0o600); err != nil {
-			return plan, fail(Write, err, writeHint(err))
-		}
+	if err := l.write(map[string][]byte{sqlrunner.JarName: sqlrunner.Jar(), loggingFile: []byte(localLogging)}); err != nil {
+		return err
 	}
 	l.Path = l.Java.Path
 	l.Argv = append([]string{"java"}, l.javaOptions()...)
-	l.Argv = append(l.Argv, "-Dlog4j.configurationFile="+filepath.Join(l.Dir, logging), "-Dlog.file="+l.Log, "-Djava.io.tmpdir="+l.Dir,
-		"-classpath", strings.Join(append(jars, runner), ":"), sqlrunner.MainClass)
-	l.Argv = append(l.Argv, sqlrunner.Arguments(mode, scriptFile, index)...)
+	l.Argv = append(l.Argv, "-Dlog4j.configurationFile="+filepath.Join(l.Dir, loggingFile), "-Dlog.file="+l.Log, "-Djava.io.tmpdir="+l.Dir,
+		"-classpath", strings.Join(append(jars, filepath.Join(l.Dir, sqlrunner.JarName)), ":"), sqlrunner.MainClass)
+	l.Argv = append(l.Argv, sqlrunner.Arguments(mode, filepath.Join(l.Dir, scriptFile), filepath.Join(l.Dir, indexFile))...)
 	// A configuration directory with nothing in it: what a cluster's file says (addresses, stores) does not hold here.
 	conf := filepath.Join(l.Dir, "conf")
 	if err := os.Mkdir(conf, 0o700); err != nil {
-		return plan, fail(Write, err, writeHint(err))
+		return fail(Write, err, writeHint(err))
 	}
 	for _, name := range []string{"flink-conf.yaml", "config.yaml"} {
 		if name == "flink-conf.yaml" && v.AtLeast(1, 19) {
 			continue
 		}
 		if err := os.WriteFile(filepath.Join(conf, name), []byte("parallelism.default: 1\n"), 0o600); err != nil {
-			return plan, fail(Write, err, writeHint(err))
+			return fail(Write, err, writeHint(err))
 		}
 	}
 	l.Env = setEnv(g.world.Env, "FLINK_CONF_DIR", conf)
 	l.Env = setEnv(l.Env, "FLINK_PLUGINS_DIR", g.plan.Home.PluginsDir)
-	return plan, nil
+	return nil
 }
 
 // javaOptions make a JVM for a run of seconds: compiled quickly rather than well, one small collector.

@@ -75,13 +75,17 @@ func (p *program) debug(ctx context.Context, words []string) error {
 	if err != nil {
 		return p.shownFaults(err)
 	}
-	for _, w := range local.Warnings {
-		p.log.Warn(w)
-	}
 	if flags.show {
+		p.warn(local.Warnings)
 		return p.show(local)
 	}
 	return p.runLocal(ctx, local, start)
+}
+
+func (p *program) warn(warnings []string) {
+	for _, w := range warnings {
+		p.log.Warn(w)
+	}
 }
 
 func debugUsage(format string, args ...any) error {
@@ -134,14 +138,17 @@ func (p *program) show(local *boot.Local) error {
 // runLocal starts the runner, shows the rows of every sink, and tells what went wrong where.
 func (p *program) runLocal(ctx context.Context, local *boot.Local, start time.Time) error {
 	rows := &rowWriter{w: p.Stdout, colour: isTerminal(p.Stdout) && lookup(p.Env, "NO_COLOR") == "", redact: p.redactor.Redact}
-	for _, t := range local.Mocked.Tables {
-		if t.Identifier != "" {
-			rows.sink(t.Identifier, t.Short)
+	ready := func() {
+		p.warn(local.Warnings)
+		for _, t := range local.Mocked.Tables {
+			if t.Identifier != "" {
+				rows.sink(t.Identifier, t.Short)
+			}
 		}
 	}
 	var faults []boot.Fault
 	var rest strings.Builder // what else it says on stderr
-	code, err := runChild(ctx, local, rows.line, func(line string) {
+	code, err := runChild(ctx, local, ready, rows.line, func(line string) {
 		fault, failed := local.Failure(line)
 		switch {
 		case failed:
@@ -153,7 +160,7 @@ func (p *program) runLocal(ctx context.Context, local *boot.Local, start time.Ti
 		rest.WriteString(line + "\n")
 	})
 	if err != nil {
-		return err
+		return p.shownFaults(err)
 	}
 	if ctx.Err() != nil {
 		return ctx.Err()
@@ -200,9 +207,9 @@ func keepLog(local *boot.Local, traces string) string {
 	return "Flink's log with the stack trace is " + out.Name()
 }
 
-// runChild starts the runner and hands on what it prints, line by line. It ends with ctx, and the child with it or with
-// us, however that comes about.
-func runChild(ctx context.Context, local *boot.Local, stdout, stderr func(line string)) (code int, err error) {
+// runChild starts the runner, answers it, calls ready before the script begins, and hands on what it prints, line by line and
+// one line at a time. It ends with ctx, and the child with it or with us, however that comes about.
+func runChild(ctx context.Context, local *boot.Local, ready func(), stdout, stderr func(line string)) (code int, err error) {
 	cmd := exec.CommandContext(ctx, local.Path)
 	cmd.Args, cmd.Env = local.Argv, local.Env
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
@@ -216,10 +223,37 @@ func runChild(ctx context.Context, local *boot.Local, stdout, stderr func(line s
 	if err != nil {
 		return 0, err
 	}
+	var refused error
+	if local.Asks() {
+		in, err := cmd.StdinPipe()
+		if err != nil {
+			return 0, err
+		}
+		script := stdout
+		stdout = func(line string) {
+			if !local.Asks() {
+				script(line)
+				return
+			}
+			reply, err := local.Answer(line)
+			if err != nil {
+				refused = err
+				in.Close() // it ends
+				return
+			}
+			if reply != "" && !local.Asks() {
+				ready()
+			}
+			_, _ = io.WriteString(in, reply) // where it fails the runner has ended, and says so itself
+		}
+	} else {
+		ready()
+	}
 	if err := cmd.Start(); err != nil {
 		return 0, &boot.Error{Phase: boot.Distribution, Err: fmt.Errorf("cannot start %s: %w", local.Path, err)}
 	}
 	var readers sync.WaitGroup
+	var one sync.Mutex
 	for _, r := range []struct {
 		from io.Reader
 		to   func(string)
@@ -229,7 +263,9 @@ func runChild(ctx context.Context, local *boot.Local, stdout, stderr func(line s
 			for {
 				line, err := lines.ReadString('\n')
 				if line != "" {
+					one.Lock()
 					r.to(strings.TrimRight(line, "\r\n"))
+					one.Unlock()
 				}
 				if err != nil {
 					return
@@ -239,6 +275,9 @@ func runChild(ctx context.Context, local *boot.Local, stdout, stderr func(line s
 	}
 	readers.Wait()
 	err = cmd.Wait()
+	if refused != nil {
+		return 0, refused
+	}
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {
 		return 0, err

@@ -72,7 +72,7 @@ func (p *program) validated(ctx context.Context, engine bool) (*boot.DefinitionS
 	line := func(b *strings.Builder) func(string) {
 		return func(s string) { b.WriteString(s + "\n") }
 	}
-	code, err := runChild(ctx, local, line(&out), line(&errs))
+	code, err := runChild(ctx, local, func() {}, line(&out), line(&errs))
 	if err == nil {
 		err = ctx.Err()
 	}

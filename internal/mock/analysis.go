@@ -18,6 +18,7 @@ type object struct {
 	first   *statement  // where it is used first
 	spelled []string    // as it is named there
 	view    bool
+	absent  bool      // from its catalog
 	from    []*object // what a view reads
 	like    *object
 	ctas    bool
@@ -109,6 +110,7 @@ type analysis struct {
 	epochs     map[string]int64  // columns that somewhere become a time: units per second
 	set        *statement        // BEGIN STATEMENT SET, until its END
 	warnings   []string
+	undefined  [][3]string
 	errors     []*Error
 }
 
@@ -136,6 +138,11 @@ func (a *analysis) warnf(format string, args ...any) {
 }
 
 func (a *analysis) refuse(s *statement, hint, format string, args ...any) {
+	if a.options.PlanOnly {
+		s.leaveOut()
+		a.warnf("%s is not checked: %s", s.place(), fmt.Sprintf(format, args...))
+		return
+	}
 	a.errors = append(a.errors, s.errorf(hint, format, args...))
 }
 
@@ -277,6 +284,8 @@ func (a *analysis) read(s *statement) {
 		a.readContainer(s)
 	case sqltext.Select:
 		a.readQuery(s, s, a.queryStart(s))
+	case sqltext.CreateDatabase:
+		a.readCreateDatabase(s)
 	case sqltext.Update, sqltext.Delete, sqltext.Merge, sqltext.Truncate:
 		a.refuse(s, "leave the statement out, or run the script on a real cluster", "%s has no mock: print only takes inserted rows", s.Kind)
 	case sqltext.Call:
@@ -327,7 +336,7 @@ func (a *analysis) readCatalog(s *statement) {
 	if !ok {
 		return
 	}
-	state := catalogState{database: "default"}
+	var state catalogState
 	for ; i < len(s.list); i++ {
 		if s.word(i) == "WITH" {
 			options, _ := s.tokens.options(i + 1)
@@ -344,9 +353,11 @@ func (a *analysis) readCatalog(s *statement) {
 func (a *analysis) readUse(s *statement) {
 	if s.word(1) == "CATALOG" {
 		if name, ok := s.name(2); ok {
-			a.catalog, a.database = name, "default"
-			if state, ok := a.catalogs[name]; ok {
-				a.database = state.database
+			a.catalog, a.database = name, a.catalogs[name].database
+			if a.database == "" {
+				if a.database, _ = a.asked([3]string{name}); a.database == "" {
+					a.database = "default" // as in Hive, and in memory
+				}
 			}
 		}
 		return
@@ -356,6 +367,23 @@ func (a *analysis) readUse(s *statement) {
 		a.database = parts[0]
 	case 2:
 		a.catalog, a.database = parts[0], parts[1]
+	}
+}
+
+// readCreateDatabase leaves databases of real catalogs alone: they would stay behind.
+func (a *analysis) readCreateDatabase(s *statement) {
+	i := 2
+	if s.words(i, "IF", "NOT", "EXISTS") {
+		i += 3
+	}
+	parts, _ := s.path(i)
+	catalog := a.catalog
+	if len(parts) == 2 {
+		catalog = parts[0]
+	}
+	if parts != nil && !a.catalogs[catalog].ours {
+		s.leaveOut()
+		a.warnf("%s: CREATE DATABASE is left out, it would create a real one", s.place())
 	}
 }
 
@@ -377,16 +405,27 @@ func (a *analysis) lookup(parts []string, s *statement) *object {
 	}
 	o := &object{full: full, first: s, spelled: parts}
 	a.add(o)
-	if a.options.Definition != nil && !a.kept(o) {
+	if !a.kept(o) {
 		a.describe(o, s)
 	}
 	return o
 }
 
+// asked returns what the user of this package knows of a catalog.
+func (a *analysis) asked(name [3]string) (answer string, ok bool) {
+	if a.options.Definition != nil {
+		answer, ok = a.options.Definition(name[0], name[1], name[2])
+	}
+	if !ok && !a.catalogs[name[0]].ours && !slices.Contains(a.undefined, name) {
+		a.undefined = append(a.undefined, name)
+	}
+	return answer, ok
+}
+
 // describe reads the definition of a catalog's table or view.
 func (a *analysis) describe(o *object, s *statement) {
-	ddl, ok := a.options.Definition(o.full[0], o.full[1], o.full[2])
-	if !ok {
+	ddl, ok := a.asked(o.full)
+	if o.absent = ok && ddl == ""; !ok || o.absent {
 		return
 	}
 	found, err := sqltext.Split(ddl, a.options.dialect())
@@ -440,7 +479,7 @@ func (a *analysis) readTable(s *statement) {
 	full := a.resolve(s.def.spelled)
 	var like *object
 	if s.def.likeName != nil {
-		like = a.lookupLike(s.def.likeName)
+		like = a.lookupLike(s.def.likeName, s)
 	}
 	o := &object{full: full, def: s.def, created: s, first: s, spelled: s.def.spelled, like: like, ctas: s.def.asAt >= 0}
 	if old := a.visible[full]; old != nil && old.created != nil && s.def.ifNotExists && !s.def.replace && !old.view {
@@ -456,9 +495,21 @@ func (a *analysis) readTable(s *statement) {
 	}
 }
 
-// lookupLike returns the table behind LIKE; a catalog's table is not used by being copied.
-func (a *analysis) lookupLike(parts []string) *object {
-	return a.visible[a.resolve(parts)]
+// lookupLike returns the table behind LIKE; a catalog's table that nobody described is not used by being copied.
+func (a *analysis) lookupLike(parts []string, s *statement) *object {
+	full := a.resolve(parts)
+	if o := a.visible[full]; o != nil {
+		return o
+	}
+	o := &object{full: full, first: s, spelled: parts}
+	if a.kept(o) {
+		return nil
+	}
+	if a.describe(o, s); o.def == nil {
+		return nil
+	}
+	a.add(o)
+	return o
 }
 
 // viewBody returns the index of the query of CREATE VIEW.
@@ -604,7 +655,7 @@ func (a *analysis) readDrop(s *statement) {
 		full := a.resolve(parts)
 		o := a.visible[full]
 		switch {
-		case a.keptName(full):
+		case a.keptName(full) && !a.options.PlanOnly:
 		case temporary:
 			delete(a.visible, full)
 		case o == nil || o.created == nil:
@@ -656,7 +707,7 @@ func (a *analysis) readAlter(s *statement) {
 	}
 	o := a.visible[full]
 	switch {
-	case kind != "TABLE" && kind != "VIEW" && kind != "DATABASE", a.keptName(full):
+	case kind != "TABLE" && kind != "VIEW" && kind != "DATABASE", a.keptName(full) && !a.options.PlanOnly:
 		return
 	case kind == "DATABASE" || o == nil || o.created == nil || !a.ours(o) || o.def != nil && o.def.temporary:
 		s.leaveOut()

@@ -44,9 +44,14 @@ type Options struct {
 	Batch        bool // the runtime mode, unless the script sets it
 	Major, Minor int  // version of Flink; 0: the newest known
 	// Definition returns the CREATE TABLE statement of a table that exists in a catalog and not in the script, as
-	// SHOW CREATE TABLE prints it. Where it is nil or does not know the table, the table is shadowed by LIKE: its
+	// SHOW CREATE TABLE prints it, and "" for one that does not exist. Where it is nil or does not know the table, the table is shadowed by LIKE: its
 	// columns then get datagen's defaults, and metadata columns make Flink refuse it.
+	// With neither database nor table it returns the name of the catalog's default database, "default" where it is unknown.
+	// Result.Undefined lists what was asked for in vain.
 	Definition func(catalog, database, table string) (ddl string, ok bool)
+	// PlanOnly is for a script that is planned and not run: nothing may reach a real catalog, so tables that are kept become
+	// temporary there, and what has no mock is left out with a warning instead of being refused.
+	PlanOnly bool
 }
 
 // defaultRate is datagen's rows-per-second.
@@ -100,6 +105,9 @@ type Result struct {
 	Flows    []Flow
 	Batch    bool
 	Warnings []string
+	// Undefined are the tables (catalog, database, table), and the default databases (catalog), of catalogs outside of the script
+	// that Options.Definition did not know, in the order of their first use.
+	Undefined [][3]string
 
 	edits [][]edit // by part, sorted
 	texts []string
@@ -170,7 +178,7 @@ func Rewrite(parts []Part, o Options) (Result, error) {
 	if len(a.errors) > 0 {
 		return Result{}, join(a.errors)
 	}
-	r := Result{Batch: a.batch, Warnings: a.warnings, edits: make([][]edit, len(parts))}
+	r := Result{Batch: a.batch, Warnings: a.warnings, Undefined: a.undefined, edits: make([][]edit, len(parts))}
 	for i, p := range parts {
 		for _, s := range a.statements {
 			if s.part == i {

@@ -3,8 +3,10 @@ package mock
 import (
 	"errors"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -97,6 +99,52 @@ func invariants(t *testing.T, name, text string, r Result, o Options) {
 	}
 	if again.Parts[0].Text != r.Parts[0].Text {
 		t.Errorf("%s: not stable\n%s\nthen\n%s", name, r.Parts[0].Text, again.Parts[0].Text)
+	}
+}
+
+// TestUndefined: what is in catalogs of others, and nothing else, is asked for, each once.
+func TestUndefined(t *testing.T) {
+	const sql = "CREATE CATALOG h WITH ('type'='hive'); CREATE CATALOG m WITH ('type'='generic_in_memory'); CREATE CATALOG j WITH ('type'='jdbc', 'default-database'='db');\n" +
+		"CREATE TABLE h.d.made (a INT) WITH ('connector'='kafka'); INSERT INTO h.d.made SELECT a FROM h.d.t JOIN m.d.x ON TRUE JOIN nowhere ON TRUE; USE CATALOG h; INSERT INTO u SELECT * FROM d.t; " +
+		"USE CATALOG j; INSERT INTO w TABLE h.d.kept; CREATE TABLE l LIKE base"
+	var asked []string
+	r := rewrite(t, sql, Options{Keep: []string{"kept"}, Definition: func(catalog, database, table string) (string, bool) {
+		if asked = append(asked, catalog+"."+database+"."+table); table == "" {
+			return "main", true
+		}
+		return "", table == "u"
+	}})
+	want := [][3]string{{"h", "d", "t"}, {"j", "db", "w"}, {"j", "db", "base"}}
+	if !slices.Equal(r.Undefined, want) {
+		t.Errorf("found %v, want %v", r.Undefined, want)
+	}
+	if want := "[h.d.t m.d.x default_catalog.default_database.nowhere h.. h.main.u j.db.w j.db.base]"; fmt.Sprint(asked) != want {
+		t.Errorf("asked for %v, want %v", asked, want)
+	}
+	if text := r.Parts[0].Text; strings.Contains(text, "EXISTS `u`") || !strings.Contains(text, "EXISTS `w`") {
+		t.Errorf("u is not there, w is not known:\n%s", text)
+	}
+	if r = rewrite(t, "CREATE CATALOG h WITH ('type'='hive'); USE CATALOG h; TABLE t", Options{}); !slices.Equal(r.Undefined, [][3]string{{"h"}, {"h", "default", "t"}}) {
+		t.Errorf("found %v, want the default database and t", r.Undefined)
+	}
+}
+
+// TestPlanOnly: nothing of a script that is only planned reaches a catalog of others.
+func TestPlanOnly(t *testing.T) {
+	const sql = "CREATE CATALOG h WITH ('type'='hive');\nCREATE DATABASE IF NOT EXISTS h.d;\nCREATE TABLE h.d.t (a INT) WITH ('connector'='there');\nCREATE TABLE mine (a INT) WITH ('connector'='there');\n" +
+		"UPDATE h.d.t SET a = 1;\nCALL h.sys.p();\nALTER TABLE h.d.t ADD (b INT);\nDROP TABLE h.d.t;\nDROP TABLE h.d.other;\nDROP DATABASE h.d CASCADE;\nCREATE FUNCTION h.d.f AS 'x.F';\nCREATE VIEW h.d.v AS SELECT 1"
+	r := rewrite(t, sql, Options{PlanOnly: true, Keep: []string{"h.d.t", "mine"}})
+	want := "CREATE CATALOG h WITH ('type'='hive');\n;\nCREATE TEMPORARY TABLE h.d.t (a INT) WITH ('connector'='there');\nCREATE TABLE mine (a INT) WITH ('connector'='there');\n" +
+		";\n;\n;\nDROP TEMPORARY TABLE h.d.t;\n;\n;\nCREATE TEMPORARY FUNCTION h.d.f AS 'x.F';\nCREATE TEMPORARY VIEW h.d.v AS SELECT 1"
+	if got := strings.ReplaceAll(r.Parts[0].Text, " ;", ";"); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+	if len(r.Warnings) != 6 || !strings.Contains(r.Warnings[1], "statement 5, line 5 is not checked: UPDATE has no mock") {
+		t.Errorf("warnings: %q", r.Warnings)
+	}
+	_, err := Rewrite([]Part{{Text: "CREATE TABLE v (x VARIANT) WITH ('connector'='kafka'); TABLE v"}}, Options{PlanOnly: true})
+	if e, ok := errors.AsType[*Error](err); !ok || !strings.Contains(e.Message, "VARIANT") {
+		t.Errorf("a type that no mock has: %v", err)
 	}
 }
 

@@ -151,8 +151,11 @@ func (a *analysis) check(o *object) {
 			continue
 		}
 		if bad := c.typ.unsupported(&a.options); bad != "" {
-			a.refuse(o.first, "keep the table, or give it a file of rows",
-				"table %s, column %s: Flink's datagen cannot make values of type %s", o.identifier, c.name, bad)
+			hint := "keep the table, or give it a file of rows"
+			if a.options.PlanOnly {
+				hint = "put the jar of its connector into lib: the table then stays as it is"
+			}
+			a.errors = append(a.errors, o.first.errorf(hint, "table %s, column %s: Flink's datagen cannot make values of type %s", o.identifier, c.name, bad))
 		}
 	}
 }
@@ -319,6 +322,9 @@ func (a *analysis) ctasName(o *object) []string {
 // create writes a CREATE TABLE of the script anew.
 func (a *analysis) create(s *statement) {
 	o := s.creates
+	if o.kept && a.options.PlanOnly && !a.ours(o) && !s.def.temporary && !o.ctas {
+		s.insert(s.def.table, "TEMPORARY ")
+	}
 	if o.kept || strings.HasSuffix(o.full[2], copySuffix) {
 		return
 	}
@@ -339,23 +345,29 @@ func (a *analysis) create(s *statement) {
 	if o.ctas {
 		return
 	}
-	if slices.ContainsFunc(a.objects, func(p *object) bool { return p.like == o && !p.kept && p.copies() }) {
-		f := a.form(o, copying)
-		f.name, f.temporary = quoted(o.clone(copying)), true
+	for _, side := range a.clones(o) {
+		f := a.form(o, side)
+		f.name, f.temporary = quoted(o.clone(side)), true
 		s.before = append(s.before, s.def.flat(f, s.Text, s.Offset, a.options.dialect())+";")
+	}
+}
+
+// clones returns the sides of a table that need a table of their own beside the one of its name.
+func (a *analysis) clones(o *object) (sides []side) {
+	if slices.ContainsFunc(a.objects, func(p *object) bool { return p.like == o && !p.kept && p.copies() }) {
+		sides = append(sides, copying)
 	}
 	other := writing
 	if o.mainSide() == writing {
 		other = reading
 	}
 	if o.role() == Both || a.likedAs(o, other) {
-		f := a.form(o, other)
-		f.name, f.temporary = quoted(o.clone(other)), true
-		s.before = append(s.before, s.def.flat(f, s.Text, s.Offset, a.options.dialect())+";")
-		if o.role() == Both {
-			a.warnf("table %s is read and written: what is read is generated, not what the script writes", o.identifier)
-		}
+		sides = append(sides, other)
 	}
+	if o.role() == Both && !a.options.PlanOnly {
+		a.warnf("table %s is read and written: what is read is generated, not what the script writes", o.identifier)
+	}
+	return sides
 }
 
 // likedAs reports whether another table is created LIKE this one and needs the other side of it.
@@ -368,8 +380,8 @@ func (a *analysis) likedAs(o *object, s side) bool {
 
 // shadow puts temporary tables before the first use of a catalog's table.
 func (a *analysis) shadow(o *object) {
-	role := o.role()
-	if role == Unused || o.ddl == "" && a.ours(o) {
+	liked := o.def != nil && slices.ContainsFunc(a.objects, func(p *object) bool { return p.like == o && !p.kept })
+	if o.role() == Unused && !liked || o.absent || o.ddl == "" && a.ours(o) {
 		return // not there: Flink says so, at the right place
 	}
 	anchor := o.first
@@ -386,12 +398,11 @@ func (a *analysis) shadow(o *object) {
 		f.name, f.temporary, f.ifAbsent = quoted(name), true, true
 		anchor.before = append(anchor.before, o.def.flat(f, o.ddl, 0, a.options.dialect())+";")
 	}
-	if role == Both {
-		add(writing, o.clone(writing))
-		a.warnf("table %s is read and written: what is read is generated, not what the script writes", o.identifier)
+	for _, side := range a.clones(o) {
+		add(side, o.clone(side))
 	}
 	add(o.mainSide(), o.spelled)
-	if o.def == nil && o.reads+o.lookups > 0 && o.file == "" {
+	if o.def == nil && o.reads+o.lookups > 0 && o.file == "" && !a.options.PlanOnly {
 		a.warnf("table %s: its columns are unknown, its values are any", o.identifier)
 	}
 }
@@ -423,7 +434,7 @@ func (a *analysis) drop(s *statement) {
 }
 
 func (a *analysis) shadowed(o *object) bool {
-	return o.role() != Unused && (o.ddl != "" || !a.ours(o))
+	return o.role() != Unused && !o.absent && (o.ddl != "" || !a.ours(o))
 }
 
 // function makes functions of a real catalog temporary.

@@ -29,6 +29,8 @@ type Options struct {
 	// Configuration is given to the environment at its creation, for Local and Check; an application cluster's
 	// environment gets that of the cluster.
 	Configuration map[string]string
+	// Tables (catalog, database, table) are those that an Ask is about; with a catalog alone it is about its default database.
+	Tables [][3]string
 	// Secrets are values that the runner must not show in what it prints and throws.
 	Secrets []string
 	// Sensitive tells the keys whose literal values in the script are as secret; nil: none.
@@ -305,7 +307,7 @@ func (p *preparer) plan() (Plan, error) {
 	}
 	var set []statement // what the next submit will execute
 	submit := func() {
-		if p.Mode == Check || len(set) == 0 {
+		if p.Mode == Check || p.Mode == Ask || len(set) == 0 {
 			return
 		}
 		first := set[0]
@@ -318,6 +320,9 @@ func (p *preparer) plan() (Plan, error) {
 	}
 	block := false
 	for _, s := range p.statements {
+		if p.Mode == Ask && !opensCatalogs(s.Kind) {
+			continue
+		}
 		switch s.Kind {
 		case sqltext.Set:
 			if key, value, ok, _ := sqltext.ParseSet(s.Statement); ok && key != runtimeModeKey {
@@ -362,11 +367,36 @@ func (p *preparer) plan() (Plan, error) {
 		}
 	}
 	submit()
+	ask := func(kind string, table int, sql string) {
+		p.script.WriteString("\n;")
+		start := p.script.Len()
+		p.script.WriteString(sql)
+		line(kind, "1", "1", strconv.Itoa(table), strconv.Itoa(start), strconv.Itoa(p.script.Len()))
+	}
+	for i, t := range p.Tables {
+		if t[1] == "" {
+			ask("run", i, "USE CATALOG "+sqltext.Identifier(t[0]))
+			ask("ddl", i, "SHOW CURRENT DATABASE")
+			continue
+		}
+		name := sqltext.Identifier(t[0]) + "." + sqltext.Identifier(t[1]) + "." + sqltext.Identifier(t[2])
+		ask("ddl", i, "SHOW CREATE TABLE "+name) // Flink refuses the one that it is not
+		ask("ddl", i, "SHOW CREATE VIEW "+name)
+	}
 	plan := Plan{Script: []byte(p.script.String()), Index: []byte(b.String()), RuntimeMode: "streaming", Jobs: p.jobs, Warnings: p.warnings}
 	if p.batch {
 		plan.RuntimeMode = "batch"
 	}
 	return plan, nil
+}
+
+// opensCatalogs tells the statements without which catalogs are not what the script makes them. None of them writes into one.
+func opensCatalogs(k sqltext.StatementKind) bool {
+	switch k {
+	case sqltext.Set, sqltext.Reset, sqltext.CreateCatalog, sqltext.LoadModule, sqltext.UseModules, sqltext.AddJar:
+		return true
+	}
+	return false
 }
 
 // pick returns the first word, or in Check the second.

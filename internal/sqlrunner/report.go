@@ -29,6 +29,20 @@ func ParseReport(output string) (findings []Finding, ok bool) {
 	return findings, ok
 }
 
+// ParseDefinition reads a line of standard output of an Ask: ddl is how the table of Options.Tables[table] is defined, as SHOW
+// CREATE says it. A table that Flink does not find has no such line. done tells that it was the last line.
+func ParseDefinition(line string) (table int, ddl string, ok, done bool) {
+	f := strings.SplitN(strings.TrimRight(line, "\r\n"), "\t", 3)
+	if f[0] == "checked" {
+		return 0, "", false, true
+	}
+	if len(f) != 3 || f[0] != "ddl" {
+		return 0, "", false, false
+	}
+	table, err := strconv.Atoi(f[1])
+	return table, strings.NewReplacer(`\n`, "\n", `\r`, "\r", `\\`, `\`).Replace(f[2]), err == nil, false
+}
+
 // locate takes the place of the fault out of the reason: "From line 2, column 13 to line 2, column 15: …",
 // "At line 2, column 13: …", "Encountered … at line 2, column 13."
 func (f *Finding) locate() {

@@ -34,10 +34,11 @@ const (
 	Application Mode = iota // main of an application cluster: what fails is thrown, Flink's exit codes
 	Local                   // in one process, with lib/* and the jar on the class path: exits with 0 or 1
 	Check                   // plan, do not run: every error on stdout, see ParseReport; exits with 0 or 1
+	Ask                     // say how tables of catalogs are defined, see ParseDefinition; then wait for a line with the next mode
 )
 
 // String returns the runner's word for the mode.
-func (m Mode) String() string { return [...]string{"run", "local", "check"}[m] }
+func (m Mode) String() string { return [...]string{"run", "local", "check", "ask"}[m] }
 
 // Arguments returns the program arguments of the main class. They hold no option, so Flink's own parser of an
 // application cluster's command line leaves them alone.

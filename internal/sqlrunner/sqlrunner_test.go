@@ -57,6 +57,8 @@ func TestIndex(t *testing.T) {
 			"conf\ta\t1\nconf\tb\t2\nmask\tx\\n''é\nmask\tx\\n'é\nmask\tx\\\\000a''é\nmask\tx\\\\\\\\000a\\\\'\\\\'\\\\u00e9\nmask\tx\\\\n\\\\'\\\\'\\\\u00e9\ninsert\t1\t1\tstatement 1\t0\t22\nsubmit\t1\t1\tstatement 1\n"},
 		{"values of sensitive keys", Options{Sensitive: func(k string) bool { return strings.Contains(k, "password") }, Mode: Local}, "SET 'my.password'='hello';SET 'password'='ab';" + ddl,
 			"mask\thello\nmask\ts3cr''et\nmask\ts3cr'et\nmask\ts3cr\\\\'\\\\'et\nset\t1\t1\tstatement 1\tmy.password\thello\nset\t1\t27\tstatement 2\tpassword\tab\nrun\t1\t47\tstatement 3\t46\t117\n"},
+		{"ask opens catalogs and shows tables", Options{Mode: Ask, Tables: [][3]string{{"c", "d", "t`x"}, {"c", "", ""}}}, "SET a=b;CREATE CATALOG c WITH ('type'='x');CREATE DATABASE c.d;INSERT INTO t SELECT 1",
+			"set\t1\t1\tstatement 1\ta\tb\nrun\t1\t9\tstatement 2\t8\t42\nddl\t1\t1\t0\t87\t119\nddl\t1\t1\t0\t121\t152\nrun\t1\t1\t1\t154\t169\nddl\t1\t1\t1\t171\t192\n"},
 		{"check plans", Options{Mode: Check}, "INSERT INTO t SELECT 1;SELECT 2;CALL p();SHOW TABLES;EXECUTE STATEMENT SET BEGIN INSERT INTO t SELECT 1; END",
 			"plan\t1\t1\tstatement 1\t0\t22\nplan\t1\t24\tstatement 2\t23\t31\nrun\t1\t42\tstatement 4\t41\t52\nplan\t1\t54\tstatement 5\t53\t108\n"},
 	} {
@@ -83,6 +85,23 @@ func TestPartsKeepTheirLines(t *testing.T) {
 	_, err = Prepare([]Part{{"init.sql", "USE d;\nUSE 'e"}}, Options{})
 	if e, ok := errors.AsType[*Error](err); !ok || e.Line != 2 || !strings.HasPrefix(e.Error(), "init.sql: line 2, column 5: ") {
 		t.Errorf("error %v, want one of init.sql, line 2, column 5", err)
+	}
+}
+
+func TestParseDefinition(t *testing.T) {
+	for _, c := range []struct {
+		line, ddl string
+		table     int
+		ok, done  bool
+	}{
+		{`ddl	3	CREATE TABLE a (\n  b STRING COMMENT 'C:\\new')\r`, "CREATE TABLE a (\n  b STRING COMMENT 'C:\\new')\r", 3, true, false},
+		{"ddl\tx\ty", "y", 0, false, false},
+		{"checked\t4", "", 0, false, true},
+		{"what a function prints", "", 0, false, false},
+	} {
+		if table, ddl, ok, done := ParseDefinition(c.line + "\n"); table != c.table || ddl != c.ddl || ok != c.ok || done != c.done {
+			t.Errorf("%q: found %d %q %v %v, want %+v", c.line, table, ddl, ok, done, c)
+		}
 	}
 }
 

@@ -257,8 +257,8 @@ sql:
 `)
 		e.run(t, "--definition", "good.yaml", "validate", "--engine").want(t, 0, `^valid: good$`, `no jar of the connector "kafka"`)
 		e.run(t, "--definition", "bad.yaml", "validate", "--engine").want(t, 26,
-			`^bad\.yaml:8:26: statement 4: Column 'nam' not found in any table$`, `^  \|                      \^\^\^$`, `^bad\.yaml:9:5: statement 5: .*do not match`,
-			`^bad\.yaml:11:5: statement 6: .*Unsupported options found for 'datagen'`, `^bad\.yaml:12:41: statement 7: No match found for function signature nope`, `^error: 4 errors in the script`)
+			`^bad\.yaml:8:26: statement 4: Column 'nam' not found in any table$`, `^  \|                      \^\^\^$`, `^bad\.yaml:9:5: statement 5: .*do not match.* Query schema: .* Sink schema: .*`,
+			`^bad\.yaml:11:5: statement 6: .*Unsupported options found for 'datagen'\. Unsupported options: rows$`, `^bad\.yaml:12:41: statement 7: No match found for function signature nope`, `^error: 4 errors in the script`)
 		r := e.run(t, "--output", "json", "--definition", "bad.yaml", "validate", "--engine")
 		r.want(t, 26)
 		var got struct {

@@ -44,15 +44,37 @@ const setup = `    CREATE DATABASE shop;
     INSERT INTO shop.pages PARTITION (dt = '2024-05-01') VALUES ('stale', 99);
 `
 
-const report = `    CREATE TEMPORARY TABLE shown (page STRING, visits BIGINT, dt STRING) WITH ('connector' = 'print', 'print-identifier' = 'shown');
-    INSERT OVERWRITE shop.pages PARTITION (dt = '2024-05-01')
-      SELECT get_json_object(body, '$.page'), COUNT(*) FROM shop.events GROUP BY get_json_object(body, '$.page');
-    INSERT INTO shown SELECT * FROM shop.pages;
+const kafka = `    CREATE TABLE shop.clicks (page STRING, user_id BIGINT, shard INT METADATA FROM 'partition' VIRTUAL, at TIMESTAMP_LTZ(3) METADATA FROM 'timestamp')
+      WITH ('connector' = 'kafka', 'topic' = 'clicks', 'properties.sasl.jaas.config' = 'password="canary"');
+    CREATE VIEW shop.sharded AS SELECT page, user_id, shard, at FROM shop.clicks;
+    INSERT INTO shop.events VALUES (4, '{"page": "home"}');
 `
+
+// clicks reads a table of Kafka that is in the metastore, as platforms keep them, through a view that is there too.
+const clicks = `    CREATE TABLE shop.per_page (page STRING, shard INT, users BIGINT) WITH ('connector' = 'jdbc');
+    INSERT INTO shop.per_page SELECT reverse(page), shard, COUNT(DISTINCT user_id) FROM shop.sharded WHERE at > TIMESTAMP '2020-01-01 00:00:00' GROUP BY page, shard;
+`
+
+// page returns the job of the page on SQL, for another folder of Hive's configuration.
+func page(t *testing.T, conf string) string {
+	t.Helper()
+	text, err := os.ReadFile("../../docs/sql.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(text), "```yaml title=report.yaml\n")
+	job, _, ok := strings.Cut(rest, "```")
+	if !ok || !strings.Contains(job, "/etc/hive") {
+		t.Fatal("docs/sql.md has no report.yaml with /etc/hive")
+	}
+	return strings.ReplaceAll(job, "/etc/hive", conf)
+}
 
 // TestHive writes and reads tables of a real metastore, and runs the same job on mocked tables in between.
 func TestHive(t *testing.T) {
 	binary, home := build(t), homeWith(t, version, bring(t, clientJars))
+	bring(t, metastoreJars) // as long as there is a network
+	alone(t)
 	m, dir := startMetastore(t, home), t.TempDir()
 	definition := func(name, script string) string {
 		path := filepath.Join(dir, name+".yaml")
@@ -61,7 +83,10 @@ func TestHive(t *testing.T) {
 		}
 		return path
 	}
-	setupPath, reportPath := definition("setup", setup), definition("report", report)
+	setupPath, reportPath := definition("setup", setup), filepath.Join(dir, "report.yaml")
+	if err := os.WriteFile(reportPath, []byte(page(t, m.conf)), 0o600); err != nil {
+		t.Fatal(err)
+	}
 
 	application(t, binary, home, setupPath)
 	m.holds(t, "events", "1\x01{\"page\": \"home\"}", "2\x01{\"page\": \"cart\"}", "3\x01{\"page\": \"home\"}")
@@ -95,12 +120,27 @@ func TestHive(t *testing.T) {
 		m.holds(t, "pages", "stale\x0199")
 	}
 
+	application(t, binary, home, definition("kafka", kafka))
+	clicksPath := definition("clicks", clicks)
+	for _, words := range [][]string{{"debug", clicksPath}, {"--definition", clicksPath, "validate", "--engine"}} {
+		stdout, stderr, code := debug(t, binary, home, words...)
+		if code != 0 || words[0] == "debug" && !regexp.MustCompile(`(?m)^per_page +\+I +\[[0-9a-z]+, \d+, \d+\]$`).MatchString(stdout) {
+			t.Errorf("%v on Kafka's table of the metastore: exit code %d, want 0 and rows\n%s%s", words, code, stdout, stderr)
+		}
+		if strings.Contains(stdout+stderr, "canary") {
+			t.Errorf("%v shows a password of the metastore", words)
+		}
+	}
+
 	// The shadows were temporary: the metastore's tables are still Hive's.
 	rows := application(t, binary, home, reportPath)
-	if want := []string{"shown> +I[cart, 1, 2024-05-01]", "shown> +I[home, 2, 2024-05-01]"}; !slices.Equal(rows, want) {
+	if want := []string{"shown> +I[cart, 1, 2024-05-01]", "shown> +I[home, 3, 2024-05-01]"}; !slices.Equal(rows, want) {
 		t.Errorf("rows:\n%s\nwant:\n%s", strings.Join(rows, "\n"), strings.Join(want, "\n"))
 	}
-	m.holds(t, "pages", "cart\x011", "home\x012")
+	m.holds(t, "pages", "cart\x011", "home\x013")
+	if _, _, code := debug(t, binary, home, "--definition", definition("gone", "    SELECT * FROM shop.per_page;\n"), "validate", "--engine"); code != 26 {
+		t.Errorf("the mocked table is in the metastore: exit code %d, want 26", code)
+	}
 }
 
 // holds compares the lines in the table's files, in any order. Hive's text format parts columns by \x01, and the

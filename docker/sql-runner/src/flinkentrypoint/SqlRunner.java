@@ -11,6 +11,7 @@ import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Scanner;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import java.util.regex.Matcher;
@@ -29,9 +30,11 @@ import org.apache.flink.table.api.ValidationException;
 /**
  * Runs the statements of a SQL script in the order an index gives, on Flink 1.13 to 2.3.
  *
- * <p>Arguments: {@code run|local|check SCRIPT INDEX}. {@code run} is the main of an application cluster: what goes
+ * <p>Arguments: {@code run|local|check|ask SCRIPT INDEX}. {@code run} is the main of an application cluster: what goes
  * wrong is thrown, so that the cluster ends with Flink's exit code. {@code local} runs in this process until
- * all jobs have ended and exits with 0 or 1. {@code check} plans instead of running and reports every error.
+ * all jobs have ended and exits with 0 or 1. {@code check} plans instead of running and reports every error. {@code ask}
+ * reports what the index asks for, ignores every error, and goes on with the mode that a line of stdin gives and with what the
+ * files then hold.
  *
  * <p>The script is never lexed here. The index, made by internal/sqlrunner, has lines of fields separated by tabs:
  *
@@ -46,11 +49,13 @@ import org.apache.flink.table.api.ValidationException;
  * </pre>
  *
  * KIND: {@code insert} (joins the statement set), {@code query} (printed as a table), {@code plan} (explained only),
- * {@code run} (executed). In fields, {@code \t \n \r \\} are escapes.
+ * {@code run} (executed), {@code ddl} (SHOW CREATE, reported as {@code ddl LABEL TEXT}). In fields, {@code \t \n \r \\} are escapes.
  */
 public final class SqlRunner {
 
     private static final Pattern POSITION = Pattern.compile("line (\\d+), column (\\d+)");
+
+    private static final Pattern DETAILS = Pattern.compile("(Unsupported options|Missing required options are):\\s+(\\S+\\R?)+|Query schema: .*\\R.*schema: .*");
 
     private static final class Statement {
         String kind;
@@ -82,6 +87,7 @@ public final class SqlRunner {
 
     private final boolean local;
     private final boolean check;
+    private final boolean ask;
     private final List<Statement> statements = new ArrayList<>();
     private final List<String> masks = new ArrayList<>();
     private final Map<String, String> conf = new HashMap<>();
@@ -94,16 +100,27 @@ public final class SqlRunner {
     private final Map<CompletableFuture<?>, Statement> jobs = new LinkedHashMap<>();
 
     private SqlRunner(String mode) {
-        check = mode.equals("check");
+        ask = mode.equals("ask");
+        check = ask || mode.equals("check");
         local = check || mode.equals("local");
     }
 
     public static void main(String[] args) throws Exception {
         if (args.length != 3) {
-            throw new IllegalArgumentException("expected: run|local|check SCRIPT INDEX, got " + args.length + " arguments");
+            throw new IllegalArgumentException("expected: run|local|check|ask SCRIPT INDEX, got " + args.length + " arguments");
         }
-        SqlRunner runner = new SqlRunner(args[0]);
-        runner.read(Files.readAllBytes(Paths.get(args[1])), new String(Files.readAllBytes(Paths.get(args[2])), StandardCharsets.UTF_8));
+        SqlRunner runner = load(args[0], args);
+        if (args[0].equals("ask")) {
+            Scanner answers = new Scanner(System.in, "UTF-8");
+            for (String mode = "ask"; mode.equals("ask"); runner = load(mode, args)) {
+                runner.check();
+                System.out.flush();
+                if (!answers.hasNextLine()) {
+                    System.exit(1);
+                }
+                mode = answers.nextLine();
+            }
+        }
         if (!runner.local) {
             runner.run();
             return;
@@ -123,6 +140,12 @@ public final class SqlRunner {
             System.err.flush();
             System.exit(status); // threads of the local cluster would keep the process alive
         }
+    }
+
+    private static SqlRunner load(String mode, String[] args) throws IOException {
+        SqlRunner runner = new SqlRunner(mode);
+        runner.read(Files.readAllBytes(Paths.get(args[1])), new String(Files.readAllBytes(Paths.get(args[2])), StandardCharsets.UTF_8));
+        return runner;
     }
 
     private void read(byte[] script, String index) throws IOException {
@@ -221,6 +244,10 @@ public final class SqlRunner {
                     env.explainSql(s.text);
                 }
                 break;
+            case "ddl":
+                String ddl = String.valueOf(env.executeSql(s.text).collect().next().getField(0));
+                System.out.println("ddl\t" + s.label + "\t" + ddl.replace("\\", "\\\\").replace("\n", "\\n").replace("\r", "\\r"));
+                break;
             default:
                 TableResult result = env.executeSql(s.text);
                 if (result.getJobClient().isPresent() && !s.kind.equals("query")) {
@@ -286,6 +313,9 @@ public final class SqlRunner {
                 execute(s);
             } catch (Throwable t) {
                 good = false;
+                if (ask) {
+                    continue; // it comes again, at its place
+                }
                 System.out.println("error\t" + s.line + "\t" + s.column + "\t" + s.label + "\t" + reason(t, s));
             }
         }
@@ -356,7 +386,7 @@ public final class SqlRunner {
             if (m == null) {
                 continue;
             }
-            m = m.split("\\R\\s*\\R|\\R\\s*Was expecting")[0].replaceAll("\\s+", " ").trim();
+            m = (m.split("\\R\\s*\\R|\\R\\s*Was expecting")[0] + details(m)).replaceAll("\\s+", " ").trim();
             m = m.replaceAll("^(SQL (validation|parse) failed\\. )+", "");
             if (m.indexOf(' ') < 0) {
                 m = c.getClass().getSimpleName() + ": " + m; // e.g. the name of a class that was not found
@@ -376,6 +406,12 @@ public final class SqlRunner {
             m.appendReplacement(out, "line " + (s.line + line - 1) + ", column " + (line == 1 ? s.column + column - 1 : column));
         }
         return mask(m.appendTail(out).toString());
+    }
+
+    /** What a message lists behind its first paragraph, where it is short and no value of an option: names of options, schemas. */
+    private static String details(String message) {
+        Matcher m = DETAILS.matcher(message);
+        return m.find() ? " " + m.group() : "";
     }
 
     private String mask(String text) {
