@@ -5,6 +5,6 @@
 USE CATALOG c;
 CREATE TABLE read_too WITH ('connector' = 'kafka') LIKE k;
 CREATE TABLE written WITH ('connector' = 'kafka') LIKE k (EXCLUDING WATERMARKS);
-CREATE TABLE bare (id INT, `at` TIMESTAMP_LTZ(3) METADATA FROM 'timestamp') WITH ('connector' = 'kafka') LIKE k (EXCLUDING ALL);
+CREATE TABLE bare (other INT, `at` TIMESTAMP_LTZ(3) METADATA FROM 'timestamp') WITH ('connector' = 'kafka') LIKE k (EXCLUDING ALL);
 INSERT INTO written SELECT r.id, r.ts FROM read_too AS r;
-INSERT INTO written SELECT id, `at` FROM bare;
+INSERT INTO written SELECT other, `at` FROM bare;
