@@ -44,15 +44,15 @@ const setup = `    CREATE DATABASE shop;
     INSERT INTO shop.pages PARTITION (dt = '2024-05-01') VALUES ('stale', 99);
 `
 
-const kafka = `    CREATE TABLE shop.clicks (page STRING, user_id BIGINT, shard INT METADATA FROM 'partition' VIRTUAL, at TIMESTAMP_LTZ(3) METADATA FROM 'timestamp')
+const kafka = `    CREATE TABLE shop.clicks (page STRING, user_id BIGINT, shard INT METADATA FROM 'partition' VIRTUAL, ts TIMESTAMP_LTZ(3) METADATA FROM 'timestamp')
       WITH ('connector' = 'kafka', 'topic' = 'clicks', 'properties.sasl.jaas.config' = 'password="canary"');
-    CREATE VIEW shop.sharded AS SELECT page, user_id, shard, at FROM shop.clicks;
+    CREATE VIEW shop.sharded AS SELECT page, user_id, shard, ts FROM shop.clicks;
     INSERT INTO shop.events VALUES (4, '{"page": "home"}');
 `
 
 // clicks reads a table of Kafka that is in the metastore, as platforms keep them, through a view that is there too.
 const clicks = `    CREATE TABLE shop.per_page (page STRING, shard INT, users BIGINT) WITH ('connector' = 'jdbc');
-    INSERT INTO shop.per_page SELECT reverse(page), shard, COUNT(DISTINCT user_id) FROM shop.sharded WHERE at > TIMESTAMP '2020-01-01 00:00:00' GROUP BY page, shard;
+    INSERT INTO shop.per_page SELECT reverse(page), shard, COUNT(DISTINCT user_id) FROM shop.sharded WHERE ts > TIMESTAMP '2020-01-01 00:00:00' GROUP BY page, shard;
 `
 
 // page returns the job of the page on SQL, for another folder of Hive's configuration.
