@@ -69,7 +69,7 @@ test-containers: need-go need-podman build-all ## the images in real containers
 	FLINK_VERSIONS="$(MAIN_VERSIONS)" go test -tags container -count 1 -timeout 60m ./test/container
 
 # What takes little of it, on one version: the images, what happens before a JVM, a locked-down cluster.
-QUICK_CONTAINERS := TestImages|TestBeforeTheStart|TestSignalsBeforeExec|TestLockedDown
+QUICK_CONTAINERS := TestImages|TestSweep|TestBeforeTheStart|TestSignalsBeforeExec|TestLockedDown
 .PHONY: containers-quick
 containers-quick: need-go need-podman build ## the quickest of test-containers
 	cp $(BIN) bin/flink-entrypoint-linux-$$(go env GOARCH)

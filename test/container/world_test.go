@@ -75,30 +75,58 @@ func newest() string {
 func sweep() error {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
-	for _, kind := range []struct {
-		list, remove []string
-	}{
-		{[]string{"ps", "-a", "--format", `{{.ID}} {{index .Labels "` + ownerLabel + `"}}`}, []string{"rm", "-f", "-t", "0"}},
-		{[]string{"network", "ls", "--format", `{{.Name}} {{index .Labels "` + ownerLabel + `"}}`}, []string{"network", "rm"}},
+	for _, kind := range []struct{ list, remove []string }{
+		{[]string{"ps", "-a"}, []string{"rm", "-f", "-t", "0"}},
+		{[]string{"network", "ls"}, []string{"network", "rm"}},
 	} {
-		list, err := podman.Do(ctx, append(kind.list, "--filter", "label="+ownerLabel)...)
+		text, err := podman.Do(ctx, append(kind.list, "--format", "json", "--filter", "label="+ownerLabel)...)
 		if err != nil {
 			return err
 		}
-		for line := range strings.Lines(list) {
-			words := strings.Fields(line)
-			if len(words) != 2 {
-				continue
-			}
-			if pid, err := strconv.Atoi(words[1]); err == nil && !errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) {
+		var found []struct {
+			ID     string
+			Labels map[string]string
+		}
+		if err := json.Unmarshal([]byte(text), &found); err != nil {
+			return fmt.Errorf("podman %s: %w in %q", strings.Join(kind.list, " "), err, text)
+		}
+		for _, f := range found {
+			if pid, err := strconv.Atoi(f.Labels[ownerLabel]); err == nil && !errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) {
 				continue // a run beside this one
 			}
-			if _, err := podman.Do(ctx, append(kind.remove, words[0])...); err != nil {
+			if _, err := podman.Do(ctx, append(kind.remove, f.ID)...); err != nil && !absent(err) {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+// TestSweep: what a run left that was killed is removed, and nothing of a run that lives.
+func TestSweep(t *testing.T) {
+	w := newWorld(t, newest())
+	killed := exec.Command("true")
+	if err := killed.Run(); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		owner int
+		stays bool
+	}{{killed.Process.Pid, false}, {os.Getpid(), true}} {
+		name, label := unique("sweep"), fmt.Sprintf("%s=%d", ownerLabel, c.owner)
+		w.Cleanup(func() { w.remove("rm", "-f", "-t", "0", name) })
+		w.Cleanup(func() { w.remove("network", "rm", name) })
+		w.do("network", "create", "--label", label, name)
+		w.do("create", "--name", name, "--label", label, w.Slim)
+		if err := sweep(); err != nil {
+			t.Fatal(err)
+		}
+		for _, kind := range []string{"container", "network"} {
+			if _, err := w.Do(w.ctx, kind, "exists", name); (err == nil) != c.stays {
+				t.Errorf("the %s of process %d stays: %v, expected %v", kind, c.owner, err == nil, c.stays)
+			}
+		}
+	}
 }
 
 func buildImages(version string) (Built, error) {
