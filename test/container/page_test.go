@@ -4,6 +4,7 @@ package container
 
 import (
 	"bufio"
+	"context"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -22,6 +23,9 @@ func TestPage(t *testing.T) {
 		t.Fatalf("the page is about Flink %s: add it to FLINK_VERSIONS", version)
 	}
 	w := newWorld(t, version)
+	ctx, cancel := context.WithTimeout(t.Context(), 25*time.Minute) // a page is more than other tests do
+	t.Cleanup(cancel)
+	w.ctx = ctx
 	unlock, err := w.Lock("page") // its names are fixed
 	if err != nil {
 		t.Fatal(err)
