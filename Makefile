@@ -31,7 +31,7 @@ run: need-go need-java need-pip build ## run the example job on a real Flink (FL
 
 # The quick tier (Go alone), then real Flink on the main versions.
 .PHONY: test
-test: need-go need-java need-pip lint unit e2e vm ## all tests on the main versions of Flink
+test: need-go need-java need-pip need-podman lint unit e2e vm containers-quick ## all tests on the main versions of Flink
 
 .PHONY: unit
 unit: need-go ## tests that need only Go
@@ -60,13 +60,21 @@ test-full: need-go need-java need-pip lint build vm load hive fuzz ## everything
 	FLINK_VERSIONS="$(ALL_VERSIONS)" FLINK_CASES=2000 FLINK_SCENARIOS=100 FLINK_ENTRYPOINT_BINARY=$(CURDIR)/$(BIN) go test -tags flink -p 1 -count 1 -timeout 180m ./...
 
 .PHONY: images
-images: need-go build-all ## build the container images with podman (drop-in and shell-less)
+images: need-go need-podman build-all ## build the container images with podman (drop-in and shell-less)
 	go run ./test/container/images $$(go run ./test/flinkhome $(MAIN_VERSIONS))
 
 .PHONY: test-containers
-test-containers: need-go build-all ## the images in real containers
+test-containers: need-go need-podman build-all ## the images in real containers
 	go run ./test/flinkhome $(MAIN_VERSIONS) >/dev/null
-	go test -tags container -count 1 -timeout 40m ./test/container
+	FLINK_VERSIONS="$(MAIN_VERSIONS)" go test -tags container -count 1 -timeout 60m ./test/container
+
+# What takes little of it, on one version: the images, what happens before a JVM, a locked-down cluster.
+QUICK_CONTAINERS := TestImages|TestSweep|TestBeforeTheStart|TestSignalsBeforeExec|TestLockedDown
+.PHONY: containers-quick
+containers-quick: need-go need-podman build ## the quickest of test-containers
+	cp $(BIN) bin/flink-entrypoint-linux-$$(go env GOARCH)
+	go run ./test/flinkhome $(lastword $(MAIN_VERSIONS)) >/dev/null
+	FLINK_VERSIONS="$(lastword $(MAIN_VERSIONS))" go test -tags container -count 1 -timeout 30m -run '^($(QUICK_CONTAINERS))$$' ./test/container
 
 .PHONY: bench bench-jvm
 bench: need-go need-java need-pip build ## measure the start beside the official way
@@ -112,7 +120,7 @@ define need
 	@command -v $(1) >/dev/null || { echo "error: $(1) is missing"; echo "hint: $(2)"; exit 1; }
 endef
 
-.PHONY: need-go need-java need-pip
+.PHONY: need-go need-java need-pip need-podman
 need-go:
 	$(call need,go,install Go 1.26 or later: apt-get install golang-go or the archive from the Go project)
 need-java:
@@ -121,3 +129,5 @@ need-java:
 need-pip:
 	$(call need,python3,install Python 3 with pip and venv: apt-get install python3-pip python3-venv)
 	@python3 -m pip --version >/dev/null 2>&1 || { echo "error: pip is missing"; echo "hint: apt-get install python3-pip python3-venv"; exit 1; }
+need-podman:
+	@test/container/prepare.sh

@@ -25,36 +25,65 @@ func BaseImage(version string) string { return prefix + "stand-in:" + version }
 func FullImage(version string) string { return prefix + "full:" + version }
 func SlimImage(version string) string { return prefix + "slim:" + version }
 
+// release is Debian's: the last one with Java 17 as its own.
+const release = "bookworm"
+
 // packages are those of the official image's recipe, and the JDK that its base image has.
 const packages = "openjdk-17-jdk-headless,libjemalloc-dev,libsnappy1v5,gettext-base,gosu,ca-certificates"
+
+// Built holds the ids of the images of one build. Unlike their names, which the next build takes, ids stay what they were.
+type Built struct{ Base, Full, Slim string }
 
 // Images builds the images of docker/ for a Flink version from its home and from the binary in root/bin. What has not changed since
 // the last time is taken from podman's cache. Output of the builds goes to progress.
 func (p *Podman) Images(ctx context.Context, root, version, home string, progress io.Writer) error {
-	if err := p.osImage(ctx, progress); err != nil {
-		return err
-	}
-	standIn := filepath.Join(root, "test", "container", "images")
-	if err := p.build(ctx, progress, "-f", filepath.Join(standIn, "stand-in.Dockerfile"), "-t", BaseImage(version),
-		"--build-arg", "BASE="+OSImage, "--build-context", "home="+home, standIn); err != nil {
-		return err
-	}
-	for _, kind := range []struct{ file, name string }{{"Dockerfile", FullImage(version)}, {"Dockerfile.slim", SlimImage(version)}} {
-		if err := p.build(ctx, progress, "-f", filepath.Join(root, "docker", kind.file), "--ignorefile", filepath.Join(root, "docker", "ignore"),
-			"-t", kind.name, "--build-arg", "FLINK_IMAGE="+BaseImage(version), "--build-arg", "JDK_IMAGE="+OSImage, root); err != nil {
-			return err
-		}
-	}
-	return nil
+	_, err := p.Build(ctx, root, version, home, progress)
+	return err
 }
 
-func (p *Podman) build(ctx context.Context, progress io.Writer, args ...string) error {
-	cmd := p.Command(ctx, append([]string{"build", "--layers", "--pull=never", "--format", "docker"}, args...)...)
+// Build is [Podman.Images] and tells the ids. Builds of several processes wait for each other.
+func (p *Podman) Build(ctx context.Context, root, version, home string, progress io.Writer) (Built, error) {
+	unlock, err := p.Lock("build")
+	if err != nil {
+		return Built{}, err
+	}
+	defer unlock()
+	if err := p.osImage(ctx, progress); err != nil {
+		return Built{}, err
+	}
+	var b Built
+	standIn := filepath.Join(root, "test", "container", "images")
+	if b.Base, err = p.build(ctx, progress, "-f", filepath.Join(standIn, "stand-in.Dockerfile"), "-t", BaseImage(version),
+		"--build-arg", "BASE="+OSImage, "--build-context", "home="+home, standIn); err != nil {
+		return Built{}, err
+	}
+	for _, kind := range []struct {
+		file, name string
+		id         *string
+	}{{"Dockerfile", FullImage(version), &b.Full}, {"Dockerfile.slim", SlimImage(version), &b.Slim}} {
+		if *kind.id, err = p.build(ctx, progress, "-f", filepath.Join(root, "docker", kind.file),
+			"-t", kind.name, "--build-arg", "FLINK_IMAGE="+BaseImage(version), "--build-arg", "JDK_IMAGE="+OSImage, root); err != nil {
+			return Built{}, err
+		}
+	}
+	return b, nil
+}
+
+// build returns the id of the image.
+func (p *Podman) build(ctx context.Context, progress io.Writer, args ...string) (string, error) {
+	dir, err := os.MkdirTemp("", "image-*")
+	if err != nil {
+		return "", err
+	}
+	defer os.RemoveAll(dir)
+	file := filepath.Join(dir, "id")
+	cmd := p.Command(ctx, append([]string{"build", "--layers", "--pull=never", "--format", "docker", "--iidfile", file}, args...)...)
 	cmd.Stdout, cmd.Stderr = progress, progress
 	if err := cmd.Run(); err != nil {
-		return fmt.Errorf("podman build %s: %w", strings.Join(args, " "), err)
+		return "", fmt.Errorf("podman build %s: %w", strings.Join(args, " "), err)
 	}
-	return nil
+	id, err := os.ReadFile(file)
+	return strings.TrimPrefix(strings.TrimSpace(string(id)), "sha256:"), err
 }
 
 // osImage makes the Debian base, once. Its root file system stays in the cache.
@@ -64,20 +93,21 @@ func (p *Podman) osImage(ctx context.Context, progress io.Writer) error {
 	}
 	key := sha256.Sum256([]byte(packages))
 	tar := filepath.Join(p.Cache, "podman", "os-"+hex.EncodeToString(key[:4])+".tar")
-	if _, err := os.Stat(tar); errors.Is(err, os.ErrNotExist) {
+	if !exists(tar) {
 		if _, err := exec.LookPath("mmdebstrap"); err != nil {
 			return errors.New("mmdebstrap is missing: " + install)
 		}
 		fmt.Fprintln(progress, "making a Debian root file system with a JDK (once, one to two minutes)")
+		fresh := strings.TrimSuffix(tar, ".tar") + ".new.tar" // by the end of the name mmdebstrap knows what to make
 		// The manual pages' directories must be there: update-alternatives links into them.
 		args := []string{"--mode=root", "--variant=minbase", "--quiet", "--include=" + packages,
-			"--dpkgopt=path-exclude=/usr/share/doc/*", "--dpkgopt=path-exclude=/usr/share/locale/*", "bookworm", tar + ".new"}
+			"--dpkgopt=path-exclude=/usr/share/doc/*", "--dpkgopt=path-exclude=/usr/share/locale/*", release, fresh}
 		cmd := exec.CommandContext(ctx, "mmdebstrap", append(args, sources()...)...)
 		cmd.Stdout, cmd.Stderr = progress, progress
 		if err := cmd.Run(); err != nil {
 			return fmt.Errorf("mmdebstrap: %w", err)
 		}
-		if err := os.Rename(tar+".new", tar); err != nil {
+		if err := os.Rename(fresh, tar); err != nil {
 			return err
 		}
 	}
@@ -86,8 +116,18 @@ func (p *Podman) osImage(ctx context.Context, progress io.Writer) error {
 	return err
 }
 
-// sources returns this machine's own list of Debian's archives, so that a mirror or proxy that was set up is used.
+// exists tells whether a path is a file.
+func exists(path string) bool {
+	st, err := os.Stat(path)
+	return err == nil && st.Mode().IsRegular()
+}
+
+// sources returns this machine's own list of Debian's archives, so that a mirror or proxy that was set up is used; nothing, which is
+// mmdebstrap's own list, on a machine of another distribution or release.
 func sources() []string {
+	if text, err := os.ReadFile("/etc/os-release"); err != nil || !strings.Contains(string(text), "VERSION_CODENAME="+release+"\n") {
+		return nil
+	}
 	for _, file := range []string{"/etc/apt/sources.list.d/debian.sources", "/etc/apt/sources.list"} {
 		if st, err := os.Stat(file); err == nil && st.Size() > 0 {
 			return []string{file}

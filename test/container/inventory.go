@@ -40,7 +40,7 @@ type property struct {
 }
 
 // Inventory writes what an image holds: PREFIX.files, one line a file, and PREFIX.cdx.json, a bill of materials of its
-// jars (and the Maven artifacts shaded into them), native libraries, Java runtime and Go modules. Both depend on the image alone.
+// jars (and the Maven artifacts shaded into them, by their pom.properties and by Flink's NOTICE), native libraries, Java runtime and Go modules. Both depend on the image alone.
 func (p *Podman) Inventory(ctx context.Context, image, prefix string) error {
 	root, err := p.Do(ctx, "image", "mount", image)
 	if err != nil {
@@ -119,36 +119,64 @@ func place(name string) []property {
 	return []property{{"flink-entrypoint:path", name}}
 }
 
-// jar returns the jar itself and the Maven artifacts whose coordinates lie in it.
+// jar returns the jar itself and the Maven artifacts in it: those whose coordinates lie beside their classes, and those that META-INF/NOTICE
+// names, one "- group:artifact:version" a line, because Flink's own jars come without coordinates of what was shaded into them.
 func jar(file, name string) ([]component, error) {
 	sum, err := digest(file)
 	if err != nil {
 		return nil, err
 	}
-	parts := []component{{Type: "library", Name: path.Base(name), Hashes: sum, Properties: place(name)}}
+	self := component{Type: "library", Name: path.Base(name), Hashes: sum, Properties: place(name)}
 	z, err := zip.OpenReader(file)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	defer z.Close()
+	var parts []component
+	seen := map[string]bool{}
+	add := func(group, artifact, version string) {
+		c := component{Type: "library", Group: group, Name: artifact, Version: version, PURL: "pkg:maven/" + group + "/" + artifact + "@" + version, Properties: place(name)}
+		if !seen[c.PURL] {
+			seen[c.PURL] = true
+			parts = append(parts, c)
+		}
+	}
 	for _, f := range z.File {
-		if !strings.HasPrefix(f.Name, "META-INF/maven/") || path.Base(f.Name) != "pom.properties" {
+		pom := strings.HasPrefix(f.Name, "META-INF/maven/") && path.Base(f.Name) == "pom.properties"
+		if !pom && f.Name != "META-INF/NOTICE" && f.Name != "META-INF/MANIFEST.MF" {
 			continue
 		}
 		r, err := f.Open()
 		if err != nil {
 			return nil, err
 		}
-		text, err := io.ReadAll(io.LimitReader(r, 1<<16))
+		b, err := io.ReadAll(io.LimitReader(r, 1<<20))
 		r.Close()
 		if err != nil {
 			return nil, err
 		}
-		c := component{Type: "library", Group: value(string(text), "groupId", "="), Name: value(string(text), "artifactId", "="), Version: value(string(text), "version", "="), Properties: place(name)}
-		c.PURL = "pkg:maven/" + c.Group + "/" + c.Name + "@" + c.Version
-		parts = append(parts, c)
+		switch text := string(b); {
+		case pom:
+			add(value(text, "groupId", "="), value(text, "artifactId", "="), value(text, "version", "="))
+		case f.Name == "META-INF/NOTICE":
+			for line := range strings.Lines(text) {
+				if words := strings.Fields(line); len(words) > 1 && words[0] == "-" {
+					// group:artifact:version, or with a packaging and a classifier before the version
+					if c := strings.Split(words[1], ":"); len(c) >= 3 && c[len(c)-1] != "" {
+						add(c[0], c[1], c[len(c)-1])
+					}
+				}
+			}
+		default:
+			self.Version = value(text, "Implementation-Version", ":")
+			if group := value(text, "Implementation-Vendor-Id", ":"); group != "" && self.Version != "" {
+				if artifact, ok := strings.CutSuffix(path.Base(name), "-"+self.Version+".jar"); ok {
+					self.Group, self.PURL = group, "pkg:maven/"+group+"/"+artifact+"@"+self.Version
+				}
+			}
+		}
 	}
-	return parts, nil
+	return append([]component{self}, parts...), nil
 }
 
 // value returns the value of a key in lines of "key SEPARATOR value".

@@ -17,6 +17,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 )
 
 // Podman runs podman with a configuration of its own.
@@ -73,7 +74,7 @@ network_config_dir = "%[1]s/networks"
 	registries := "unqualified-search-registries = []\nshort-name-mode = \"enforcing\"\n"
 	policy := `{"default": [{"type": "insecureAcceptAnything"}]}`
 	for name, text := range map[string]string{"containers.conf": containers, "storage.conf": storage, "registries.conf": registries, "policy.json": policy} {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+		if err := replace(filepath.Join(dir, name), text); err != nil {
 			return nil, err
 		}
 	}
@@ -82,6 +83,41 @@ network_config_dir = "%[1]s/networks"
 		"CONTAINERS_STORAGE_CONF="+filepath.Join(dir, "storage.conf"),
 		"CONTAINERS_REGISTRIES_CONF="+filepath.Join(dir, "registries.conf"),
 	)}, nil
+}
+
+// replace writes a file by rename, since others may be reading it.
+func replace(name, text string) error {
+	f, err := os.CreateTemp(filepath.Dir(name), ".new-*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name())
+	if _, err := f.WriteString(text); err != nil {
+		f.Close()
+		return err
+	}
+	if err := f.Close(); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), name)
+}
+
+// Lock makes this process the only one that holds the lock of that name in the cache; unlock gives it back, as does the end of the process.
+func (p *Podman) Lock(name string) (unlock func(), err error) {
+	f, err := os.OpenFile(filepath.Join(p.Cache, "podman", name+".lock"), os.O_CREATE|os.O_RDWR, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	for {
+		if err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX); err != syscall.EINTR {
+			break
+		}
+	}
+	if err != nil {
+		f.Close()
+		return nil, fmt.Errorf("cannot lock %s: %w", f.Name(), err)
+	}
+	return func() { f.Close() }, nil
 }
 
 // Command prepares a podman command. Its name for people is the words after podman.

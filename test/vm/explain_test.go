@@ -22,7 +22,7 @@ func TestExplain(t *testing.T) {
 		"/flink/lib/flink-dist-2.2.1.jar": "",
 		"/flink/bin/config.sh":            "",
 		"/flink/conf/config.yaml": "jobmanager.memory.process.size: 1600m\n" +
-			"taskmanager.memory.process.size: 1728m\n",
+			"taskmanager.memory.process.size: 1728m\n" + "taskmanager.numberOfTaskSlots: 1\n",
 		"/java/bin/java": "",
 		"/java/release":  "JAVA_VERSION=\"17.0.1\"\n",
 	} {
@@ -36,20 +36,34 @@ func TestExplain(t *testing.T) {
 		files[name] = outside
 	}
 	const gib = 1024 * mib
+	quota := []Cgroup{group("/ctr", "memory.max=1G", "cpu.max=150000 100000")}
+	shared := []Cgroup{group("/p", "memory.max=1900M"), group("/p/c")}
+	nested := []Cgroup{group("/p", "memory.max=1G"), group("/p/c", "memory.max=1500M")}
 	tests := []struct {
 		Case
-		memory  int64 // limit, -1 is none
-		process int64 // process size
+		args    []string // before the subcommand
+		memory  int64    // limit, -1 is none
+		process int64    // process size
+		cores   float64  // -1: no limit
+		slots   string
+		code    int
 	}{
-		{Case{Name: "limited", In: "/ctr", View: Private, Make: []Cgroup{group("/ctr", "memory.max=1G", "cpu.max=150000 100000")}}, gib, gib},
-		{Case{Name: "parent smaller", In: "/p/c", Make: []Cgroup{group("/p", "memory.max=1G"), group("/p/c", "memory.max=1500M")}}, gib, gib},
-		{Case{Name: "shared", In: "/p/c", Make: []Cgroup{group("/p", "memory.max=1900M"), group("/p/c")}}, 1900 * mib, 1728 * mib},
-		{Case{Name: "unlimited", In: "/ctr", View: Private, Make: []Cgroup{group("/ctr")}}, -1, 1728 * mib},
-		{Case{Name: "above physical", In: "/ctr", View: Private, Make: []Cgroup{group("/ctr", "memory.max=64G")}}, 64 * gib, 1728 * mib},
+		{Case{Name: "limited", In: "/ctr", View: Private, Make: quota}, nil, gib, gib, 1.5, "1", 0},
+		{Case{Name: "limited, no namespace", In: "/ctr", View: Bound, Make: quota}, nil, gib, gib, 1.5, "1", 0},
+		{Case{Name: "limited, the tree in view", In: "/ctr", Make: quota}, nil, gib, gib, 1.5, "1", 0},
+		{Case{Name: "parent smaller", In: "/p/c", Make: nested}, nil, gib, gib, -1, "1", 0},
+		{Case{Name: "parent smaller, private", In: "/p/c", View: Private, Make: nested}, nil, 1500 * mib, 1500 * mib, -1, "1", 0},
+		{Case{Name: "shared", In: "/p/c", Make: shared}, nil, 1900 * mib, 1728 * mib, -1, "1", 0},
+		{Case{Name: "shared, sized from on demand", In: "/p/c", Make: shared}, []string{"--memory", "limit"}, 1900 * mib, 1900 * mib, -1, "1", 0},
+		{Case{Name: "unlimited", In: "/ctr", View: Private, Make: []Cgroup{group("/ctr")}}, nil, -1, 1728 * mib, -1, "1", 0},
+		{Case{Name: "above physical", In: "/ctr", View: Private, Make: []Cgroup{group("/ctr", "memory.max=64G")}}, nil, 64 * gib, 1728 * mib, -1, "1", 0},
+		{Case{Name: "slots from the quota", In: "/ctr", View: Private, Make: []Cgroup{group("/ctr", "memory.max=1G", "cpu.max=200000 100000")}}, []string{"--slots", "auto"}, gib, gib, 2, "2", 0},
+		{Case{Name: "slots from the cpuset", In: "/ctr", View: Private, Make: []Cgroup{group("/ctr", "memory.max=1G", "cpuset.cpus=1")}}, []string{"--slots", "auto"}, gib, gib, 1, "1", 0},
+		{Case{Name: "too small", In: "/ctr", View: Private, Make: []Cgroup{group("/ctr", "memory.max=600M")}}, nil, 0, 0, 0, "", 24},
 	}
 	var plan Plan
 	for _, c := range tests {
-		c.Argv = []string{"/flink-entrypoint", "--output", "json", "explain", "taskmanager"}
+		c.Argv = append(append([]string{"/flink-entrypoint", "--output", "json"}, c.args...), "explain", "taskmanager")
 		c.Env = []string{"FLINK_HOME=/flink", "JAVA_HOME=/java", "PATH=/java/bin", "JOB_MANAGER_RPC_ADDRESS=jm"}
 		plan.Cases = append(plan.Cases, c.Case)
 	}
@@ -57,19 +71,36 @@ func TestExplain(t *testing.T) {
 	for i, c := range tests {
 		t.Run(c.Name, func(t *testing.T) {
 			var got struct {
-				Limits struct{ Memory *struct{ Bytes int64 } }
+				Limits struct {
+					Memory *struct{ Bytes int64 }
+					CPU    *struct{ Cores float64 }
+				}
 				Memory struct{ ProcessSize int64 }
+				Config struct{ Effective map[string]string }
+				Error  struct{ Phase, Hint string }
 			}
 			r := results[i]
-			if err := json.Unmarshal([]byte(r.Stdout), &got); err != nil || r.Exit != 0 {
-				t.Fatalf("exit %d: %s%s%s", r.Exit, r.Failure, r.Stdout, r.Stderr)
+			if err := json.Unmarshal([]byte(r.Stdout), &got); err != nil || r.Failure != "" || r.Exit != c.code {
+				t.Fatalf("exit %d, want %d: %s%s%s", r.Exit, c.code, r.Failure, r.Stdout, r.Stderr)
 			}
-			limit := int64(-1)
+			if c.code != 0 {
+				if got.Error.Phase != "memory" || got.Error.Hint == "" {
+					t.Errorf("phase %q, hint %q", got.Error.Phase, got.Error.Hint)
+				}
+				return
+			}
+			limit, cores := int64(-1), -1.0
 			if got.Limits.Memory != nil {
 				limit = got.Limits.Memory.Bytes
 			}
+			if got.Limits.CPU != nil {
+				cores = got.Limits.CPU.Cores
+			}
 			if limit != c.memory || got.Memory.ProcessSize != c.process {
 				t.Errorf("limit %d, process size %d, want %d, %d", limit, got.Memory.ProcessSize, c.memory, c.process)
+			}
+			if slots := got.Config.Effective["taskmanager.numberOfTaskSlots"]; cores != c.cores || slots != c.slots {
+				t.Errorf("%v cores, %s slots, want %v, %s", cores, slots, c.cores, c.slots)
 			}
 		})
 	}

@@ -55,9 +55,16 @@ func run(ctx context.Context, out string, words []string) error {
 			}
 			fmt.Printf("%s %d MB\n", image, bytes/1e6)
 		}
-		if err := p.Inventory(ctx, container.SlimImage(version), filepath.Join(out, "slim-"+version)); err != nil {
+		prefix := filepath.Join(out, "slim-"+version)
+		if err := p.Inventory(ctx, container.SlimImage(version), prefix); err != nil {
 			return err
 		}
+		list, err := os.ReadFile(prefix + ".files")
+		if err != nil {
+			return err
+		}
+		fmt.Printf("%s.files %d files\n", prefix, strings.Count(string(list), "\n"))
+		fmt.Printf("%s.cdx.json\n", prefix)
 	}
 	return nil
 }
