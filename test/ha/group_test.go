@@ -281,7 +281,7 @@ func numbers(t *testing.T, dir string) []int {
 }
 
 // ends waits for a JobManager to end after its job. The leader that ends first removes its data from ZooKeeper, and where a
-// standby is granted leadership in the same moment, Flink ends that with 239. A Kubernetes Job starts it again then, and so
+// standby is granted leadership in the same moment, Flink ends that with 239 or 2. A Kubernetes Job starts it again then, and so
 // does this: the second time it must find that the job has ended.
 func (g *group) ends(ctx context.Context, m member, ip, definition string) {
 	g.t.Helper()
@@ -289,8 +289,8 @@ func (g *group) ends(ctx context.Context, m member, ip, definition string) {
 	if err != nil {
 		g.t.Fatal(err)
 	}
-	if c == 239 && prints(m, "NoNodeException") > 0 {
-		g.t.Logf("%s met the removal of the leader's data and ended with 239: started again", m.Name)
+	if (c == 239 || c == 2) && prints(m, "NoNodeException") > 0 && prints(m, "atal error occurred") > 0 {
+		g.t.Logf("%s met the removal of the leader's data and ended with %d: started again", m.Name, c)
 		g.ends(ctx, g.start(m.Name+"-again", "standalone-job", ip, definition), ip, definition)
 		return
 	}
