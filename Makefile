@@ -40,7 +40,7 @@ unit: need-go ## tests that need only Go
 .PHONY: lint
 lint: need-go staticcheck
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$unformatted" ] || { echo "gofmt: $$unformatted"; exit 1; }
-	go vet ./... && go vet -tags 'flink vm load container hive' ./...
+	go vet ./... && go vet -tags 'flink vm load container hive ha' ./...
 
 MAIN_VERSIONS := 1.20.5 2.2.1
 ALL_VERSIONS  := 1.13.6 1.14.6 1.15.4 1.16.3 1.17.2 1.18.1 1.19.3 1.20.5 2.0.2 2.1.3 2.2.1 2.3.0
@@ -55,7 +55,7 @@ vm: need-go build ## limits under a real cgroup v2 kernel (qemu and a Debian ker
 	FLINK_ENTRYPOINT_BINARY=$(CURDIR)/$(BIN) go test -tags vm -count 1 -timeout 15m ./test/vm
 
 .PHONY: test-full
-test-full: need-go need-java need-pip lint build vm load hive fuzz ## everything, on all versions of Flink
+test-full: need-go need-java need-pip lint build vm load hive ha fuzz ## everything, on all versions of Flink
 	go run ./test/flinkhome all >/dev/null
 	FLINK_VERSIONS="$(ALL_VERSIONS)" FLINK_CASES=2000 FLINK_SCENARIOS=100 FLINK_ENTRYPOINT_BINARY=$(CURDIR)/$(BIN) go test -tags flink -p 1 -count 1 -timeout 180m ./...
 
@@ -91,12 +91,19 @@ release-snapshot: need-go ## release artefacts in dist/, without other tools
 .PHONY: staticcheck
 staticcheck: need-go
 	go run honnef.co/go/tools/cmd/staticcheck@v0.8.2 -checks inherit,-ST1005 ./...
-	go run honnef.co/go/tools/cmd/staticcheck@v0.8.2 -checks inherit,-ST1005 -tags 'flink vm load container' ./...
+	go run honnef.co/go/tools/cmd/staticcheck@v0.8.2 -checks inherit,-ST1005 -tags 'flink vm load container ha' ./...
 
 .PHONY: hive
 hive: need-go need-java need-pip build ## SQL on a real Hive metastore (Flink 1.20; jars by mvn)
 	go run ./test/flinkhome 1.20.5 >/dev/null
 	FLINK_ENTRYPOINT_BINARY=$(CURDIR)/$(BIN) go test -tags hive -count 1 -timeout 20m ./test/hive
+
+# The oldest that has the runner, the main ones, and the newest, where job-result-store.delete-on-commit is deprecated.
+HA_VERSIONS ?= 1.15.4 $(MAIN_VERSIONS) 2.3.0
+.PHONY: ha
+ha: need-go need-java need-pip need-curl build ## leaders killed, standbys, reactive mode: real clusters on Flink's own ZooKeeper
+	go run ./test/flinkhome $(HA_VERSIONS) >/dev/null
+	FLINK_VERSIONS="$(HA_VERSIONS)" FLINK_ENTRYPOINT_BINARY=$(CURDIR)/$(BIN) go test -tags ha -count 1 -timeout 90m ./test/ha
 
 .PHONY: load
 load: need-go ## a thousand clients meet a definition service that comes back
@@ -120,12 +127,14 @@ define need
 	@command -v $(1) >/dev/null || { echo "error: $(1) is missing"; echo "hint: $(2)"; exit 1; }
 endef
 
-.PHONY: need-go need-java need-pip need-podman
+.PHONY: need-go need-java need-pip need-podman need-curl
 need-go:
 	$(call need,go,install Go 1.26 or later: apt-get install golang-go or the archive from the Go project)
 need-java:
 	$(call need,java,install Java 17: apt-get install openjdk-17-jdk-headless)
 	$(call need,javac,install a Java 17 development kit: apt-get install openjdk-17-jdk-headless)
+need-curl:
+	$(call need,curl,install curl: apt-get install curl)
 need-pip:
 	$(call need,python3,install Python 3 with pip and venv: apt-get install python3-pip python3-venv)
 	@python3 -m pip --version >/dev/null 2>&1 || { echo "error: pip is missing"; echo "hint: apt-get install python3-pip python3-venv"; exit 1; }

@@ -1,4 +1,4 @@
-// Command sql-runner compiles the SQL runner and packs the jar that internal/sqlrunner embeds:
+// Command sql-runner compiles the SQL runner and the job listener beside it, and packs the jar that internal/sqlrunner embeds:
 //
 //	go run ./docker/sql-runner [-flink HOME] [-o FILE]
 //
@@ -23,9 +23,8 @@ import (
 )
 
 const (
-	source    = "docker/sql-runner/src/flinkentrypoint/SqlRunner.java"
-	mainClass = "flinkentrypoint.SqlRunner"
-	oldest    = "1.15.4"
+	sources = "docker/sql-runner/src/flinkentrypoint/*.java"
+	oldest  = "1.15.4"
 )
 
 func main() {
@@ -55,13 +54,17 @@ func build(home, out string) error {
 		}
 		classPath = append(classPath, jars[0])
 	}
+	files, err := filepath.Glob(sources)
+	if err != nil || len(files) == 0 {
+		return fmt.Errorf("there is no source %s here: run this from the root of the repository", sources)
+	}
 	classes, err := os.MkdirTemp("", "sql-runner")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(classes)
-	cmd := exec.Command(javac, "--release", "8", "-Xlint:all", "-Werror", "-encoding", "UTF-8", "-g:source,lines",
-		"-classpath", strings.Join(classPath, string(os.PathListSeparator)), "-d", classes, source)
+	cmd := exec.Command(javac, append([]string{"--release", "8", "-Xlint:all", "-Werror", "-encoding", "UTF-8", "-g:source,lines",
+		"-classpath", strings.Join(classPath, string(os.PathListSeparator)), "-d", classes}, files...)...)
 	cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
 	if err := cmd.Run(); err != nil {
 		return fmt.Errorf("javac: %w", err)
@@ -114,7 +117,8 @@ func pack(dir string) ([]byte, error) {
 		}
 		return err
 	}
-	if err := add("META-INF/MANIFEST.MF", []byte("Manifest-Version: 1.0\r\nMain-Class: "+mainClass+"\r\n\r\n")); err != nil {
+	// No Main-Class: Flink looks for the one jar that has it when a jar job does not name its class.
+	if err := add("META-INF/MANIFEST.MF", []byte("Manifest-Version: 1.0\r\n\r\n")); err != nil {
 		return nil, err
 	}
 	for _, class := range classes {

@@ -30,6 +30,11 @@ func (g *gatherer) sql(ctx context.Context) error {
 		}
 	}
 	d := g.def.SQL
+	if !d.Runs() && g.role == "standalone-job" {
+		if err := g.carryDefinition(nil); err != nil {
+			return err
+		}
+	}
 	if d == nil {
 		return nil
 	}
@@ -60,7 +65,10 @@ func (g *gatherer) sql(ctx context.Context) error {
 		return err
 	}
 	hidden = hidden || d.Script.IsReference() || flinkconf.IsSensitive(string(script), g.plan.Home.Version)
-	return g.runner(init, script, hidden)
+	if err := g.runner(init, script, hidden); err != nil {
+		return err
+	}
+	return g.carryDefinition(script)
 }
 
 // runner plans the files that our runner executes and its place on the command line.
@@ -96,14 +104,23 @@ func (g *gatherer) runnerPlacement() sqlrunner.Placement {
 
 // runnerJar plans the runner's jar where this Flink looks for the job class.
 func (g *gatherer) runnerJar() {
-	jar := filepath.Join(g.opts.RunDir, sqlrunner.JarName)
-	if g.runnerPlacement() == sqlrunner.UserLibrary {
-		g.userLibrary()
-		jar = filepath.Join(g.opts.RunDir, "usrlib", sqlrunner.JarName)
-	} else {
-		g.classpath = append(g.classpath, jar)
+	if g.runnerPlacement() != sqlrunner.UserLibrary {
+		g.classPathJar()
+		return
 	}
+	g.userLibrary()
+	g.file(filepath.Join(g.opts.RunDir, "usrlib", sqlrunner.JarName), sqlrunner.Jar(), false)
+}
+
+// classPathJar plans the runner's jar at the end of the class path.
+func (g *gatherer) classPathJar() {
+	jar := filepath.Join(g.opts.RunDir, sqlrunner.JarName)
+	g.classpath = append(g.classpath, jar)
 	g.file(jar, sqlrunner.Jar(), false)
+}
+
+func (g *gatherer) hasRunnerJar() bool {
+	return slices.ContainsFunc(g.plan.Files, func(f File) bool { return filepath.Base(f.Path) == sqlrunner.JarName })
 }
 
 // jobOptions puts the job's options before the user's arguments: id, savepoint, and the class of a jar job.

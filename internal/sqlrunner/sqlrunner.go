@@ -22,6 +22,9 @@ func Jar() []byte { return []byte(jar) }
 const (
 	// MainClass is the job class of an application cluster, and the main class of a local run.
 	MainClass = "flinkentrypoint.SqlRunner"
+	// ListenerClass is a job listener that tells when a recovered job is from another definition. It is in the jar, but
+	// has nothing to do with the runner: jar jobs have it too.
+	ListenerClass = "flinkentrypoint.DefinitionListener"
 	// JarName is the name for the jar's file.
 	JarName = "flink-entrypoint-sql-runner.jar"
 )
