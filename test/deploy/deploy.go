@@ -18,6 +18,9 @@ import (
 	"syscall"
 )
 
+// root is the project, as the tests see it.
+const root = "../.."
+
 // What reads the manifests, in fixed versions. kubectl has a kustomize of its own, which reads them too.
 const (
 	kustomizeModule = "sigs.k8s.io/kustomize/kustomize/v5@v5.8.1"

@@ -24,8 +24,6 @@ import (
 	"flink-entrypoint/internal/boot"
 )
 
-const root = "../.."
-
 // built is everything that can be applied: folder → manifests, each checked against the schemas.
 func built(t *testing.T) map[string][]object {
 	t.Helper()
@@ -63,8 +61,9 @@ func built(t *testing.T) map[string][]object {
 // TestDeploy builds every folder once and looks at what comes out.
 func TestDeploy(t *testing.T) {
 	all, binary := built(t), program(t)
-	t.Run("manifests", func(t *testing.T) { manifests(t, all, knownFlags(t, binary)) })
+	t.Run("manifests", func(t *testing.T) { manifests(t, all, knownFlags(t)) })
 	t.Run("failure policy", func(t *testing.T) { failurePolicy(t, all) })
+	t.Run("page", func(t *testing.T) { documented(t, all) })
 	t.Run("definitions", func(t *testing.T) { definitions(t, all, binary) })
 }
 
@@ -388,7 +387,7 @@ func TestOnce(t *testing.T) {
 
 // definitions validates the definitions, and that which is pinned by its digest is one of them.
 func definitions(t *testing.T, all map[string][]object, binary string) {
-	flags := knownFlags(t, binary)
+	flags := knownFlags(t)
 	digests, paths := map[string]string{}, []string{}
 	err := filepath.WalkDir(filepath.Join(root, "deploy"), func(path string, d fs.DirEntry, err error) error {
 		if err == nil && d.Name() == "definition.yaml" {
@@ -445,19 +444,119 @@ func program(t *testing.T) string {
 	return binary
 }
 
-// knownFlags returns the environment twins of the program's flags.
-func knownFlags(t *testing.T, binary string) []string {
+// knownFlags returns the environment twins of the flags, which a test of the command line keeps in the README.
+func knownFlags(t *testing.T) []string {
 	t.Helper()
-	out, err := exec.CommandContext(t.Context(), binary, "help").Output()
+	text, err := os.ReadFile(filepath.Join(root, "README.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	var names []string
-	for _, m := range regexp.MustCompile(`(?m)^ +(?:-\w, )?--([a-z0-9-]+)`).FindAllStringSubmatch(string(out), -1) {
+	for _, m := range regexp.MustCompile("(?m)^\\| `--([a-z0-9-]+)").FindAllStringSubmatch(string(text), -1) {
 		names = append(names, "FLINK_ENTRYPOINT_"+strings.ToUpper(strings.ReplaceAll(m[1], "-", "_")))
 	}
 	if len(names) < 25 {
-		t.Fatalf("help names the flags %v", names)
+		t.Fatalf("the README names the flags %v", names)
 	}
 	return names
+}
+
+// page reads the fenced blocks of docs/kubernetes.md in a language.
+func page(t *testing.T, language string) (text string, blocks []string) {
+	t.Helper()
+	src, err := os.ReadFile(filepath.Join(root, "docs", "kubernetes.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range regexp.MustCompile("(?s)```"+language+"\n(.*?)```").FindAllStringSubmatch(string(src), -1) {
+		blocks = append(blocks, m[1])
+	}
+	return string(src), blocks
+}
+
+// documented: the page names folders that there are, all that can be applied or added, and its example of an overlay does what it says.
+func documented(t *testing.T, all map[string][]object) {
+	text, _ := page(t, "sh")
+	for _, path := range regexp.MustCompile(`deploy/[a-z/-]*[a-z]`).FindAllString(text, -1) {
+		if _, err := os.Stat(filepath.Join(root, path)); err != nil {
+			t.Errorf("the page names %s: %v", path, err)
+		}
+	}
+	for _, m := range regexp.MustCompile(`-k (\S+)`).FindAllStringSubmatch(text, -1) {
+		if _, ok := all[m[1]]; !ok && strings.HasPrefix(m[1], "deploy/") {
+			t.Errorf("the page applies %s, which is nothing to apply", m[1])
+		}
+	}
+	for folder := range all {
+		if !strings.Contains(text, folder) {
+			t.Errorf("the page does not name %s", folder)
+		}
+	}
+	components, err := os.ReadDir(filepath.Join(root, "deploy", "components"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range components {
+		if !strings.Contains(text, "`"+c.Name()+"`") && !strings.Contains(text, "components/"+c.Name()) {
+			t.Errorf("the page does not name the component %s", c.Name())
+		}
+	}
+	for _, v := range versions {
+		if !strings.Contains(text, v) {
+			t.Errorf("the page does not name Kubernetes %s, whose schemas are taken", v)
+		}
+	}
+	for _, p := range phases(t) {
+		if code := strconv.Itoa(p.ExitCode()); p.ExitCode() < 130 && !strings.Contains(text, code) {
+			t.Errorf("the page does not name the exit code %s", code)
+		}
+	}
+	_, examples := page(t, "yaml")
+	if len(examples) != 1 {
+		t.Fatalf("%d examples of an overlay", len(examples))
+	}
+	dir := t.TempDir()
+	if err := os.CopyFS(filepath.Join(dir, "deploy"), os.DirFS(filepath.Join(root, "deploy"))); err != nil {
+		t.Fatal(err)
+	}
+	mine := filepath.Join(dir, "mine")
+	if err := os.Mkdir(mine, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for name, content := range map[string]string{"kustomization.yaml": examples[0], "definition.yaml": "mine\n"} {
+		if err := os.WriteFile(filepath.Join(mine, name), []byte(content), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	tools, err := openTools(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	manifests, err := tools.build(t.Context(), mine)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answers, err := tools.check(t.Context(), map[string]string{"": manifests}, versions...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string]bool{}
+	for _, o := range answers[""].Objects {
+		if o.workload() {
+			c := o.Spec.Template.Spec.Containers[0]
+			seen["image"] = c.Image == "registry.example.com/flink-entrypoint:2.2-slim"
+			seen["size"] = seen["size"] || c.Resources.Limits["memory"] == "4Gi"
+			seen["replicas"] = seen["replicas"] || o.Spec.Replicas != nil && *o.Spec.Replicas == 4
+			checkNames(t, &o, answers[""].Objects)
+		}
+		seen["definition"] = seen["definition"] || o.Data["definition.yaml"] == "mine\n"
+	}
+	for _, what := range []string{"image", "size", "replicas", "definition"} {
+		if !seen[what] {
+			t.Errorf("the example of an overlay does not change the %s", what)
+		}
+	}
+	if len(answers[""].Problems) > 0 {
+		t.Error(answers[""].Problems)
+	}
 }
