@@ -461,19 +461,6 @@ func knownFlags(t *testing.T) []string {
 	return names
 }
 
-// page reads the fenced blocks of docs/kubernetes.md in a language.
-func page(t *testing.T, language string) (text string, blocks []string) {
-	t.Helper()
-	src, err := os.ReadFile(filepath.Join(root, "docs", "kubernetes.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, m := range regexp.MustCompile("(?s)```"+language+"\n(.*?)```").FindAllStringSubmatch(string(src), -1) {
-		blocks = append(blocks, m[1])
-	}
-	return string(src), blocks
-}
-
 // documented: the page names folders that there are, all that can be applied or added, and its example of an overlay does what it says.
 func documented(t *testing.T, all map[string][]object) {
 	text, _ := page(t, "sh")

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -319,27 +320,6 @@ func (p *pod) probe() {
 
 func (p *pod) rest() *cluster.Cluster { return &cluster.Cluster{Host: p.address, Rest: 8081} }
 
-// post sends a request to the REST API.
-func (p *pod) post(path, body string, into any) {
-	p.w.Helper()
-	req, err := http.NewRequestWithContext(p.w.ctx, http.MethodPost, "http://"+p.address+":8081"+path, strings.NewReader(body))
-	if err != nil {
-		p.w.Fatal(err)
-	}
-	req.Header.Set("Content-Type", "application/json")
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		p.w.Fatal(err)
-	}
-	defer res.Body.Close()
-	if res.StatusCode >= 300 {
-		p.w.Fatalf("POST %s: %s", path, res.Status)
-	}
-	if err := json.NewDecoder(res.Body).Decode(into); err != nil {
-		p.w.Fatal(err)
-	}
-}
-
 // sized holds what Flink says of its sizes against the pods' limits.
 func (w *world) sized(jm *pod, tm cluster.TaskManager) {
 	w.Helper()
@@ -463,34 +443,60 @@ func TestStreaming(t *testing.T) {
 	w.start(objects, "taskmanager")
 	jm.probe()
 	job := jm.job("RUNNING")
-	var stop struct {
-		ID string `json:"request-id"`
-	}
-	jm.post("/jobs/"+job.ID+"/stop", `{"targetDirectory": "file:///tmp/savepoints", "drain": false}`, &stop)
-	var savepoint struct {
-		Status    struct{ ID string }
-		Operation struct{ Location string }
-	}
-	err = cluster.Poll(w.ctx, func() error {
-		if err := jm.rest().Get(w.ctx, "/jobs/"+job.ID+"/savepoints/"+stop.ID, &savepoint); err != nil {
-			return err
-		}
-		if savepoint.Status.ID != "COMPLETED" {
-			return fmt.Errorf("%w: the savepoint is %s", cluster.ErrNotYet, savepoint.Status.ID)
-		}
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !strings.HasPrefix(savepoint.Operation.Location, "file:/tmp/savepoints/") {
-		t.Errorf("the savepoint is at %q", savepoint.Operation.Location)
+	location := stopAsDocumented(w, jm, job)
+	if !strings.HasPrefix(location, "file:/tmp/savepoints/") {
+		t.Errorf("the savepoint is at %q", location)
 	}
 	jm.job("FINISHED")
 	jm.probe()
 	if state := w.do("inspect", "--format", "{{.State.Status}}", jm.container()); state != "running" {
 		t.Errorf("after the job the JobManager is %s", state)
 	}
+}
+
+// stopAsDocumented executes the page's commands that stop a job with a savepoint, and returns where that is.
+func stopAsDocumented(w *world, jm *pod, job cluster.Job) string {
+	w.Helper()
+	if _, err := exec.LookPath("curl"); err != nil {
+		w.Fatal("curl is missing: apt-get install curl")
+	}
+	_, blocks := page(w.T, "sh")
+	i := slices.IndexFunc(blocks, func(b string) bool { return strings.Contains(b, "/stop") })
+	if i < 0 {
+		w.Fatal("the page does not stop a job")
+	}
+	lines := strings.Split(strings.TrimSpace(strings.NewReplacer("127.0.0.1:8081", jm.address+":8081", "file:///state", "file:///tmp").Replace(blocks[i])), "\n")
+	if len(lines) != 4 || !strings.HasPrefix(lines[0], "kubectl port-forward") {
+		w.Fatalf("expected a port-forward and three commands, found\n%s", blocks[i])
+	}
+	shell := func(script string) string {
+		out, err := exec.CommandContext(w.ctx, "sh", "-ec", script).Output()
+		if err != nil {
+			w.Fatalf("%s\n%v", script, err)
+		}
+		return strings.TrimSpace(string(out))
+	}
+	found := shell(lines[1] + "\n" + lines[2] + "\necho JOB=$JOB REQUEST=$REQUEST")
+	if !strings.HasPrefix(found, "JOB="+job.ID+" REQUEST=") {
+		w.Fatalf("the commands found %s, the job is %s", found, job.ID)
+	}
+	var answer struct {
+		Status    struct{ ID string }
+		Operation struct{ Location string }
+	}
+	err := cluster.Poll(w.ctx, func() error {
+		if err := json.Unmarshal([]byte(shell(strings.ReplaceAll(found, " ", "\n")+"\n"+lines[3])), &answer); err != nil {
+			return err
+		}
+		if answer.Status.ID != "COMPLETED" {
+			return fmt.Errorf("%w: the savepoint is %s", cluster.ErrNotYet, answer.Status.ID)
+		}
+		return nil
+	})
+	if err != nil {
+		w.Fatal(err)
+	}
+	return answer.Operation.Location
 }
 
 // TestReactive adds a TaskManager, and the job takes it.
