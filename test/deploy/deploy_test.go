@@ -63,6 +63,7 @@ func TestDeploy(t *testing.T) {
 	all, binary := built(t), program(t)
 	t.Run("manifests", func(t *testing.T) { manifests(t, all, knownFlags(t)) })
 	t.Run("failure policy", func(t *testing.T) { failurePolicy(t, all) })
+	t.Run("plans", func(t *testing.T) { plans(t, all, binary) })
 	t.Run("page", func(t *testing.T) { documented(t, all) })
 	t.Run("definitions", func(t *testing.T) { definitions(t, all, binary) })
 }

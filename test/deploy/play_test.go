@@ -426,6 +426,9 @@ func TestStreaming(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	// The gateway is there while a container is.
+	keeper := w.do("run", "-d", "--network", w.network, "--ip", w.subnet+".9", "--entrypoint", `["sleep", "3600"]`, container.OSImage)
+	t.Cleanup(func() { _, _ = w.podman.Do(context.Background(), "rm", "-f", "-t", "0", keeper) })
 	listener, err := net.Listen("tcp", w.gateway+":0")
 	if err != nil {
 		t.Fatal(err)
