@@ -153,7 +153,8 @@ func (w *world) jobManagerAddress() string { return w.subnet + ".10" }
 
 // launch makes a pod from the template of a workload. What needs a cluster is replaced: the Service by a line in the pod's hosts
 // file, the pod's address and namespace by their values, and the kubelet's probes, which podman leaves to systemd, by a look from
-// outside. Volumes are renamed: podman gives all pods one emptyDir of a name. The rest of the template is as deployed.
+// outside. Volumes are renamed, as podman gives all pods one emptyDir of a name; and it knows limits of the variable's own container only.
+// The rest of the template is as deployed.
 func (w *world) launch(objects []object, component string) *pod {
 	w.Helper()
 	i := slices.IndexFunc(objects, func(o object) bool { return o.workload() && o.component() == component })
@@ -181,6 +182,7 @@ func (w *world) launch(objects []object, component string) *pod {
 			c := c.(map[string]any)
 			delete(c, "startupProbe")
 			delete(c, "livenessProbe")
+			delete(c, "ports") // they tell people; podman would open them on this machine
 			mounts, _ := c["volumeMounts"].([]any)
 			for _, m := range mounts {
 				m := m.(map[string]any)
@@ -209,6 +211,10 @@ func (w *world) launch(objects []object, component string) *pod {
 	for _, v := range volumes {
 		v := v.(map[string]any)
 		v["name"] = p.name + "-" + v["name"].(string)
+		if secret, _ := v["secret"].(map[string]any); secret["optional"] == true { // and there is none
+			delete(v, "secret")
+			v["emptyDir"] = map[string]any{}
+		}
 		if _, ok := v["emptyDir"]; ok {
 			w.Cleanup(func() { _, _ = w.podman.Do(context.Background(), "volume", "rm", "-f", v["name"].(string)) })
 		}
@@ -370,6 +376,12 @@ func TestSession(t *testing.T) {
 				w.sized(jm, registered[0])
 				jm.probe()
 				tm.probe()
+				if folder != "deploy/session" { // its scripts know nothing of jemalloc: the manifest does
+					maps, err := os.ReadFile(filepath.Join("/proc", w.do("inspect", "--format", "{{.State.Pid}}", tm.container()), "maps"))
+					if err != nil || !strings.Contains(string(maps), "libjemalloc.so") {
+						t.Errorf("the TaskManager runs without jemalloc: %v", err)
+					}
+				}
 			})
 		}
 	})
