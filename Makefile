@@ -31,16 +31,20 @@ run: need-go need-java need-pip build ## run the example job on a real Flink (FL
 
 # The quick tier (Go alone), then real Flink on the main versions.
 .PHONY: test
-test: need-go need-java need-pip need-podman lint unit e2e vm containers-quick ## all tests on the main versions of Flink
+test: need-go need-java need-pip need-podman lint unit deploy e2e vm containers-quick ## all tests on the main versions of Flink
 
 .PHONY: unit
 unit: need-go ## tests that need only Go
 	go test ./...
 
+.PHONY: deploy
+deploy: need-go need-pip ## the Kubernetes manifests: built, held against schemas and against the code (kustomize and schemas are brought)
+	go test -tags deploy -count 1 -timeout 15m ./test/deploy
+
 .PHONY: lint
 lint: need-go staticcheck
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$unformatted" ] || { echo "gofmt: $$unformatted"; exit 1; }
-	go vet ./... && go vet -tags 'flink vm load container hive ha' ./...
+	go vet ./... && go vet -tags 'flink vm load container hive ha deploy' ./...
 
 MAIN_VERSIONS := 1.20.5 2.2.1
 ALL_VERSIONS  := 1.13.6 1.14.6 1.15.4 1.16.3 1.17.2 1.18.1 1.19.3 1.20.5 2.0.2 2.1.3 2.2.1 2.3.0
@@ -55,7 +59,7 @@ vm: need-go build ## limits under a real cgroup v2 kernel (qemu and a Debian ker
 	FLINK_ENTRYPOINT_BINARY=$(CURDIR)/$(BIN) go test -tags vm -count 1 -timeout 15m ./test/vm
 
 .PHONY: test-full
-test-full: need-go need-java need-pip lint build vm load hive ha fuzz ## everything, on all versions of Flink
+test-full: need-go need-java need-pip lint build deploy vm load hive ha fuzz ## everything, on all versions of Flink
 	go run ./test/flinkhome all >/dev/null
 	FLINK_VERSIONS="$(ALL_VERSIONS)" FLINK_CASES=2000 FLINK_SCENARIOS=100 FLINK_ENTRYPOINT_BINARY=$(CURDIR)/$(BIN) go test -tags flink -p 1 -count 1 -timeout 180m ./...
 
@@ -67,6 +71,7 @@ images: need-go need-podman build-all ## build the container images with podman 
 test-containers: need-go need-podman build-all ## the images in real containers
 	go run ./test/flinkhome $(MAIN_VERSIONS) >/dev/null
 	FLINK_VERSIONS="$(MAIN_VERSIONS)" go test -tags container -count 1 -timeout 60m ./test/container
+	FLINK_VERSIONS="$(MAIN_VERSIONS)" go test -tags container -count 1 -timeout 60m ./test/deploy
 
 # What takes little of it, on one version: the images, what happens before a JVM, a locked-down cluster.
 QUICK_CONTAINERS := TestImages|TestSweep|TestBeforeTheStart|TestSignalsBeforeExec|TestLockedDown
@@ -91,7 +96,7 @@ release-snapshot: need-go ## release artefacts in dist/, without other tools
 .PHONY: staticcheck
 staticcheck: need-go
 	go run honnef.co/go/tools/cmd/staticcheck@v0.8.2 -checks inherit,-ST1005 ./...
-	go run honnef.co/go/tools/cmd/staticcheck@v0.8.2 -checks inherit,-ST1005 -tags 'flink vm load container ha' ./...
+	go run honnef.co/go/tools/cmd/staticcheck@v0.8.2 -checks inherit,-ST1005 -tags 'flink vm load container hive ha deploy' ./...
 
 .PHONY: hive
 hive: need-go need-java need-pip build ## SQL on a real Hive metastore (Flink 1.20; jars by mvn)

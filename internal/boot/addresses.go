@@ -24,6 +24,7 @@ const (
 	keyHAType             = "high-availability.type"
 	keyHATypeOld          = "high-availability"
 	keyHAPort             = "high-availability.jobmanager.port"
+	keyNamespace          = "kubernetes.namespace"
 )
 
 // stockHost is the value of every address in the distribution's configuration since 1.15. In a container it
@@ -116,6 +117,10 @@ func (l *layers) addresses(h hosts) error {
 		l.set(keyRestAddress, address, flinkconf.Automatic, "the JobManager's address")
 	}
 	l.fixedPorts(h.role)
+	// Flink does not ask in which namespace its pod runs: it would look for its leaders in "default", where it has no rights.
+	if ns := h.env.get("POD_NAMESPACE"); ns != "" && strings.Contains(l.highAvailability(), "kubernetes") && !l.want.Has(keyNamespace) {
+		l.set(keyNamespace, ns, flinkconf.Automatic, "POD_NAMESPACE (high availability)")
+	}
 	return nil
 }
 

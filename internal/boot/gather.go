@@ -290,7 +290,8 @@ func (g *gatherer) slots() error {
 // limits finds the container's limits: given, or detected.
 func (g *gatherer) limits(context.Context) error {
 	needed := g.role == "jobmanager" || g.role == "standalone-job" || g.role == "taskmanager"
-	if needed && (g.mode != Render || g.opts.Sysroot != "/") {
+	switch {
+	case needed && (g.mode != Render || g.opts.Sysroot != "/"):
 		found, err := cgroup.Detect(g.opts.Sysroot, cgroup.Machine)
 		if err != nil {
 			if g.opts.MemoryLimit == "" {
@@ -299,14 +300,14 @@ func (g *gatherer) limits(context.Context) error {
 			g.warnf("%v", err)
 		}
 		g.plan.Limits = found
+	case needed:
+		// The machine is that of the container to come. Without a limit the Downward API names the machine's memory, and only it tells.
+		g.plan.Limits.HostMemory, _, _ = cgroup.Machine(g.opts.Sysroot)
 	}
 	if g.opts.MemoryLimit != "" {
 		bytes, _, err := memory.ParseContainerSize(g.opts.MemoryLimit)
 		if err != nil {
 			return fail(Limits, fmt.Errorf("--memory-limit: %w", err), "e.g. 1728m (Flink's spelling) or 2Gi (that of Kubernetes)")
-		}
-		if host := g.plan.Limits.HostMemory; host > 0 && bytes >= host/10*9 {
-			g.warnf("--memory-limit %s is 90 %% or more of the node's memory: for a container without a limit the Downward API hands over what the node can allocate", g.opts.MemoryLimit)
 		}
 		g.plan.Limits.Memory = &cgroup.Memory{Bytes: bytes, Source: "--memory-limit"}
 		g.plan.Limits.AbovePhysical = false

@@ -4,6 +4,7 @@ package cluster
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -26,7 +27,8 @@ type Cluster struct {
 	Home   string // FLINK_HOME
 	Dir    string // run dirs and logs lie below it
 	Env    []string
-	Rest   int // REST port
+	Host   string // where the REST API is; "": this machine
+	Rest   int    // REST port
 	rpc    int
 	blob   int
 
@@ -267,7 +269,7 @@ func Poll(ctx context.Context, f func() error) error {
 
 // Get asks the REST API and decodes the answer. While nobody listens, or there is no leader, it returns ErrNotYet.
 func (c *Cluster) Get(ctx context.Context, path string, into any) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("http://127.0.0.1:%d%s", c.Rest, path), nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("http://%s:%d%s", cmp.Or(c.Host, "127.0.0.1"), c.Rest, path), nil)
 	if err != nil {
 		return err
 	}

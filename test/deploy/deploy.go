@@ -1,0 +1,267 @@
+// Package deploy builds the manifests of deploy/ as a person would (kustomize), checks them against the schemas of Kubernetes
+// versions, holds them against the code, and runs their pods in podman.
+package deploy
+
+import (
+	"bytes"
+	"context"
+	_ "embed"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+)
+
+// root is the project, as the tests see it.
+const root = "../.."
+
+// What reads the manifests, in fixed versions. kubectl has a kustomize of its own, which reads them too.
+const (
+	kustomizeModule = "sigs.k8s.io/kustomize/kustomize/v5@v5.8.1"
+	schemasPackage  = "kubernetes-validate==1.37.0"
+)
+
+// versions are those whose schemas the manifests must have: the oldest in which all that is used is there for good (podFailurePolicy), and the newest.
+var versions = []string{"1.31", "1.37"}
+
+//go:embed check.py
+var checkScript string
+
+// tools brings kustomize and the schemas once and keeps them in the cache folder ($FLINK_ENTRYPOINT_CACHE, else flink-entrypoint in the
+// user's cache folder).
+type tools struct{ kustomize, python string }
+
+func openTools(ctx context.Context) (*tools, error) {
+	cache := os.Getenv("FLINK_ENTRYPOINT_CACHE")
+	if cache == "" {
+		base, err := os.UserCacheDir()
+		if err != nil {
+			return nil, err
+		}
+		cache = filepath.Join(base, "flink-entrypoint")
+	}
+	dir := filepath.Join(cache, "kubernetes")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, err
+	}
+	lock, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	defer lock.Close()
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
+		return nil, err
+	}
+	_, version, _ := strings.Cut(kustomizeModule, "@")
+	bin := filepath.Join(dir, "kustomize-"+version)
+	t := &tools{kustomize: filepath.Join(bin, "kustomize"), python: filepath.Join(dir, schemasPackage, "bin", "python3")}
+	if !exists(t.kustomize) {
+		cmd := exec.CommandContext(ctx, "go", "install", kustomizeModule)
+		cmd.Env = append(os.Environ(), "GOBIN="+bin, "GOFLAGS=")
+		if err := loud(cmd); err != nil {
+			return nil, err
+		}
+	}
+	venv := filepath.Join(dir, schemasPackage)
+	if ready := filepath.Join(venv, "ready"); !exists(ready) {
+		if _, err := exec.LookPath("python3"); err != nil {
+			return nil, errors.New("python3 is missing: apt-get install python3-pip python3-venv")
+		}
+		if err := loud(exec.CommandContext(ctx, "python3", "-m", "venv", "--clear", venv)); err != nil {
+			return nil, fmt.Errorf("%w\nhint: apt-get install python3-venv", err)
+		}
+		if err := loud(exec.CommandContext(ctx, t.python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", schemasPackage)); err != nil {
+			return nil, err
+		}
+		if err := os.WriteFile(ready, nil, 0o644); err != nil {
+			return nil, err
+		}
+	}
+	return t, nil
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
+// loud runs a command; its failure carries what it printed.
+func loud(cmd *exec.Cmd) error {
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("%s: %w\n%s", strings.Join(cmd.Args, " "), err, out)
+	}
+	return nil
+}
+
+// build returns what "kubectl apply -k" would send.
+func (t *tools) build(ctx context.Context, folder string) (string, error) {
+	cmd := exec.CommandContext(ctx, t.kustomize, "build", folder)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		return "", fmt.Errorf("kustomize build %s: %w\n%s", folder, err, stderr.Bytes())
+	}
+	if stderr.Len() > 0 {
+		return "", fmt.Errorf("kustomize build %s warns: %s", folder, stderr.Bytes())
+	}
+	return string(out), nil
+}
+
+// checked is what check.py says of one stream of manifests.
+type checked struct {
+	Objects  []object
+	Problems []string // what the schemas forbid
+}
+
+// check reads streams of manifests and holds them against the schemas of versions.
+func (t *tools) check(ctx context.Context, streams map[string]string, versions ...string) (map[string]checked, error) {
+	input, err := json.Marshal(streams)
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.CommandContext(ctx, t.python, append([]string{"-c", checkScript}, versions...)...)
+	cmd.Stdin = bytes.NewReader(input)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		return nil, fmt.Errorf("check.py: %w\n%s", err, stderr.Bytes())
+	}
+	var answer map[string]checked
+	return answer, json.Unmarshal(out, &answer)
+}
+
+// folders returns every folder below deploy that can be applied: those whose kustomization is no component.
+func folders(root string) ([]string, error) {
+	var found []string
+	err := filepath.WalkDir(filepath.Join(root, "deploy"), func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.Name() != "kustomization.yaml" {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		if !strings.Contains(string(text), "\nkind: Component\n") {
+			rel, err := filepath.Rel(root, filepath.Dir(path))
+			if err != nil {
+				return err
+			}
+			found = append(found, rel)
+		}
+		return nil
+	})
+	slices.Sort(found)
+	return found, err
+}
+
+// object is a manifest, in the parts that the tests look at.
+type object struct {
+	Kind     string
+	Metadata metadata
+	Spec     struct {
+		Replicas         *int
+		Selector         json.RawMessage // a Service's is a map, a workload's has matchLabels
+		Ports            []port
+		Template         template
+		PodFailurePolicy *struct{ Rules []rule }
+		ServiceName      string
+	}
+	Data     map[string]string
+	RoleRef  struct{ Kind, Name string }
+	Subjects []struct{ Kind, Name string }
+
+	raw map[string]json.RawMessage
+}
+
+type metadata struct {
+	Name   string
+	Labels map[string]string
+}
+
+type port struct {
+	Name                string
+	Port, ContainerPort int
+}
+
+type rule struct {
+	Action      string
+	OnExitCodes *struct {
+		ContainerName, Operator string
+		Values                  []int
+	}
+}
+
+type template struct {
+	Metadata metadata
+	Spec     podSpec
+}
+
+type podSpec struct {
+	SecurityContext struct {
+		RunAsNonRoot   bool
+		RunAsUser      int
+		FSGroup        int
+		SeccompProfile struct{ Type string }
+	}
+	RestartPolicy      string
+	ServiceAccountName string
+	InitContainers     []containerSpec
+	Containers         []containerSpec
+	Volumes            []struct {
+		Name                  string
+		ConfigMap             struct{ Name string }
+		PersistentVolumeClaim struct{ ClaimName string }
+	}
+}
+
+type containerSpec struct {
+	Name, Image     string
+	Command, Args   []string
+	Env             []variable
+	EnvFrom         []struct{ ConfigMapRef struct{ Name string } }
+	Ports           []port
+	Resources       struct{ Limits, Requests map[string]string }
+	StartupProbe    probe
+	LivenessProbe   probe
+	SecurityContext struct {
+		ReadOnlyRootFilesystem   bool
+		AllowPrivilegeEscalation *bool
+		Capabilities             struct{ Drop []string }
+	}
+	VolumeMounts []struct{ Name, MountPath string }
+}
+
+type variable struct {
+	Name, Value string
+	ValueFrom   struct {
+		FieldRef         struct{ FieldPath string }
+		ResourceFieldRef struct{ ContainerName, Resource string }
+	}
+}
+
+type probe struct{ Exec struct{ Command []string } }
+
+// UnmarshalJSON keeps the whole manifest beside the parts.
+func (o *object) UnmarshalJSON(text []byte) error {
+	type plain object
+	if err := json.Unmarshal(text, (*plain)(o)); err != nil {
+		return err
+	}
+	return json.Unmarshal(text, &o.raw)
+}
+
+// workload reports whether the object makes Flink's pods.
+func (o *object) workload() bool {
+	return slices.Contains([]string{"Deployment", "StatefulSet", "Job"}, o.Kind)
+}
+
+// component is the role of the object's pods: jobmanager or taskmanager.
+func (o *object) component() string { return o.Metadata.Labels["component"] }
