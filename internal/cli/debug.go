@@ -148,6 +148,7 @@ func (p *program) runLocal(ctx context.Context, local *boot.Local, start time.Ti
 	}
 	var faults []boot.Fault
 	var rest strings.Builder // what else it says on stderr
+	p.signals.children.Store(true)
 	code, err := runChild(ctx, local, ready, rows.line, func(line string) {
 		fault, failed := local.Failure(line)
 		switch {

@@ -72,6 +72,7 @@ func (p *program) validated(ctx context.Context, engine bool) (*boot.DefinitionS
 	line := func(b *strings.Builder) func(string) {
 		return func(s string) { b.WriteString(s + "\n") }
 	}
+	p.signals.children.Store(true)
 	code, err := runChild(ctx, local, func() {}, line(&out), line(&errs))
 	if err == nil {
 		err = ctx.Err()

@@ -17,6 +17,9 @@ import (
 // rename only, so nothing is half-written whenever that is.
 const stopGrace = 250 * time.Millisecond
 
+// childGrace is that of a run with a JVM of its own, which must have ended before its files can go.
+const childGrace = 10 * time.Second
+
 // interruption turns SIGTERM and SIGINT into the end of the run. Without a handler the kernel would not deliver them to
 // PID 1 at all.
 type interruption struct {
@@ -25,6 +28,7 @@ type interruption struct {
 	phase     boot.Phase
 	decisions chan chan bool
 	committed atomic.Bool // the next thing is exec
+	children  atomic.Bool // there may be some: childGrace
 	ended     chan struct{}
 }
 
@@ -94,7 +98,11 @@ func (i *interruption) await(f func() error) error {
 		if i.committed.Load() {
 			break // nothing to tidy up
 		}
-		grace := time.NewTimer(stopGrace)
+		patience := stopGrace
+		if i.children.Load() {
+			patience = childGrace
+		}
+		grace := time.NewTimer(patience)
 		defer grace.Stop()
 		select {
 		case err = <-done:
