@@ -14,6 +14,8 @@ import (
 	"strings"
 	"syscall"
 
+	"golang.org/x/sys/unix"
+
 	"flink-entrypoint/internal/flinkconf"
 )
 
@@ -62,12 +64,16 @@ func WriteFile(path string, content []byte, mode fs.FileMode) (changed bool, err
 	}
 	dir, name := filepath.Split(path)
 	temp := filepath.Join(dir, "."+name+tempMark+strconv.Itoa(os.Getpid()))
-	os.Remove(temp) // left by a process of the same number that was killed
-	if err := create(temp, content, mode); err != nil {
+	err = create(temp, content, mode)
+	if errors.Is(err, fs.ErrExist) { // left by a process of the same number that was killed
+		os.Remove(temp)
+		err = create(temp, content, mode)
+	}
+	if err != nil {
 		os.Remove(temp)
 		return false, writeError(path, err)
 	}
-	if err := os.Rename(temp, path); err != nil {
+	if err := unix.Rename(temp, path); err != nil {
 		os.Remove(temp)
 		return false, writeError(path, err)
 	}
