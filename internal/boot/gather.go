@@ -41,6 +41,7 @@ type gatherer struct {
 	classpath []string // appended to Flink's
 	ownUsrlib bool     // Flink finds usrlib in the run dir
 
+	training    bool     // see Warmup
 	programArgs []string // of the job's main, behind everything else
 	secrets     []string // contents of the secret references in the definition's SQL
 }
@@ -80,6 +81,7 @@ func Gather(ctx context.Context, mode Mode, role string, opts Options, w World) 
 	if opts.Strict && len(g.plan.Warnings) > 0 {
 		return nil, failf(Configuration, "--strict: %s", g.plan.Warnings[0])
 	}
+	g.classArchive() // last: what it warns of concerns the start's speed alone, so --strict lets it pass
 	g.inheritLogs()
 	return g.plan, nil
 }

@@ -61,6 +61,7 @@ type Options struct {
 	ConfOut      string
 	FlinkVersion string
 	Sysroot      string
+	ClassArchive string // auto, off, or where it is: a file or a directory
 	Strict       bool
 }
 

@@ -53,6 +53,7 @@ func newFlagSet(o *options) *pflag.FlagSet {
 	f.StringVar(&o.ConfOut, "conf-out", "", "rendered configuration (`DIR`, default RUN-DIR/conf)")
 	f.StringVar(&o.FlinkVersion, "flink-version", "", "`VERSION`, instead of reading it from lib/flink-dist-*.jar")
 	f.StringVar(&o.Sysroot, "sysroot", "/", "read /proc and /sys below `DIR`")
+	f.StringVar(&o.ClassArchive, "class-archive", "auto", "archive of shared classes that warmup made: auto ($FLINK_HOME/class-archives), off, or a `PATH`")
 	f.StringVar(&o.output, "output", "text", "of explain: text, json or html; of validate and version: text or json (`FORMAT`)")
 	f.StringVar(&o.logFormat, "log-format", "text", "of our own log on stderr: text or json (`FORMAT`)")
 	f.StringVar(&o.logLevel, "log-level", "info", "debug, info, warn or error (`LEVEL`)")

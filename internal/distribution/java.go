@@ -20,6 +20,8 @@ type Java struct {
 	Home    string // JAVA_HOME as the scripts set it: env.java.home, else JAVA_HOME; may be empty
 	Spec    int    // specification version: 8, 11, 17, …; 0 when it is not known
 	Version string // e.g. "17.0.15"; empty when it is not known
+
+	Installed string // the directory that owns the executable, links resolved; empty when it is not known
 }
 
 // FindJava looks Java up in the scripts' order: env.java.home of the configuration file (confJavaHome, see
@@ -60,7 +62,7 @@ func FindJava(confJavaHome string, env func(string) (string, bool)) (Java, error
 		}
 		java.Path = found
 	}
-	java.Version, java.Spec = readRelease(java.Path)
+	java.Installed, java.Version, java.Spec = readRelease(java.Path)
 	return java, nil
 }
 
@@ -106,26 +108,26 @@ func executable(path string) error {
 
 // readRelease reads JAVA_VERSION from the release file of the Java that owns the executable. Up to Java 8 the
 // executable may be that of the jre directory inside it.
-func readRelease(executable string) (version string, spec int) {
+func readRelease(executable string) (home, version string, spec int) {
 	resolved, err := filepath.EvalSymlinks(executable)
 	if err != nil {
-		return "", 0
+		return "", "", 0
 	}
-	home := filepath.Dir(filepath.Dir(resolved))
+	home = filepath.Dir(filepath.Dir(resolved))
 	file, err := os.ReadFile(home + "/release")
 	if err != nil && filepath.Base(home) == "jre" {
 		file, err = os.ReadFile(filepath.Dir(home) + "/release")
 	}
 	if err != nil {
-		return "", 0
+		return home, "", 0
 	}
 	for line := range strings.Lines(string(file)) {
 		if value, ok := strings.CutPrefix(strings.TrimSpace(line), "JAVA_VERSION="); ok {
 			version = strings.Trim(value, `"`)
-			return version, specOf(version)
+			return home, version, specOf(version)
 		}
 	}
-	return "", 0
+	return home, "", 0
 }
 
 // specOf returns the specification version of "1.8.0_392" (8), "17.0.15", "25-ea" or "21+35".

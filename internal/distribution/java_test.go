@@ -25,10 +25,10 @@ func TestFindJava(t *testing.T) {
 		want                   Java
 		fails                  string
 	}{
-		{"configuration first", root + "/a", root + "/b", "", Java{root + "/a/bin/java", root + "/a/bin/java", root + "/a", 21, "21.0.4"}, ""},
-		{"JAVA_HOME", "", root + "/b", root + "/path", Java{root + "/b/bin/java", root + "/b/bin/java", root + "/b", 8, "1.8.0_362"}, ""},
-		{"PATH, through a link", "", "", "/nowhere:" + root + "/path", Java{"java", root + "/path/java", "", 8, "1.8.0_362"}, ""},
-		{"JAVA_HOME is no directory", "", "/nowhere", root + "/path", Java{"java", root + "/path/java", "/nowhere", 8, "1.8.0_362"}, ""},
+		{"configuration first", root + "/a", root + "/b", "", Java{root + "/a/bin/java", root + "/a/bin/java", root + "/a", 21, "21.0.4", root + "/a"}, ""},
+		{"JAVA_HOME", "", root + "/b", root + "/path", Java{root + "/b/bin/java", root + "/b/bin/java", root + "/b", 8, "1.8.0_362", root + "/b"}, ""},
+		{"PATH, through a link", "", "", "/nowhere:" + root + "/path", Java{"java", root + "/path/java", "", 8, "1.8.0_362", root + "/b"}, ""},
+		{"JAVA_HOME is no directory", "", "/nowhere", root + "/path", Java{"java", root + "/path/java", "/nowhere", 8, "1.8.0_362", root + "/b"}, ""},
 		{"nothing", "", "", "/nowhere", Java{}, "no Java found"},
 		{"JAVA_HOME is no directory, no PATH", "", "/nowhere", "", Java{}, "JAVA_HOME is /nowhere, which is no directory"},
 		{"no java inside", root + "/empty", "", "", Java{}, "env.java.home is " + root + "/empty"},

@@ -225,14 +225,14 @@ func (b *builder) isDir(path string) bool {
 
 // classpath is $FLINK_TM_CLASSPATH:$SQL_GATEWAY_CLASSPATH:$INTERNAL_HADOOP_CLASSPATHS without the empty elements
 // that the scripts leave in it: they mean the working directory.
-func (b *builder) classpath() (string, error) {
+func (b *builder) classpath() ([]string, error) {
 	jars := b.Home.Jars()
 	b.sh.set("FLINK_TM_CLASSPATH", strings.Join(jars, ":"))
 	elements := jars
 	if b.Role == SQLGateway {
 		gateway, err := b.gatewayJars()
 		if err != nil {
-			return "", err
+			return nil, err
 		}
 		elements = append(elements, gateway...)
 	}
@@ -246,7 +246,7 @@ func (b *builder) classpath() (string, error) {
 	if locale := b.locale(); locale != "" && locale != "POSIX" && locale != "C" && !strings.HasPrefix(locale, "C.") {
 		b.differ("the class path is sorted by bytes, not by the locale %s", locale)
 	}
-	return strings.Join(elements, ":"), nil
+	return elements, nil
 }
 
 // locale is the one that sort uses.

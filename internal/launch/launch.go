@@ -70,6 +70,9 @@ type Command struct {
 	Stdout  string            // file that stdout is redirected to; empty: as it is
 	Stderr  string
 
+	Options   []string // those of Argv that are the JVM's, before -classpath; nil for what is no role
+	ClassPath []string // its elements
+
 	Warnings    []string // what a person should know
 	Differences []string // deliberate differences from Flink's scripts that took effect
 }
@@ -133,7 +136,8 @@ func (b *builder) build() (*Command, error) {
 	argv = append(argv, fields(b.sh.get("JVM_ARGS"))...)
 	argv = append(argv, options...)
 	argv = append(argv, logging...)
-	argv = append(argv, "-classpath", classpath, b.script.class)
+	b.cmd.Options, b.cmd.ClassPath = argv[1:len(argv):len(argv)], classpath
+	argv = append(argv, "-classpath", strings.Join(classpath, ":"), b.script.class)
 	b.cmd.Argv = append(argv, args...)
 
 	if b.InheritedLogs != "" {
@@ -141,6 +145,12 @@ func (b *builder) build() (*Command, error) {
 	}
 	b.cmd.Env, b.cmd.Changed, b.cmd.Removed = b.sh.environment()
 	return b.cmd, nil
+}
+
+// Prepend puts options before all others, which are stronger for that.
+func (c *Command) Prepend(options ...string) {
+	c.Options = slices.Concat(options, c.Options)
+	c.Argv = slices.Concat(c.Argv[:1], options, c.Argv[1:])
 }
 
 // shell is the variables of the running script.

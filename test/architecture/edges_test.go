@@ -19,10 +19,11 @@ const module = "flink-entrypoint/"
 var edges = map[string][]string{
 	"cmd/flink-entrypoint":  {"internal/cli"},
 	"internal/cli":          {"internal/boot", "internal/fetch", "internal/launch"},
-	"internal/boot":         {"internal/catalog", "internal/cgroup", "internal/confpatch", "internal/distribution", "internal/fetch", "internal/flinkconf", "internal/jobdef", "internal/launch", "internal/memory", "internal/mock", "internal/secret", "internal/sqlrunner", "internal/sqltext"},
+	"internal/boot":         {"internal/catalog", "internal/cgroup", "internal/classarchive", "internal/confpatch", "internal/distribution", "internal/fetch", "internal/flinkconf", "internal/jobdef", "internal/launch", "internal/memory", "internal/mock", "internal/secret", "internal/sqlrunner", "internal/sqltext"},
 	"internal/jobdef":       {"internal/secret"},
 	"internal/fetch":        {},
 	"internal/cgroup":       {},
+	"internal/classarchive": {"internal/distribution"},
 	"internal/distribution": {"internal/flinkconf"},
 	"internal/flinkconf":    {"internal/secret"},
 	"internal/confpatch":    {"internal/flinkconf", "internal/secret"},
