@@ -1,13 +1,18 @@
 package boot
 
 import (
+	"bytes"
 	"errors"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"flink-entrypoint/internal/classarchive"
 	"flink-entrypoint/internal/distribution"
+	"flink-entrypoint/internal/sqlrunner"
 )
 
 // javaVariables hold options that the JVM reads by itself.
@@ -77,4 +82,45 @@ func (g *gatherer) classArchive() {
 		cmd.Prepend(classarchive.UseOptions(file, g.plan.Java.Spec)...)
 		cmd.Differences = append(cmd.Differences, "the classes come from the archive "+file+", made by flink-entrypoint warmup; Flink's scripts use none")
 	}
+}
+
+// debugArchive is the name of the archive of debug and validate --engine.
+const debugArchive = "debug"
+
+// runnerJar is where a local run has the runner's jar: beside an archive of its classes, which holds only for jars that stay
+// where they are, if the one there is ours, else in the run's own directory.
+func (l *Local) runnerJar() string {
+	if file, off := l.g.archiveFile(debugArchive); !off {
+		jar := filepath.Join(filepath.Dir(file), sqlrunner.JarName)
+		if have, err := os.ReadFile(jar); err == nil && bytes.Equal(have, sqlrunner.Jar()) {
+			return jar
+		}
+	}
+	return filepath.Join(l.Dir, sqlrunner.JarName)
+}
+
+// archiveOptions let a local run start from an archive of its classes, where there is one that fits.
+func (l *Local) archiveOptions() []string {
+	g := l.g
+	if g.training || g.env.decided(nil) != "" {
+		return nil
+	}
+	said := len(g.plan.Warnings)
+	file, ok := g.archiveFor(debugArchive, archiveJava(l.Java), l.ClassPath)
+	l.Warnings = append(l.Warnings, g.plan.Warnings[said:]...)
+	if !ok {
+		return nil
+	}
+	return classarchive.UseOptions(file, l.Java.Spec)
+}
+
+// archiveJava names Java together with the kind of its references: the heap of a local run follows the machine's memory
+// (javaOptions), and an archive is for one kind.
+func archiveJava(java distribution.Java) distribution.Java {
+	const percent = 60
+	var machine unix.Sysinfo_t
+	if err := unix.Sysinfo(&machine); err == nil && machine.Totalram*uint64(machine.Unit)/100*percent >= 32<<30-64<<20 {
+		java.Version += " with a heap of 32 GiB and more"
+	}
+	return java
 }

@@ -23,10 +23,15 @@ type DebugOptions struct {
 // Debug makes a SQL job ready to run here on mocked tables. With start false it only rewrites the script, which needs no
 // Flink home and no Java. The caller closes the result, which is not nil even with an error.
 func Debug(ctx context.Context, start bool, opts Options, d DebugOptions, w World) (*Local, error) {
+	return debugRun(ctx, start, opts, d, w, false)
+}
+
+func debugRun(ctx context.Context, start bool, opts Options, d DebugOptions, w World, training bool) (*Local, error) {
 	l, err := gatherLocal(ctx, opts, w, start)
 	if err != nil {
 		return l, err
 	}
+	l.g.training = training
 	if !start {
 		if l.Mocked, err = mock.Rewrite(l.parts, l.mockOptions(d)); err != nil {
 			return l, l.scriptError(err)

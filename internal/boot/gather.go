@@ -48,7 +48,10 @@ type gatherer struct {
 
 // Gather reads the world and makes the plan. It writes nothing.
 func Gather(ctx context.Context, mode Mode, role string, opts Options, w World) (*Plan, error) {
-	g := newGatherer(mode, role, opts, w)
+	return newGatherer(mode, role, opts, w).gather(ctx)
+}
+
+func (g *gatherer) gather(ctx context.Context) (*Plan, error) {
 	steps := []struct {
 		phase Phase
 		run   func(context.Context) error
@@ -78,7 +81,7 @@ func Gather(ctx context.Context, mode Mode, role string, opts Options, w World) 
 		}
 	}
 	g.plan.Warnings = append(g.plan.Warnings, g.conf.warnings...)
-	if opts.Strict && len(g.plan.Warnings) > 0 {
+	if g.opts.Strict && len(g.plan.Warnings) > 0 {
 		return nil, failf(Configuration, "--strict: %s", g.plan.Warnings[0])
 	}
 	g.classArchive() // last: what it warns of concerns the start's speed alone, so --strict lets it pass
@@ -248,6 +251,13 @@ func (g *gatherer) overrides(ctx context.Context) error {
 		return g.world.FQDN(ctx, name), nil
 	}}); err != nil {
 		return err
+	}
+	if g.role == "taskmanager" {
+		const key = "cluster.registration.error-delay" // milliseconds; a number without a unit is read by every version
+		if !g.conf.want.Has(key) {
+			// Flink waits ten seconds after a JobManager that does not listen yet, and both usually start at once.
+			g.conf.set(key, "500", flinkconf.Automatic, "a TaskManager that is up before its JobManager soon asks again")
+		}
 	}
 	if g.role == "standalone-job" && g.conf.highAvailability() != "" && g.plan.Home.Version.AtLeast(1, 15) {
 		const key = "job-result-store.delete-on-commit"

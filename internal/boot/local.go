@@ -36,7 +36,8 @@ type Local struct {
 	Env  []string
 	Dir  string
 	// Log is where Flink logs; in Dir.
-	Log string
+	Log       string
+	ClassPath []string
 
 	g     *gatherer
 	parts []mock.Part
@@ -245,13 +246,21 @@ func (l *Local) command(ctx context.Context, mode sqlrunner.Mode) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := l.write(map[string][]byte{sqlrunner.JarName: sqlrunner.Jar(), loggingFile: []byte(localLogging)}); err != nil {
+	runner := l.runnerJar()
+	files := map[string][]byte{loggingFile: []byte(localLogging)}
+	if filepath.Dir(runner) == l.Dir {
+		files[sqlrunner.JarName] = sqlrunner.Jar()
+	}
+	if err := l.write(files); err != nil {
 		return err
 	}
 	l.Path = l.Java.Path
-	l.Argv = append([]string{"java"}, l.javaOptions()...)
+	// The runner stands where an archive of shared classes had it: behind Flink's jars.
+	n := len(g.plan.Home.Jars())
+	l.ClassPath = slices.Concat(jars[:n], []string{runner}, jars[n:])
+	l.Argv = append(append([]string{"java"}, l.archiveOptions()...), l.javaOptions()...)
 	l.Argv = append(l.Argv, "-Dlog4j.configurationFile="+filepath.Join(l.Dir, loggingFile), "-Dlog.file="+l.Log, "-Djava.io.tmpdir="+l.Dir,
-		"-classpath", strings.Join(append(jars, filepath.Join(l.Dir, sqlrunner.JarName)), ":"), sqlrunner.MainClass)
+		"-classpath", strings.Join(l.ClassPath, ":"), sqlrunner.MainClass)
 	l.Argv = append(l.Argv, sqlrunner.Arguments(mode, filepath.Join(l.Dir, scriptFile), filepath.Join(l.Dir, indexFile))...)
 	// A configuration directory with nothing in it: what a cluster's file says (addresses, stores) does not hold here.
 	conf := filepath.Join(l.Dir, "conf")

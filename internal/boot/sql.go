@@ -98,6 +98,9 @@ func (g *gatherer) runner(init, script []byte, hidden bool) error {
 }
 
 func (g *gatherer) runnerPlacement() sqlrunner.Placement {
+	if g.training {
+		return sqlrunner.UserLibrary // an archive of the class path would hold the place of this run's jar
+	}
 	v := g.plan.Home.Version
 	return sqlrunner.PlacementFor(v.Major, v.Minor, g.hasUserLibrary())
 }

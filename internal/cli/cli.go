@@ -64,6 +64,7 @@ func commands() []command {
 		{"explain", "ROLE [ARGS…]", "show what would happen; change nothing", (*program).explain, nil},
 		{"validate", "[--engine]", "check a definition and its SQL; change nothing", (*program).validate, func() *pflag.FlagSet { return newValidateFlags(new(bool)) }},
 		{"debug", "[FLAGS] JOB", "run a SQL job here on mocked sources and sinks", (*program).debug, func() *pflag.FlagSet { return newDebugFlags(&debugFlags{}) }},
+		{"warmup", "NAME…", "make archives of shared classes, from which a role starts faster", (*program).warmup, func() *pflag.FlagSet { return newWarmupFlags(new(time.Duration)) }},
 		{"health", "ROLE [ARGS…]", "probe a running role: exit 0 when its socket answers, else 1", (*program).health, nil},
 		{"install", "DIR", "copy this binary to DIR (shared volume)", (*program).install, nil},
 		{"schema", "", "print the JSON Schema of the job definition", (*program).schema, nil},
