@@ -157,7 +157,7 @@ func TestNoPlaceToWrite(t *testing.T) {
 	if err := os.Chmod(w.path("state/run"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	fails(t, w.command("2.2.1", "taskmanager"), w.path("state/run/conf/config.yaml"), "file exists")
+	fails(t, w.command("2.2.1", "taskmanager"), w.path("state/run/conf/config.yaml"), "is a directory")
 	if entries, err := os.ReadDir(w.path("state")); err != nil || len(entries) != 1 {
 		t.Errorf("state holds %v, %v", entries, err)
 	}
