@@ -28,11 +28,30 @@ type clusterResult struct {
 	Version  string `json:"version"`
 	Official spent  `json:"official"`
 	Ours     spent  `json:"flinkEntrypoint"`
+	WarmedUp spent  `json:"warmedUp"` // ours, from archives that warmup made
+
+	ArchiveBytes map[string]int64 `json:"archiveBytes"`
+}
+
+// way is one way to start a cluster.
+type way struct {
+	name     string
+	official bool
+	archive  string // --class-archive
+	spent    func(*clusterResult) *spent
+}
+
+func ways() []way {
+	return []way{
+		{"official", true, "", func(c *clusterResult) *spent { return &c.Official }},
+		{"flink-entrypoint", false, "off", func(c *clusterResult) *spent { return &c.Ours }},
+		{"warmed up", false, "auto", func(c *clusterResult) *spent { return &c.WarmedUp }},
+	}
 }
 
 const clusterTimeout = 3 * time.Minute
 
-func (b *bench) runClusters() error {
+func (b *bench) runClusters() (err error) {
 	for _, v := range b.versions {
 		home := filepath.Join(b.work, "cluster", v)
 		stock := filepath.Join(b.homes, v)
@@ -42,26 +61,28 @@ func (b *bench) runClusters() error {
 		if err := b.idleJob(home); err != nil {
 			return err
 		}
-		var official, ours []spent
+		result := clusterResult{Version: v}
+		if result.ArchiveBytes, err = b.warmUp(home); err != nil {
+			return err
+		}
+		times := map[string][]spent{}
 		for i := range b.jvmRounds {
 			fmt.Fprintf(os.Stderr, "bench: cluster of %s, round %d\n", v, i+1)
-			if err := freshConf(home, stock); err != nil {
-				return err
+			for _, w := range ways() {
+				if err := freshConf(home, stock); err != nil {
+					return err
+				}
+				s, err := b.cluster(home, w)
+				if err != nil {
+					return fmt.Errorf("%s, %s: %w", w.name, v, err)
+				}
+				times[w.name] = append(times[w.name], s)
 			}
-			s, err := b.cluster(home, true)
-			if err != nil {
-				return fmt.Errorf("official, %s: %w", v, err)
-			}
-			official = append(official, s)
-			if err := freshConf(home, stock); err != nil {
-				return err
-			}
-			if s, err = b.cluster(home, false); err != nil {
-				return fmt.Errorf("flink-entrypoint, %s: %w", v, err)
-			}
-			ours = append(ours, s)
 		}
-		b.clusters = append(b.clusters, clusterResult{v, medianSpent(official), medianSpent(ours)})
+		for _, w := range ways() {
+			*w.spent(&result) = medianSpent(times[w.name])
+		}
+		b.clusters = append(b.clusters, result)
 	}
 	return nil
 }
@@ -75,6 +96,26 @@ func medianSpent(all []spent) spent {
 		return median(v) / 1e3
 	}
 	return spent{of(func(s spent) float64 { return s.RestMS }), of(func(s spent) float64 { return s.RunningMS }), of(func(s spent) float64 { return s.RSSMiB })}
+}
+
+// warmUp makes the archives that an image would have, and returns their sizes.
+func (b *bench) warmUp(home string) (map[string]int64, error) {
+	roles := []string{"standalone-job", "taskmanager"}
+	cmd := exec.Command(b.binary, append([]string{"warmup"}, roles...)...)
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"), "JAVA_HOME=" + b.java, "FLINK_HOME=" + home, "HOSTNAME=" + b.host, "DISABLE_JEMALLOC=true"}
+	cmd.Stderr = os.Stderr
+	if err := cmd.Run(); err != nil {
+		return nil, fmt.Errorf("warmup: %w", err)
+	}
+	sizes := map[string]int64{}
+	for _, r := range roles {
+		st, err := os.Stat(filepath.Join(home, "class-archives", r+".jsa"))
+		if err != nil {
+			return nil, err
+		}
+		sizes[r] = st.Size()
+	}
+	return sizes, nil
 }
 
 // idleJob compiles the job into the home's usrlib.
@@ -107,7 +148,7 @@ func (b *bench) idleJob(home string) error {
 }
 
 // cluster starts JobManager and TaskManager together, waits until the job runs, and ends them.
-func (b *bench) cluster(home string, official bool) (s spent, err error) {
+func (b *bench) cluster(home string, way way) (s spent, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), clusterTimeout)
 	defer cancel()
 	dir, err := os.MkdirTemp(b.work, "run-")
@@ -126,8 +167,8 @@ func (b *bench) cluster(home string, official bool) (s spent, err error) {
 		}
 	}()
 	start := func(role string, args ...string) (*exec.Cmd, error) {
-		roleHome, argv := home, append([]string{b.binary, "--run-dir", filepath.Join(dir, role), role}, args...)
-		if official {
+		roleHome, argv := home, append([]string{b.binary, "--class-archive", way.archive, "--run-dir", filepath.Join(dir, role), role}, args...)
+		if way.official {
 			// A container has its own home. Here both write into conf, so each process gets one.
 			roleHome = filepath.Join(dir, role+"-home")
 			if err := copyHome(home, roleHome); err != nil {

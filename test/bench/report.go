@@ -51,8 +51,8 @@ func (b *bench) goals() []goal {
 		}
 	}
 	for _, c := range b.clusters {
-		out = append(out, goal{text: c.Version + ": REST up, part of the official time", value: c.Ours.RestMS / c.Official.RestMS, limit: 0.25},
-			goal{text: c.Version + ": job RUNNING, part of the official time", value: c.Ours.RunningMS / c.Official.RunningMS, limit: 0.4})
+		out = append(out, goal{text: c.Version + ": REST up from archives, part of the official time", value: c.WarmedUp.RestMS / c.Official.RestMS, limit: 0.25},
+			goal{text: c.Version + ": job RUNNING from archives, part of the official time", value: c.WarmedUp.RunningMS / c.Official.RunningMS, limit: 0.4})
 	}
 	return out
 }
@@ -82,11 +82,9 @@ func (b *bench) print(w io.Writer) (missed int) {
 		fmt.Fprintf(w, "\napplication cluster, JobManager and TaskManager started together; medians of %d, in turn\n\n", b.jvmRounds)
 		fmt.Fprint(t, "Flink\tway\tREST answers\tjob RUNNING\tJobManager RSS\tREST, part\tRUNNING, part\t\n")
 		for _, c := range b.clusters {
-			for _, s := range []struct {
-				name string
-				spent
-			}{{"official", c.Official}, {"flink-entrypoint", c.Ours}} {
-				fmt.Fprintf(t, "%s\t%s\t%.2f s\t%.2f s\t%.0f MiB\t%.2f\t%.2f\t\n", c.Version, s.name, s.RestMS/1e3, s.RunningMS/1e3, s.RSSMiB,
+			for _, w := range ways() {
+				s := w.spent(&c)
+				fmt.Fprintf(t, "%s\t%s\t%.2f s\t%.2f s\t%.0f MiB\t%.2f\t%.2f\t\n", c.Version, w.name, s.RestMS/1e3, s.RunningMS/1e3, s.RSSMiB,
 					s.RestMS/c.Official.RestMS, s.RunningMS/c.Official.RunningMS)
 			}
 		}
