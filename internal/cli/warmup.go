@@ -103,7 +103,7 @@ func (p *program) train(ctx context.Context, r boot.Training, timeout time.Durat
 			err = fmt.Errorf("not done after %s: %w", timeout, err)
 		}
 		text, _ := os.ReadFile(of.Log)
-		return &boot.Error{Phase: boot.Distribution, Err: fmt.Errorf("the training run of %s failed: %w", of.Name, err), Hint: "its last words were: " + p.redactor.Redact(lastWords(string(text)))}
+		return &boot.Error{Phase: boot.Distribution, Err: fmt.Errorf("the training run of %s failed: %w", of.Name, err), Hint: "its last words were: " + p.redactor.Redact(lastLine(string(text)))}
 	}
 	for _, t := range r.Trainees {
 		child, err := startTrainee(t)
@@ -143,6 +143,11 @@ func (p *program) train(ctx context.Context, r boot.Training, timeout time.Durat
 		fmt.Fprintln(p.Stdout, file)
 	}
 	return nil
+}
+
+func lastLine(text string) string {
+	text = strings.TrimSpace(text)
+	return text[strings.LastIndexByte(text, '\n')+1:]
 }
 
 func startTrainee(t *boot.Trainee) (trainee, error) {
@@ -225,6 +230,8 @@ type restAPI struct {
 	first trainee
 	base  string
 	last  error
+
+	submitted error // what the submission answered
 }
 
 // until asks again and again until it is so, the process has ended, or the time is over.
@@ -234,7 +241,7 @@ func (a *restAPI) until(ctx context.Context, otherwise string, so func() bool) e
 	for !so() {
 		select {
 		case <-ctx.Done():
-			return errors.Join(errors.New(otherwise), a.last)
+			return errors.Join(errors.New(otherwise), a.last, a.submitted)
 		case <-a.first.done:
 			return fmt.Errorf("%s, it has ended with %s", otherwise, a.first.cmd.ProcessState)
 		case <-tick.C:
@@ -256,14 +263,18 @@ func (a *restAPI) do(ctx context.Context, method, page, contentType string, body
 	if body != nil {
 		req.Header.Set("Content-Type", contentType)
 	}
-	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 20 * time.Second} // no proxy: it is this machine
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}} // no proxy: it is this machine
+	if method == http.MethodGet {
+		client.Timeout = 20 * time.Second // it is asked again
+	}
 	res, err := client.Do(req)
 	if err != nil {
 		return err
 	}
 	defer res.Body.Close()
 	if res.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s %s: %s", method, page, res.Status)
+		why, _ := io.ReadAll(io.LimitReader(res.Body, 400))
+		return fmt.Errorf("%s %s: %s %s", method, page, res.Status, why)
 	}
 	if into == nil {
 		_, err = io.Copy(io.Discard, res.Body)
@@ -298,5 +309,8 @@ func (a *restAPI) submit(ctx context.Context, job []string) error {
 	if err != nil {
 		return err
 	}
-	return a.do(ctx, http.MethodPost, "/jars/"+path.Base(uploaded.Filename)+"/run", "application/json", bytes.NewReader(run), nil)
+	// The runner waits for its job, which a program that is started this way may not: an error follows on the job that it has submitted.
+	// Whether there is one is seen by whether it runs.
+	a.submitted = a.do(ctx, http.MethodPost, "/jars/"+path.Base(uploaded.Filename)+"/run", "application/json", bytes.NewReader(run), nil)
+	return nil
 }
