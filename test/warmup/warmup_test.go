@@ -220,7 +220,7 @@ func debug(t *testing.T, c *cluster.Cluster) {
 		t.Fatal(err)
 	}
 	all, shared := strings.Count(string(classes), "\n"), strings.Count(string(classes), "shared objects file")
-	if shared*10 < all*8 || !strings.Contains(string(classes), "org.apache.calcite") {
+	if shared*10 < all*7 || !strings.Contains(string(classes), "org.apache.calcite") {
 		t.Errorf("%d of %d classes come from the archives, want most of them, the planner's too", shared, all)
 	}
 	t.Logf("%d of %d classes come from the archives", shared, all)
