@@ -86,6 +86,7 @@ func (p *program) train(ctx context.Context, r boot.Training, timeout time.Durat
 	began := time.Now()
 	all, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
+	p.signals.children.Store(true)
 	runtime.LockOSThread() // the death of the thread that started a child counts as ours
 	defer runtime.UnlockOSThread()
 	var started []trainee
