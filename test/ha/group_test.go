@@ -289,7 +289,7 @@ func (g *group) ends(ctx context.Context, m member, ip, definition string) {
 	if err != nil {
 		g.t.Fatal(err)
 	}
-	if (c == 239 || c == 2) && prints(m, "NoNodeException") > 0 && prints(m, "atal error occurred") > 0 {
+	if (c == 239 || c == 2) && prints(m, "NoNodeException") > 0 {
 		g.t.Logf("%s met the removal of the leader's data and ended with %d: started again", m.Name, c)
 		g.ends(ctx, g.start(m.Name+"-again", "standalone-job", ip, definition), ip, definition)
 		return
