@@ -89,6 +89,10 @@ bench-jvm: need-go need-java need-pip build ## the same, and real clusters until
 	go run ./test/flinkhome 1.18.1 1.20.5 2.2.1 >/dev/null
 	go run ./test/bench -binary $(BIN) -jvm
 
+.PHONY: growth
+growth: need-go ## what a key, a catalog, a line of SQL, a MiB costs, from small inputs to huge ones
+	go run ./test/growth/table ./internal/cgroup ./internal/confpatch ./internal/jobdef ./internal/catalog ./internal/sqltext ./internal/sqlrunner ./internal/mock ./internal/fetch ./internal/boot
+
 .PHONY: release-snapshot
 release-snapshot: need-go ## release artefacts in dist/, without other tools
 	go run ./test/release -out dist -version '$(VERSION)'

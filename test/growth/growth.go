@@ -93,6 +93,12 @@ func measure(t *testing.T, c Case, n int) cost {
 	return least
 }
 
+// Allocated returns how many bytes a run allocates, the least of three.
+func Allocated(t *testing.T, work func() error) uint64 {
+	t.Helper()
+	return measure(t, Case{Prepare: func(testing.TB, int) func() error { return work }}, 1).bytes
+}
+
 // Bench runs every case at its sizes as a benchmark CASE/SIZE, with what one item costs.
 func Bench(b *testing.B, cases []Case) {
 	for _, c := range cases {
