@@ -94,8 +94,13 @@ growth: need-go ## what a key, a catalog, a line of SQL, a MiB costs, from small
 	go run ./test/growth/table ./internal/cgroup ./internal/confpatch ./internal/jobdef ./internal/catalog ./internal/sqltext ./internal/sqlrunner ./internal/mock ./internal/fetch ./internal/boot
 
 .PHONY: release-snapshot
-release-snapshot: need-go ## release artefacts in dist/, without other tools
+release-snapshot: need-go ## release artefacts in dist/, without other tools; made twice and compared first
+	FLINK_ENTRYPOINT_RELEASE_ARCHES='amd64 arm64' go test -count 1 -timeout 30m ./test/release
 	go run ./test/release -out dist -version '$(VERSION)'
+
+.PHONY: vulncheck
+vulncheck: need-go ## known vulnerabilities in what the binary calls (asks the Go vulnerability database)
+	go run golang.org/x/vuln/cmd/govulncheck@v1.9.0 ./...
 
 .PHONY: staticcheck
 staticcheck: need-go

@@ -17,20 +17,22 @@ func BenchmarkGrowth(b *testing.B) { growth.Bench(b, growthCases()) }
 // file is a way to write n keys.
 type file struct {
 	name   string
+	sizes  []int
 	format confpatch.Format
 	flink  flinkconf.Version
 	text   func(n int) string
 }
 
 func growthCases() []growth.Case {
+	all, some := []int(nil), []int{10, 10_000}
 	files := []file{
-		{"legacy", confpatch.Legacy, flinkconf.Version{Major: 1, Minor: 18}, flat},
-		{"flat", confpatch.Standard, flinkconf.Version{Major: 2, Minor: 2}, flat},
-		{"nested", confpatch.Standard, flinkconf.Version{Major: 2, Minor: 2}, nested},
-		{"deep", confpatch.Standard, flinkconf.Version{Major: 2, Minor: 2}, oneSection},
-		{"flow", confpatch.Standard, flinkconf.Version{Major: 2, Minor: 2}, flow},
-		{"anchors", confpatch.Standard, flinkconf.Version{Major: 2, Minor: 2}, anchors},
-		{"text", confpatch.Standard, flinkconf.Version{Major: 2, Minor: 2}, blockScalars},
+		{"legacy", all, confpatch.Legacy, flinkconf.Version{Major: 1, Minor: 18}, flat},
+		{"flat", all, confpatch.Standard, flinkconf.Version{Major: 2, Minor: 2}, flat},
+		{"nested", all, confpatch.Standard, flinkconf.Version{Major: 2, Minor: 2}, nested},
+		{"deep", some, confpatch.Standard, flinkconf.Version{Major: 2, Minor: 2}, oneSection},
+		{"flow", some, confpatch.Standard, flinkconf.Version{Major: 2, Minor: 2}, flow},
+		{"anchors", some, confpatch.Standard, flinkconf.Version{Major: 2, Minor: 2}, anchors},
+		{"text", some, confpatch.Standard, flinkconf.Version{Major: 2, Minor: 2}, blockScalars},
 	}
 	var cases []growth.Case
 	for _, f := range files {
@@ -81,10 +83,10 @@ func growthCases() []growth.Case {
 			}
 		}
 		cases = append(cases,
-			growth.Case{Name: "read-" + f.name, Prepare: read},
-			growth.Case{Name: "render-" + f.name, Prepare: render(few)},
-			growth.Case{Name: "render-half-" + f.name, Prepare: render(half)},
-			growth.Case{Name: "render-again-" + f.name, Prepare: again})
+			growth.Case{Name: "read-" + f.name, Sizes: f.sizes, Prepare: read},
+			growth.Case{Name: "render-" + f.name, Sizes: f.sizes, Prepare: render(few)},
+			growth.Case{Name: "render-half-" + f.name, Sizes: f.sizes, Prepare: render(half)},
+			growth.Case{Name: "render-again-" + f.name, Sizes: f.sizes, Prepare: again})
 	}
 	for name, text := range map[string]func(int) string{"lines": flat, "yaml": nested} {
 		cases = append(cases, growth.Case{Name: "properties-" + name, Prepare: func(tb testing.TB, n int) func() error {

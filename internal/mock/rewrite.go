@@ -391,7 +391,7 @@ func (a *analysis) likedAs(o *object, s side) bool {
 
 // shadow puts temporary tables before the first use of a catalog's table.
 func (a *analysis) shadow(o *object) {
-	liked := o.def != nil && slices.ContainsFunc(a.objects, func(p *object) bool { return p.like == o && !p.kept })
+	liked := o.def != nil && slices.ContainsFunc(o.likes, func(p *object) bool { return !p.kept })
 	if o.role() == Unused && !liked || o.absent || o.ddl == "" && a.ours(o) {
 		return // not there: Flink says so, at the right place
 	}
