@@ -93,6 +93,11 @@ bench-jvm: need-go need-java need-pip build ## the same, and real clusters until
 growth: need-go ## what a key, a catalog, a line of SQL, a MiB costs, from small inputs to huge ones
 	go run ./test/growth/table ./internal/cgroup ./internal/confpatch ./internal/jobdef ./internal/catalog ./internal/sqltext ./internal/sqlrunner ./internal/mock ./internal/fetch ./internal/boot
 
+.PHONY: pictures
+pictures: need-go need-java need-pip build ## make the pictures of docs/images again, with a headless chromium
+	$(call need,chromium,apt-get install chromium)
+	home=$$(go run ./test/flinkhome 2.2.1) && go run ./test/docs/pictures -binary $(BIN) -home "$$home"
+
 .PHONY: release-snapshot
 release-snapshot: need-go ## release artefacts in dist/, without other tools; made twice and compared first
 	FLINK_ENTRYPOINT_RELEASE_ARCHES='amd64 arm64' go test -count 1 -timeout 30m ./test/release
