@@ -57,8 +57,12 @@ func growthCases() []growth.Case {
 					for _, s := range list {
 						s.Tokens()
 						s.Inserts()
-						s.At(2, 2)
-						sqltext.ParseSet(s)
+						if line, _ := s.At(2, 2); line < 1 {
+							return fmt.Errorf("a place in line %d", line)
+						}
+						if _, _, _, err := sqltext.ParseSet(s); err != nil && s.Kind == sqltext.Set {
+							return err
+						}
 					}
 					return err
 				}
