@@ -89,9 +89,23 @@ bench-jvm: need-go need-java need-pip build ## the same, and real clusters until
 	go run ./test/flinkhome 1.18.1 1.20.5 2.2.1 >/dev/null
 	go run ./test/bench -binary $(BIN) -jvm
 
+.PHONY: growth
+growth: need-go ## what a key, a catalog, a line of SQL, a MiB costs, from small inputs to huge ones
+	go run ./test/growth/table ./internal/cgroup ./internal/confpatch ./internal/jobdef ./internal/catalog ./internal/sqltext ./internal/sqlrunner ./internal/mock ./internal/fetch ./internal/boot
+
+.PHONY: pictures
+pictures: need-go need-java need-pip build ## make the pictures of docs/images again, with a headless chromium
+	$(call need,chromium,apt-get install chromium)
+	home=$$(go run ./test/flinkhome 2.2.1) && go run ./test/docs/pictures -binary $(BIN) -home "$$home"
+
 .PHONY: release-snapshot
-release-snapshot: need-go ## release artefacts in dist/, without other tools
+release-snapshot: need-go ## release artefacts in dist/, without other tools; made twice and compared first
+	FLINK_ENTRYPOINT_RELEASE_ARCHES='amd64 arm64' go test -count 1 -timeout 30m ./test/release
 	go run ./test/release -out dist -version '$(VERSION)'
+
+.PHONY: vulncheck
+vulncheck: need-go ## known vulnerabilities in what the binary calls (asks the Go vulnerability database)
+	go run golang.org/x/vuln/cmd/govulncheck@v1.9.0 ./...
 
 .PHONY: staticcheck
 staticcheck: need-go

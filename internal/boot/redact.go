@@ -1,7 +1,6 @@
 package boot
 
 import (
-	"cmp"
 	"encoding/json"
 	"html"
 	"io"
@@ -26,7 +25,45 @@ const shortestRedacted = 6
 type Redactor struct {
 	mu    sync.Mutex
 	known map[string]bool
-	forms []string // every spelling of every secret, longest first; nil: to be made
+	forms *forms // of all that are known; nil: to be made
+}
+
+// forms are every spelling of every secret, to be looked up by how they begin: a definition may refer to thousands of
+// secrets, and each text that is shown is searched for all of them.
+type forms struct {
+	first   [256]bool
+	lengths map[string][]int // by the first bytes, longest first
+	all     map[string]bool
+}
+
+func newForms(secrets map[string]bool) *forms {
+	f := &forms{lengths: map[string][]int{}, all: map[string]bool{}}
+	for v := range secrets {
+		for _, s := range spellings(v) {
+			if f.all[s] {
+				continue
+			}
+			f.all[s], f.first[s[0]] = true, true
+			beginning := s[:shortestRedacted]
+			lengths := f.lengths[beginning]
+			if at, found := slices.BinarySearchFunc(lengths, len(s), func(a, b int) int { return b - a }); !found {
+				f.lengths[beginning] = slices.Insert(lengths, at, len(s))
+			}
+		}
+	}
+	return f
+}
+
+// longest returns the length of the longest secret that text begins with, 0 if there is none.
+func (f *forms) longest(text string) int {
+	if len(text) >= shortestRedacted && f.first[text[0]] {
+		for _, n := range f.lengths[text[:shortestRedacted]] {
+			if n <= len(text) && f.all[text[:n]] {
+				return n
+			}
+		}
+	}
+	return 0
 }
 
 // Add makes the values known.
@@ -54,22 +91,33 @@ func (r *Redactor) add(v string) {
 	r.forms = nil
 }
 
-// Redact returns text without secrets, and without the user info of URLs.
+// Redact returns text without secrets, and without the user info of URLs. Where secrets overlap, all that any of them covers
+// goes.
 func (r *Redactor) Redact(text string) string {
 	r.mu.Lock()
 	if r.forms == nil && len(r.known) > 0 {
-		for v := range r.known {
-			r.forms = append(r.forms, spellings(v)...)
-		}
-		slices.SortFunc(r.forms, func(a, b string) int { return cmp.Or(len(b)-len(a), strings.Compare(a, b)) })
-		r.forms = slices.Compact(r.forms)
+		r.forms = newForms(r.known)
 	}
-	forms := r.forms
+	f := r.forms
 	r.mu.Unlock()
-	for _, form := range forms {
-		text = strings.ReplaceAll(text, form, secret.Mask)
+	if f == nil {
+		return maskUserInfo(text)
 	}
-	return maskUserInfo(text)
+	var b strings.Builder
+	end := 0 // of what is written or masked
+	for i := 0; i < len(text); i++ {
+		n := f.longest(text[i:])
+		if i >= end {
+			if n == 0 {
+				continue
+			}
+			b.WriteString(text[end:i])
+			b.WriteString(secret.Mask)
+		}
+		end = max(end, i+n)
+	}
+	b.WriteString(text[end:])
+	return maskUserInfo(b.String())
 }
 
 // spellings returns how SQL, YAML, JSON, Go, URLs and HTML write a value.

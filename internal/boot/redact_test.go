@@ -27,6 +27,7 @@ func TestMaskOptions(t *testing.T) {
 func TestRedact(t *testing.T) {
 	var r Redactor
 	r.Add("it's \"x\"", "hive", "line one\nline two\n", "a<b>c&d/e")
+	r.Add("one-two-three", "three-four-five", "five-six")
 	r.addHeader("Authorization: Bearer abcdefgh")
 	r.addURI("http://host/secret/path/x.jar?a=1")
 	for text, want := range map[string]string{
@@ -38,6 +39,10 @@ func TestRedact(t *testing.T) {
 		`JSON "a\u003cb\u003ec\u0026d/e"`:  `JSON "******"`,
 		"a password too short: /opt/hive":  "a password too short: /opt/hive",
 		"found line two":                   "found ******",
+		"one-two-three-four":               "******-four",
+		"one-two-three-four-five-six-7":    "******-7",
+		"one-two-threefive-six":            "************",
+		"one-two-thre":                     "one-two-thre",
 		"Bearer abcdefgh":                  "******",
 		"token abcdefgh":                   "token ******",
 		"GET /secret/path/x.jar":           "GET ******",

@@ -14,7 +14,7 @@ import (
 )
 
 // stubHome makes what Gather looks at of a Flink home and of a Java, both without any program.
-func stubHome(t *testing.T, version string, conf map[string]string) (home string, env []string) {
+func stubHome(t testing.TB, version string, conf map[string]string) (home string, env []string) {
 	t.Helper()
 	dir := t.TempDir()
 	files := map[string]string{
@@ -46,7 +46,7 @@ func stubHome(t *testing.T, version string, conf map[string]string) (home string
 }
 
 // gather plans one start of a stub.
-func gather(t *testing.T, home, role string, env []string, change func(*Options, *World)) (*Plan, error) {
+func gather(t testing.TB, home, role string, env []string, change func(*Options, *World)) (*Plan, error) {
 	t.Helper()
 	o := Options{RunDir: filepath.Join(t.TempDir(), "run"), Sysroot: filepath.Join(filepath.Dir(home), "sys"),
 		MemoryPolicy: "auto", MemoryRatio: "1.0", FetchTimeout: time.Second}

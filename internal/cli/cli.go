@@ -69,7 +69,7 @@ func commands() []command {
 		{"install", "DIR", "copy this binary to DIR (shared volume)", (*program).install, nil},
 		{"schema", "", "print the JSON Schema of the job definition", (*program).schema, nil},
 		{"version", "", "print the version", (*program).version, nil},
-		{"help", "[COMMAND]", "show this help", (*program).help, nil},
+		{"help", "[TOPIC]", "show this help, or that of a role, a command, or flags", (*program).help, nil},
 	}
 }
 
@@ -132,6 +132,9 @@ func (p *program) run(ctx context.Context) error {
 	if !passThrough {
 		for _, c := range commands() {
 			if c.name == p.rest[0] {
+				if len(p.rest) > 1 && (p.rest[1] == "--help" || p.rest[1] == "-h") {
+					return p.help(ctx, p.rest)
+				}
 				return c.run(p, ctx, p.rest[1:])
 			}
 		}
@@ -179,7 +182,7 @@ func (p *program) phaseTimes(plan *boot.Plan) slog.Value {
 // didYouMean adds the nearest role or command to the failure of one that was not found.
 func didYouMean(err error, word string) error {
 	var e *boot.Error
-	if !errors.As(err, &e) || e.Phase != boot.ExecNotFound || e.Hint != "" {
+	if !errors.As(err, &e) || e.Phase != boot.ExecNotFound && e.Phase != boot.Usage || e.Hint != "" {
 		return err
 	}
 	names := strings.Split(boot.RoleNames(), ", ")

@@ -20,7 +20,7 @@ func (p *program) schema(_ context.Context, _ []string) error {
 func newValidateFlags(engine *bool) *pflag.FlagSet {
 	f := pflag.NewFlagSet("validate", pflag.ContinueOnError)
 	f.Usage = func() {}
-	f.BoolVar(engine, "engine", false, "let Flink's planner check every statement of the script; runs none (needs a Flink home and Java)")
+	f.BoolVar(engine, "engine", false, "let Flink's planner check every statement, run none (needs Java)")
 	return f
 }
 

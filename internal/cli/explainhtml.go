@@ -87,15 +87,22 @@ func htmlMemory(b *strings.Builder, plan *boot.Plan) {
 	esc := html.EscapeString
 	spec := plan.Memory.Spec
 	fmt.Fprintf(b, "<h2>Memory: process size %s, from %s</h2>\n", esc(mib(spec.ProcessSize)), esc(plan.Memory.Source))
+	whole := spec.ProcessSize // and what of the container's limit it leaves free
+	if l := plan.Limits.Memory; l != nil && !l.Shared {
+		whole = max(whole, l.Bytes)
+	}
 	fmt.Fprintf(b, "<svg viewBox=\"0 0 %g %g\" role=\"img\" aria-label=\"memory components\">", width, height)
 	x := 0.0
 	for i, c := range spec.Components() {
-		part := float64(c.Bytes) / float64(spec.ProcessSize) * width
+		part := float64(c.Bytes) / float64(whole) * width
 		fmt.Fprintf(b, "<rect x=\"%.2f\" y=\"0\" width=\"%.2f\" height=\"%g\" fill=\"%s\"><title>%s: %s</title></rect>", x, part, height, htmlColours[i%len(htmlColours)], esc(c.Title), mib(c.Bytes))
 		if label := fmt.Sprintf("%.0f", float64(c.Bytes)/(1<<20)); part > float64(12*len(label)) {
 			fmt.Fprintf(b, "<text x=\"%.2f\" y=\"%g\" font-family=\"system-ui,sans-serif\" font-size=\"20\" fill=\"#fff\" text-anchor=\"middle\">%s</text>", x+part/2, height/2+7, label)
 		}
 		x += part
+	}
+	if free := whole - spec.ProcessSize; free > 0 {
+		fmt.Fprintf(b, "<rect x=\"%.2f\" y=\"1\" width=\"%.2f\" height=\"%g\" fill=\"none\" stroke=\"#8d99a6\" stroke-dasharray=\"6\"><title>left free: %s</title></rect>", x, width-x-1, height-2, mib(free))
 	}
 	b.WriteString("</svg>\n<table><tr><th>component</th><th>size</th><th>share</th><th>key</th><th>from</th></tr>")
 	for i, c := range spec.Components() {

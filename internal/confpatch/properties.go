@@ -20,6 +20,7 @@ func Properties(text string, target Format, v flinkconf.Version, lookup func(str
 	if looksLikeYAML(text) {
 		return p.document(text, v)
 	}
+	p.entries = make([]flinkconf.Entry, 0, strings.Count(text, "\n")+1)
 	for i, n := 0, 1; i < len(text); n++ {
 		end, next := lineAt(text, i)
 		if err := p.line(n, strings.TrimSpace(text[i:end])); err != nil {

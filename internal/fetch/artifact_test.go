@@ -16,7 +16,6 @@ import (
 	"time"
 
 	"flink-entrypoint/internal/fetch"
-	"flink-entrypoint/test/faultserver"
 )
 
 // jar is a zip file of about n bytes that does not compress.
@@ -466,28 +465,5 @@ func TestManyArtifactsAndTheirProgress(t *testing.T) {
 	}
 	if p.bytes != int64(len(content)) || p.size != p.bytes {
 		t.Errorf("progress ended at %d of %d, want %d", p.bytes, p.size, len(content))
-	}
-}
-
-// BenchmarkArtifact: constant memory and the speed of the hash.
-func BenchmarkArtifact(b *testing.B) {
-	content := jar(b, 64<<20)
-	s, err := faultserver.Start("range-ok", content)
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer s.Close()
-	root, digest := b.TempDir(), sum(content)
-	b.SetBytes(int64(len(content)))
-	b.ReportAllocs()
-	for b.Loop() {
-		c, err := fetch.New(fetch.Options{})
-		if err != nil {
-			b.Fatal(err)
-		}
-		if _, err := c.Artifacts(context.Background(), []fetch.Item{{URI: s.URL, SHA256: digest, Root: root, Path: root + "/a.jar", Zip: true}}, nil); err != nil {
-			b.Fatal(err)
-		}
-		os.Remove(root + "/a.jar")
 	}
 }

@@ -21,6 +21,7 @@ type object struct {
 	absent  bool      // from its catalog
 	from    []*object // what a view reads
 	like    *object
+	likes   []*object // that are LIKE it
 	ctas    bool
 
 	reads, lookups, writes int
@@ -30,6 +31,7 @@ type object struct {
 	altered                bool     // ALTER changes its columns
 	versions               string   // of a lookup table: type of the rowtime attribute that it gets
 	lookupKey              []string // and its primary key
+	short                  string   // the shortest name that no other table has
 	identifier             string
 	table                  *Table
 }
@@ -48,6 +50,7 @@ type statement struct {
 	target  *use
 	uses    []*use
 	inner   bool // of a statement set
+	outer   bool // holds others that are inner
 	edits   []edit
 	before  []string // statements put in front
 	anchor  *statement
@@ -111,6 +114,7 @@ type analysis struct {
 	set        *statement        // BEGIN STATEMENT SET, until its END
 	warnings   []string
 	undefined  [][3]string
+	warned     map[string]bool
 	errors     []*Error
 }
 
@@ -127,12 +131,14 @@ func newAnalysis(o Options) *analysis {
 		casts:      map[string]string{},
 		epochs:     map[string]int64{},
 		keys:       map[string]bool{},
+		warned:     map[string]bool{},
 	}
 }
 
 func (a *analysis) warnf(format string, args ...any) {
 	w := fmt.Sprintf(format, args...)
-	if !slices.Contains(a.warnings, w) {
+	if !a.warned[w] {
+		a.warned[w] = true
 		a.warnings = append(a.warnings, w)
 	}
 }
@@ -489,6 +495,9 @@ func (a *analysis) readTable(s *statement) {
 		a.add(o)
 	}
 	s.creates = o
+	if like != nil {
+		like.likes = append(like.likes, o)
+	}
 	if o.ctas {
 		a.readQuery(s, s, s.def.asAt+1)
 		o.writes++
@@ -606,6 +615,7 @@ func (a *analysis) readInsert(s, outer *statement) {
 // readContainer reads EXECUTE STATEMENT SET, and EXPLAIN of a query, an INSERT or a statement set.
 func (a *analysis) readContainer(s *statement) {
 	if inserts := s.Inserts(); len(inserts) > 0 {
+		s.outer = true
 		for _, f := range inserts {
 			in := &statement{Statement: f, part: s.part, partName: s.partName, src: s.src, tokens: significant(f), inner: true, anchor: s}
 			in.Number = s.Number
@@ -620,6 +630,7 @@ func (a *analysis) readContainer(s *statement) {
 			in := *s
 			in.tokens = pair(s.list[i:])
 			in.inner, in.anchor = true, s
+			s.outer = true
 			p := &in
 			a.statements = append(a.statements, p)
 			a.readInsert(p, s)

@@ -13,7 +13,7 @@ import (
 func (a *analysis) lineage(r *Result) {
 	seen := map[[3]string]bool{}
 	for _, o := range a.objects {
-		t := &Table{Name: o.name(), Short: a.short(o), Role: o.role(), InCatalog: o.created == nil, Line: o.first.Line}
+		t := &Table{Name: o.name(), Short: o.short, Role: o.role(), InCatalog: o.created == nil, Line: o.first.Line}
 		if o.def != nil {
 			t.Connector = o.connector()
 		}
@@ -53,16 +53,6 @@ func (o *object) connector() string {
 		return c
 	}
 	return o.like.connector()
-}
-
-func (a *analysis) short(o *object) string {
-	for i := 2; i > 0; i-- {
-		name := strings.Join(o.full[i:], ".")
-		if !slices.ContainsFunc(a.objects, func(p *object) bool { return p.full != o.full && matches(name, p.full) }) {
-			return name
-		}
-	}
-	return o.name()
 }
 
 func feeds(objects []*object) []Feed {

@@ -58,7 +58,7 @@ func soleKey(uses []*use) []string {
 // versionable returns the type that the rowtime attribute of a lookup table must have; "" if it cannot have one.
 func (a *analysis) versionable(o *object, uses []*use) string {
 	if o.role() != Lookup || o.def == nil || o.like != nil || o.def.asAt >= 0 || len(o.def.watermark) > 0 || o.altered || len(uses) == 0 ||
-		o.def.last == 0 || slices.ContainsFunc(a.objects, func(p *object) bool { return p.like == o }) ||
+		o.def.last == 0 || len(o.likes) > 0 ||
 		slices.ContainsFunc(o.def.columns, func(c column) bool { return c.name == versionColumn }) {
 		return ""
 	}

@@ -124,17 +124,28 @@ func (a *analysis) eventTime(u *use) bool {
 	return versions
 }
 
-// identify gives each table its shortest name, which print writes before the rows.
+// identify gives each table its shortest name, which print writes before the rows. A script may have thousands of tables,
+// so who has which name is collected once.
 func (a *analysis) identify() {
+	owners := map[string][3]string{}
+	shared := map[string]bool{} // by tables of different full names
+	for _, o := range a.objects {
+		for i := range o.full {
+			name := strings.Join(o.full[i:], ".")
+			if owner, ok := owners[name]; ok && owner != o.full {
+				shared[name] = true
+			}
+			owners[name] = o.full
+		}
+	}
 	for _, o := range a.objects {
 		for i := 2; i >= 0; i-- {
-			o.identifier = strings.Join(o.full[i:], ".")
-			if !slices.ContainsFunc(a.objects, func(p *object) bool {
-				return p.full != o.full && matches(o.identifier, p.full)
-			}) {
+			o.short = strings.Join(o.full[i:], ".")
+			if !shared[o.short] {
 				break
 			}
 		}
+		o.identifier = o.short
 		if o.def != nil && o.def.options.get("connector") == "print" && o.def.options.get("print-identifier") != "" {
 			o.identifier = o.def.options.get("print-identifier")
 		}
@@ -354,7 +365,7 @@ func (a *analysis) create(s *statement) {
 
 // clones returns the sides of a table that need a table of their own beside the one of its name.
 func (a *analysis) clones(o *object) (sides []side) {
-	if slices.ContainsFunc(a.objects, func(p *object) bool { return p.like == o && !p.kept && p.copies() }) {
+	if slices.ContainsFunc(o.likes, func(p *object) bool { return !p.kept && p.copies() }) {
 		sides = append(sides, copying)
 	}
 	other := writing
@@ -372,15 +383,15 @@ func (a *analysis) clones(o *object) (sides []side) {
 
 // likedAs reports whether another table is created LIKE this one and needs the other side of it.
 func (a *analysis) likedAs(o *object, s side) bool {
-	return slices.ContainsFunc(a.objects, func(p *object) bool {
-		return p.like == o && !p.kept && p.created != nil && !p.copies() && o.nameFor(s) != nil &&
+	return slices.ContainsFunc(o.likes, func(p *object) bool {
+		return !p.kept && p.created != nil && !p.copies() && o.nameFor(s) != nil &&
 			(p.mainSide() == s || p.role() == Both || a.likedAs(p, s))
 	})
 }
 
 // shadow puts temporary tables before the first use of a catalog's table.
 func (a *analysis) shadow(o *object) {
-	liked := o.def != nil && slices.ContainsFunc(a.objects, func(p *object) bool { return p.like == o && !p.kept })
+	liked := o.def != nil && slices.ContainsFunc(o.likes, func(p *object) bool { return !p.kept })
 	if o.role() == Unused && !liked || o.absent || o.ddl == "" && a.ours(o) {
 		return // not there: Flink says so, at the right place
 	}
@@ -460,7 +471,7 @@ func (a *analysis) function(s *statement) {
 // hints takes OPTIONS and LOOKUP out of the statement's hints: mocked tables know none of the options, and no
 // lookup is left.
 func (a *analysis) hints(s *statement) {
-	if s.Kind == sqltext.StatementSet || s.Kind == sqltext.Explain && !s.inner && s.anchored(a) {
+	if s.Kind == sqltext.StatementSet || s.Kind == sqltext.Explain && !s.inner && s.outer {
 		return
 	}
 	for i := range s.list {
@@ -474,11 +485,6 @@ func (a *analysis) hints(s *statement) {
 		}
 		a.hint(s, i, s.match[i])
 	}
-}
-
-// anchored reports whether another statement is part of this one.
-func (s *statement) anchored(a *analysis) bool {
-	return slices.ContainsFunc(a.statements, func(p *statement) bool { return p.inner && p.anchor == s })
 }
 
 func (a *analysis) hint(s *statement, open, close int) {

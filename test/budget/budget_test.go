@@ -2,8 +2,6 @@
 package budget
 
 import (
-	"bytes"
-	"crypto/sha256"
 	"encoding/json"
 	"io"
 	"os"
@@ -191,29 +189,6 @@ func TestSize(t *testing.T) {
 		t.Errorf("the stripped binary has %d bytes, %d more than the budget of 9 MiB; go tool nm -size -sort size shows where they are", len(binary), len(binary)-sizeBudget)
 	}
 	t.Logf("%d bytes, %d below the budget", len(binary), sizeBudget-len(binary))
-}
-
-// TestReproducible builds one commit in two places.
-func TestReproducible(t *testing.T) {
-	archive := exec.Command("git", "archive", "--format=tar", "HEAD")
-	archive.Dir = "../.."
-	content, err := archive.Output()
-	if err != nil {
-		t.Skipf("git archive: %v; this test needs a clone, not an archive", err)
-	}
-	var sums [2][sha256.Size]byte
-	for i := range sums {
-		dir := t.TempDir()
-		unpack := exec.Command("tar", "-x", "-C", dir)
-		unpack.Stdin = bytes.NewReader(content)
-		if out, err := unpack.CombinedOutput(); err != nil {
-			t.Fatalf("tar: %v\n%s", err, out)
-		}
-		sums[i] = sha256.Sum256(build(t, dir, filepath.Join(t.TempDir(), "flink-entrypoint")))
-	}
-	if sums[0] != sums[1] {
-		t.Errorf("two builds of one commit differ: %x, %x", sums[0], sums[1])
-	}
 }
 
 // TestReleaseUsesTheSameFlags: what is measured here is what is released.

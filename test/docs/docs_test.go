@@ -69,6 +69,9 @@ func newPage(t *testing.T, name, binary string, home func(*testing.T, string, st
 	if err := os.Symlink(binary, filepath.Join(dir, "bin", "flink-entrypoint")); err != nil {
 		t.Fatal(err)
 	}
+	if err := os.CopyFS(filepath.Join(dir, "work", "examples"), os.DirFS("../../examples")); err != nil {
+		t.Fatal(err)
+	}
 	p.shown = []string{filepath.Join(dir, "run"), "/tmp/flink-entrypoint", filepath.Join(dir, "work"), "/srv/flink"}
 	return p
 }

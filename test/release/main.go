@@ -135,11 +135,36 @@ func (r *release) build(arch, to string) error {
 	}
 	cmd := exec.Command("go", append(args, "-o", to, "./cmd/"+program)...)
 	cmd.Dir = r.root
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+arch, "GOAMD64=v1", "GOARM64=v8.0", "GOFLAGS=", "GOEXPERIMENT=")
+	where, err := r.places()
+	if err != nil {
+		return err
+	}
+	// Nothing that a person has set, in the environment or with go env -w, may change the bytes.
+	cmd.Env = slices.Concat(os.Environ(), where, []string{"GOENV=off", "CGO_ENABLED=0", "GOOS=linux", "GOARCH=" + arch, "GOAMD64=v1", "GOARM64=v8.0",
+		"GOFLAGS=", "GOEXPERIMENT=", "GOFIPS140=off", "GOWORK=off", "GODEBUG="})
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("go build: %w\n%s", err, out)
 	}
 	return nil
+}
+
+// places are the settings that say from where modules come and where they are kept, which a person may have made with go env -w.
+func (r *release) places() ([]string, error) {
+	cmd := exec.Command("go", "env", "-json", "GOPROXY", "GOSUMDB", "GOPRIVATE", "GONOPROXY", "GONOSUMDB", "GOMODCACHE", "GOCACHE", "GOTOOLCHAIN")
+	cmd.Dir = r.root
+	out, err := cmd.Output()
+	if err != nil {
+		return nil, fmt.Errorf("go env: %w", err)
+	}
+	var values map[string]string
+	if err := json.Unmarshal(out, &values); err != nil {
+		return nil, fmt.Errorf("go env: %w", err)
+	}
+	var env []string
+	for name, value := range values {
+		env = append(env, name+"="+value)
+	}
+	return env, nil
 }
 
 // archive holds the binary with what belongs to it, in a fixed order, with the time of the commit and no owner.

@@ -1,0 +1,128 @@
+// Command pictures makes the pictures of docs/images: pages of "explain --output html" for containers of some sizes, as a
+// headless chromium shows them.
+package main
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"flag"
+	"fmt"
+	"image"
+	"image/color"
+	"image/draw"
+	"image/png"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+func main() {
+	binary := flag.String("binary", "bin/flink-entrypoint", "the entrypoint")
+	home := flag.String("home", "", "a Flink home")
+	out := flag.String("out", "docs/images", "folder for the pictures")
+	flag.Parse()
+	for _, p := range []picture{
+		{"memory-taskmanager", 2 << 30, 545, []string{"explain", "taskmanager"}},
+		{"memory-jobmanager", 2 << 30, 410, []string{"explain", "jobmanager"}},
+		{"memory-ratio", 2 << 30, 545, []string{"--memory-ratio", "0.85", "explain", "taskmanager"}},
+	} {
+		if err := p.make(*binary, *home, *out); err != nil {
+			fmt.Fprintf(os.Stderr, "error: %s: %v\n", p.name, err)
+			os.Exit(1)
+		}
+	}
+}
+
+type picture struct {
+	name   string
+	memory int64 // limit of the container
+	height int
+	args   []string
+}
+
+func (p picture) make(binary, home, out string) error {
+	dir, err := os.MkdirTemp("", "pictures-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	for name, content := range map[string]string{
+		"proc/self/cgroup":         "0::/\n",
+		"proc/self/mountinfo":      "24 23 0:22 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n",
+		"proc/meminfo":             "MemTotal:       25165824 kB\n",
+		"sys/fs/cgroup/memory.max": fmt.Sprintln(p.memory),
+	} {
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			return err
+		}
+		if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
+			return err
+		}
+	}
+	explain := exec.Command(binary, append([]string{"--output", "html", "--sysroot", dir, "--log-level", "error"}, p.args...)...)
+	explain.Env = append(os.Environ(), "FLINK_HOME="+home, "HOSTNAME=host-1", "FLINK_CONF_DIR=")
+	explain.Stderr = os.Stderr
+	html, err := explain.Output()
+	if err != nil {
+		return err
+	}
+	// Neither the machine that makes the picture nor its reader's taste for darkness shows.
+	text := strings.NewReplacer(home, "/opt/flink", "prefers-color-scheme:dark", "prefers-color-scheme:none").Replace(string(html))
+	page, shot := filepath.Join(dir, "page.html"), filepath.Join(dir, "shot.png")
+	if err := os.WriteFile(page, []byte(text), 0o644); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	defer cancel()
+	chromium := exec.CommandContext(ctx, "chromium", "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+		"--disable-component-update", "--disable-sync", "--hide-scrollbars", "--user-data-dir="+filepath.Join(dir, "profile"),
+		fmt.Sprintf("--window-size=1040,%d", p.height), "--screenshot="+shot, "file://"+page)
+	if said, err := chromium.CombinedOutput(); err != nil {
+		return fmt.Errorf("chromium: %w\n%s", err, said)
+	}
+	content, err := os.ReadFile(shot)
+	if err != nil {
+		return err
+	}
+	small, err := shrink(content)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(out, p.name+".png"), small, 0o644)
+}
+
+// shrink writes a picture with the 256 colours that it has most of, which is a third of the size and looks the same.
+func shrink(content []byte) ([]byte, error) {
+	from, err := png.Decode(bytes.NewReader(content))
+	if err != nil {
+		return nil, err
+	}
+	count := map[color.RGBA]int{}
+	for y := from.Bounds().Min.Y; y < from.Bounds().Max.Y; y++ {
+		for x := from.Bounds().Min.X; x < from.Bounds().Max.X; x++ {
+			count[color.RGBAModel.Convert(from.At(x, y)).(color.RGBA)]++
+		}
+	}
+	var all []color.RGBA
+	for c := range count {
+		all = append(all, c)
+	}
+	slices.SortFunc(all, func(a, b color.RGBA) int {
+		return cmp.Or(count[b]-count[a], cmp.Compare(fmt.Sprint(a), fmt.Sprint(b)))
+	})
+	var palette color.Palette
+	for _, c := range all[:min(len(all), 256)] {
+		palette = append(palette, c)
+	}
+	to := image.NewPaletted(from.Bounds(), palette)
+	draw.Draw(to, to.Bounds(), from, from.Bounds().Min, draw.Src)
+	var out bytes.Buffer
+	encoder := png.Encoder{CompressionLevel: png.BestCompression}
+	err = encoder.Encode(&out, to)
+	return out.Bytes(), err
+}
