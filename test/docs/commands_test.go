@@ -22,6 +22,7 @@ var elsewhere = []struct{ page, command, test, why string }{
 	{page: "kubernetes.md", command: "JOB=", test: "test/deploy"},
 	{page: "kubernetes.md", command: "REQUEST=", test: "test/deploy"},
 	{page: "kubernetes.md", command: "curl ", test: "test/deploy"},
+	{page: "start-up.md", command: "flink-entrypoint warmup ", test: "test/container/warm_test.go"},
 	{page: "sql.md", command: "flink-entrypoint ", why: "needs Flink's jars, or becomes a Flink process; test/debug runs the example and definitions of these kinds on real Flink"},
 }
 
