@@ -138,6 +138,79 @@ func (t *tools) check(ctx context.Context, streams map[string]string, versions .
 	return answer, json.Unmarshal(out, &answer)
 }
 
+// overlay writes a kustomization into the empty directory dir, as a person would write one of their own: a folder of deploy/ with other
+// images and with more lines, which may name folders of deploy/. It returns what comes of it, held against the schemas.
+func (t *tools) overlay(ctx context.Context, dir, folder, ours, official, more string) ([]object, error) {
+	dir, err := filepath.EvalSymlinks(dir)
+	if err != nil {
+		return nil, err
+	}
+	root, err := filepath.Abs(root)
+	if err != nil {
+		return nil, err
+	}
+	up, err := filepath.Rel(dir, root)
+	if err != nil {
+		return nil, err
+	}
+	image := func(name, local string) string {
+		repository, tag, _ := strings.Cut(local, ":")
+		return fmt.Sprintf("  - {name: %s, newName: %s, newTag: %s}\n", name, repository, tag)
+	}
+	more = strings.ReplaceAll(more, "deploy/", filepath.Join(up, "deploy")+"/")
+	text := "resources: [" + filepath.Join(up, folder) + "]\nimages:\n" + image("flink-entrypoint", ours) + image("flink", official) + more
+	if err := os.WriteFile(filepath.Join(dir, "kustomization.yaml"), []byte(text), 0o644); err != nil {
+		return nil, err
+	}
+	manifests, err := t.build(ctx, dir)
+	if err != nil {
+		return nil, err
+	}
+	answers, err := t.check(ctx, map[string]string{"": manifests}, versions...)
+	if err != nil {
+		return nil, err
+	}
+	if p := answers[""].Problems; len(p) > 0 {
+		return nil, errors.New(strings.Join(p, "\n"))
+	}
+	return answers[""].Objects, nil
+}
+
+// Bring brings what [Overlay] needs, for tests that have no network later.
+func Bring(ctx context.Context) error {
+	_, err := openTools(ctx)
+	return err
+}
+
+// Manifest is an object for tests outside of this package.
+type Manifest struct {
+	Kind      string
+	Component string // the role of its pods, "" for what makes no pods
+	JSON      map[string]json.RawMessage
+}
+
+// Overlay builds a folder of deploy/ as a person would that has a kustomization of their own in dir (an empty directory): with the names of our
+// image and of the official one, and with more lines, in which deploy/… may stand for a folder. The result has passed the schemas.
+func Overlay(ctx context.Context, dir, folder, ours, official, more string) ([]Manifest, error) {
+	t, err := openTools(ctx)
+	if err != nil {
+		return nil, err
+	}
+	objects, err := t.overlay(ctx, dir, folder, ours, official, more)
+	if err != nil {
+		return nil, err
+	}
+	var list []Manifest
+	for i := range objects {
+		m := Manifest{Kind: objects[i].Kind, JSON: objects[i].raw}
+		if objects[i].workload() {
+			m.Component = objects[i].component()
+		}
+		list = append(list, m)
+	}
+	return list, nil
+}
+
 // folders returns every folder below deploy that can be applied: those whose kustomization is no component.
 func folders(root string) ([]string, error) {
 	var found []string

@@ -88,43 +88,14 @@ func (w *world) do(args ...string) string {
 	return out
 }
 
-// overlay writes a kustomization as a person would, with the images of this test and more lines, and builds it. Lines may name folders
-// of deploy/.
+// overlay builds a folder of deploy/ with the images of this test and more lines, which may name folders of deploy/.
 func (w *world) overlay(folder, more string) []object {
 	w.Helper()
-	dir, err := filepath.EvalSymlinks(w.TempDir())
+	objects, err := w.tools.overlay(w.ctx, w.TempDir(), folder, container.SlimImage(w.version), container.BaseImage(w.version), more)
 	if err != nil {
 		w.Fatal(err)
 	}
-	root, err := filepath.Abs(root)
-	if err != nil {
-		w.Fatal(err)
-	}
-	up, err := filepath.Rel(dir, root)
-	if err != nil {
-		w.Fatal(err)
-	}
-	image := func(name, local string) string {
-		repository, tag, _ := strings.Cut(local, ":")
-		return fmt.Sprintf("  - {name: %s, newName: %s, newTag: %s}\n", name, repository, tag)
-	}
-	more = strings.ReplaceAll(more, "deploy/", filepath.Join(up, "deploy")+"/")
-	text := "resources: [" + filepath.Join(up, folder) + "]\nimages:\n" + image("flink-entrypoint", container.SlimImage(w.version)) + image("flink", container.BaseImage(w.version)) + more
-	if err := os.WriteFile(filepath.Join(dir, "kustomization.yaml"), []byte(text), 0o644); err != nil {
-		w.Fatal(err)
-	}
-	manifests, err := w.tools.build(w.ctx, dir)
-	if err != nil {
-		w.Fatal(err)
-	}
-	answers, err := w.tools.check(w.ctx, map[string]string{"": manifests}, versions...)
-	if err != nil {
-		w.Fatal(err)
-	}
-	if p := answers[""].Problems; len(p) > 0 {
-		w.Fatal(strings.Join(p, "\n"))
-	}
-	return answers[""].Objects
+	return objects
 }
 
 // sizes are limits that are nobody's default, so Flink can have them from the pods alone.
