@@ -1,5 +1,5 @@
-// Package deploy builds the manifests of deploy/ as a person would (kustomize), checks them against the schemas of Kubernetes
-// versions, holds them against the code, and runs their pods in podman.
+//go:build deploy || container || kubelet
+
 package deploy
 
 import (
