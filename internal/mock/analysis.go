@@ -114,6 +114,7 @@ type analysis struct {
 	set        *statement        // BEGIN STATEMENT SET, until its END
 	warnings   []string
 	undefined  [][3]string
+	asking     map[[3]string]bool // those of undefined
 	warned     map[string]bool
 	errors     []*Error
 }
@@ -132,6 +133,7 @@ func newAnalysis(o Options) *analysis {
 		epochs:     map[string]int64{},
 		keys:       map[string]bool{},
 		warned:     map[string]bool{},
+		asking:     map[[3]string]bool{},
 	}
 }
 
@@ -422,7 +424,8 @@ func (a *analysis) asked(name [3]string) (answer string, ok bool) {
 	if a.options.Definition != nil {
 		answer, ok = a.options.Definition(name[0], name[1], name[2])
 	}
-	if !ok && !a.catalogs[name[0]].ours && !slices.Contains(a.undefined, name) {
+	if !ok && !a.catalogs[name[0]].ours && !a.asking[name] {
+		a.asking[name] = true
 		a.undefined = append(a.undefined, name)
 	}
 	return answer, ok

@@ -18,6 +18,7 @@ var elsewhere = []struct{ page, command, test, why string }{
 	{page: "fetching.md", command: "flink-entrypoint ", test: "test/docs/shellblocks_test.go"},
 	{page: "docker.md", command: "", test: "test/container/page_test.go"},
 	{page: "high-availability.md", command: "", test: "test/ha"},
+	{page: "start-up.md", command: "flink-entrypoint warmup ", why: "starts the roles of a real Flink; test/warmup (tag flink) does, and test/container in an image's build"},
 	{page: "kubernetes.md", command: "kubectl ", why: "needs a cluster; test/deploy checks the manifests and plays them as pods"},
 	{page: "kubernetes.md", command: "JOB=", test: "test/deploy"},
 	{page: "kubernetes.md", command: "REQUEST=", test: "test/deploy"},
