@@ -26,6 +26,7 @@ func (a *analysis) lineage(r *Result) {
 			r.Tables = append(r.Tables, *t)
 		}
 	}
+	known := map[*object][]Feed{}
 	for _, s := range a.statements {
 		var sink *Table
 		switch {
@@ -42,7 +43,7 @@ func (a *analysis) lineage(r *Result) {
 		for _, u := range s.uses {
 			from = append(from, u.object)
 		}
-		f.From = feeds(from)
+		f.From = feeds(from, known)
 		r.Flows = append(r.Flows, f)
 	}
 }
@@ -55,19 +56,28 @@ func (o *object) connector() string {
 	return o.like.connector()
 }
 
-func feeds(objects []*object) []Feed {
+// feeds describes objects. known are those whose own feeds were made before: views that read the same views several times would
+// otherwise double the work from view to view.
+func feeds(objects []*object, known map[*object][]Feed) []Feed {
 	var list []Feed
 	for i, o := range objects {
-		if !slices.Contains(objects[:i], o) {
-			list = append(list, Feed{Table: o.table, From: feeds(o.from)})
+		if slices.Contains(objects[:i], o) {
+			continue
 		}
+		from, ok := known[o]
+		if !ok {
+			from = feeds(o.from, known)
+			known[o] = from
+		}
+		list = append(list, Feed{Table: o.table, From: from})
 	}
 	return list
 }
 
-// Tree writes what feeds each sink, with views taken apart, in columns: name, role, and what stands in for what.
+// Tree writes what feeds each sink, with views taken apart, each once for a sink, in columns: name, role, and what stands in for what.
 func (r Result) Tree(w io.Writer) error {
 	var rows [][3]string
+	var apart map[*Table]bool // views of this sink that were taken apart
 	var feed func(prefix string, from []Feed)
 	feed = func(prefix string, from []Feed) {
 		for i, f := range from {
@@ -79,7 +89,14 @@ func (r Result) Tree(w io.Writer) error {
 			if role == Both {
 				role = Source
 			}
-			rows = append(rows, [3]string{prefix + branch + f.Table.Short, string(role), f.Table.reads()})
+			row := [3]string{prefix + branch + f.Table.Short, string(role), f.Table.reads()}
+			if apart[f.Table] && len(f.From) > 0 {
+				row[2] = "as above"
+				rows = append(rows, row)
+				continue
+			}
+			apart[f.Table] = true
+			rows = append(rows, row)
 			feed(prefix+below, f.From)
 		}
 	}
@@ -95,6 +112,7 @@ func (r Result) Tree(w io.Writer) error {
 		} else {
 			rows = append(rows, [3]string{f.Sink.Short, string(Sink), f.Sink.connector() + " → print, " + where})
 		}
+		apart = map[*Table]bool{}
 		feed("", f.From)
 	}
 	for _, t := range r.Tables {

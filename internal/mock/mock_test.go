@@ -102,6 +102,24 @@ func invariants(t *testing.T, name, text string, r Result, o Options) {
 	}
 }
 
+// TestTreeOfManyViews: views that read the view before them twice do not double the tree from view to view.
+func TestTreeOfManyViews(t *testing.T) {
+	var sql strings.Builder
+	sql.WriteString("CREATE TABLE s (a INT) WITH ('connector'='kafka'); CREATE VIEW v0 AS SELECT a FROM s;\n")
+	for i := 1; i <= 60; i++ {
+		fmt.Fprintf(&sql, "CREATE VIEW v%d AS SELECT x.a FROM v%d AS x JOIN (SELECT y.a FROM w%d AS y) AS z ON x.a = z.a;\nCREATE VIEW w%d AS SELECT a FROM v%d;\n", i, i-1, i-1, i, i-1)
+	}
+	sql.WriteString("SELECT * FROM v60")
+	r := rewrite(t, strings.Replace(sql.String(), "FROM w0 ", "FROM v0 ", 1), Options{})
+	var tree strings.Builder
+	if err := r.Tree(&tree); err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(tree.String(), "\n"); n > 250 || !strings.Contains(tree.String(), "as above") {
+		t.Errorf("a tree of %d lines", n)
+	}
+}
+
 // TestUndefined: what is in catalogs of others, and nothing else, is asked for, each once.
 func TestUndefined(t *testing.T) {
 	const sql = "CREATE CATALOG h WITH ('type'='hive'); CREATE CATALOG m WITH ('type'='generic_in_memory'); CREATE CATALOG j WITH ('type'='jdbc', 'default-database'='db');\n" +
