@@ -44,7 +44,7 @@ deploy: need-go need-pip ## the Kubernetes manifests: built, held against schema
 .PHONY: lint
 lint: need-go staticcheck
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$unformatted" ] || { echo "gofmt: $$unformatted"; exit 1; }
-	go vet ./... && go vet -tags 'flink vm load container hive ha deploy' ./...
+	go vet ./... && go vet -tags 'flink vm load container hive ha deploy kubelet' ./...
 
 MAIN_VERSIONS := 1.20.5 2.2.1
 ALL_VERSIONS  := 1.13.6 1.14.6 1.15.4 1.16.3 1.17.2 1.18.1 1.19.3 1.20.5 2.0.2 2.1.3 2.2.1 2.3.0
@@ -81,6 +81,13 @@ containers-quick: need-go need-podman build ## the quickest of test-containers
 	go run ./test/flinkhome $(lastword $(MAIN_VERSIONS)) >/dev/null
 	FLINK_VERSIONS="$(lastword $(MAIN_VERSIONS))" go test -tags container -count 1 -timeout 30m -run '^($(QUICK_CONTAINERS))$$' ./test/container
 
+# Not a part of the others: Kubernetes is built first, which takes ten minutes of CPU and 3 GB in Go's caches.
+.PHONY: e2e-kubelet
+e2e-kubelet: need-go need-pip need-podman build ## pods of deploy/ on a real API server and kubelet, built from Kubernetes' modules (Debian, root)
+	cp $(BIN) bin/flink-entrypoint-linux-$$(go env GOARCH)
+	go run ./test/flinkhome 2.2.1 >/dev/null
+	go test -tags kubelet -count 1 -timeout 120m -v ./test/kubelet
+
 .PHONY: bench bench-jvm
 bench: need-go need-java need-pip build ## measure the start beside the official way
 	go run ./test/flinkhome 1.18.1 1.20.5 2.2.1 >/dev/null
@@ -110,7 +117,7 @@ vulncheck: need-go ## known vulnerabilities in what the binary calls (asks the G
 .PHONY: staticcheck
 staticcheck: need-go
 	go run honnef.co/go/tools/cmd/staticcheck@v0.8.2 -checks inherit,-ST1005 ./...
-	go run honnef.co/go/tools/cmd/staticcheck@v0.8.2 -checks inherit,-ST1005 -tags 'flink vm load container hive ha deploy' ./...
+	go run honnef.co/go/tools/cmd/staticcheck@v0.8.2 -checks inherit,-ST1005 -tags 'flink vm load container hive ha deploy kubelet' ./...
 
 .PHONY: hive
 hive: need-go need-java need-pip build ## SQL on a real Hive metastore (Flink 1.20; jars by mvn)

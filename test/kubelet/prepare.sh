@@ -1,0 +1,41 @@
+#!/bin/sh
+# prepare.sh DIR: brings what a node is made of into DIR, once: a kube-apiserver and a kubelet, built from Kubernetes' modules (ten
+# minutes of CPU and 3 GB in Go's caches), and etcd, containerd and the CNI plugins out of Debian's packages, which are unpacked only: installed, they
+# would start as services. Says on stderr what is missing and how to get it.
+set -eu
+dir=$1
+cd "$(dirname "$0")/kubernetes"
+
+fail() {
+	echo "error: $1" >&2
+	echo "hint: $2" >&2
+	exit 1
+}
+
+packages="etcd-server containerd containernetworking-plugins"
+if [ ! -e "$dir/debian/usr/bin/etcd" ]; then
+	command -v apt-get >/dev/null || fail "no apt-get" "unpack Debian's packages $packages into $dir/debian"
+	rm -rf "$dir/debian" "$dir/debian.new"
+	mkdir -p "$dir/debian.new"
+	(
+		cd "$dir/debian.new"
+		# The lists may be too old for what the mirror holds, or not there at all: then, and only then, renew them.
+		# shellcheck disable=SC2086
+		apt-get -o APT::Sandbox::User=root download -qq $packages >&2 || { apt-get -o DPkg::Lock::Timeout=300 update -qq >&2 && apt-get -o APT::Sandbox::User=root download -qq $packages >&2; }
+		for package in *.deb; do dpkg-deb --extract "$package" .; done
+		rm ./*.deb
+	) || fail "etcd, containerd and the CNI plugins cannot be had" "apt-get update, or unpack Debian's packages $packages into $dir/debian"
+	mv "$dir/debian.new" "$dir/debian"
+fi
+
+version=$(sed -n 's/^.*k8s.io\/kubernetes \(v[0-9.]*\)$/\1/p' go.mod)
+bin=$dir/kubernetes-$version
+for command in kube-apiserver kubelet; do
+	[ -e "$bin/$command" ] && continue
+	mkdir -p "$bin"
+	echo "building $command $version (once)" >&2
+	CGO_ENABLED=0 nice go build -trimpath -buildvcs=false -ldflags '-s -w' -o "$bin/$command.new" "k8s.io/kubernetes/cmd/$command" ||
+		fail "$command $version cannot be built" "Go's module proxy is needed (go env GOPROXY)"
+	mv "$bin/$command.new" "$bin/$command"
+done
+ln -sfn "kubernetes-$version" "$dir/kubernetes"
