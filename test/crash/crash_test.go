@@ -16,6 +16,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"flink-entrypoint/test/program"
 )
 
 // quickStride is how many writing calls lie between two that the quick test kills at; the flink tier kills at each.
@@ -23,7 +25,7 @@ const quickStride = 37
 
 // TestKilledAnywhereQuick kills at some of the calls. The whole test is TestKilledAnywhere in the flink tier.
 func TestKilledAnywhereQuick(t *testing.T) {
-	binary := build(t)
+	binary := program.Build(t)
 	for i, s := range scenarios(t) {
 		t.Run(s.name, func(t *testing.T) { killEverywhere(t, binary, s, quickStride, i) })
 	}

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"flink-entrypoint/test/program"
 )
 
 // foreigner is a user that no image knows, as OpenShift assigns them.
@@ -73,7 +75,7 @@ func fails(t *testing.T, cmd *exec.Cmd, path, reason string) {
 }
 
 func TestReadOnlyRootAndAnyUser(t *testing.T) {
-	w := newWorld(t, build(t))
+	w := newWorld(t, program.Build(t))
 	open(t, w)
 	if err := os.Chown(w.path("state"), foreigner, 0); err != nil {
 		t.Skip("only root can give files away")
@@ -143,7 +145,7 @@ func TestReadOnlyRootAndAnyUser(t *testing.T) {
 }
 
 func TestNoPlaceToWrite(t *testing.T) {
-	w := newWorld(t, build(t))
+	w := newWorld(t, program.Build(t))
 	w.write("file", "x", 0o644)
 	if err := os.Symlink(w.path("state"), w.path("link")); err != nil {
 		t.Fatal(err)
@@ -165,7 +167,7 @@ func TestNoPlaceToWrite(t *testing.T) {
 
 // TestFullDisk fills a small file system up to the last byte and the last inode.
 func TestFullDisk(t *testing.T) {
-	w := newWorld(t, build(t))
+	w := newWorld(t, program.Build(t))
 	w.write("flink-2.2.1/conf/large.xml", strings.Repeat("x", 40<<10), 0o644)
 	for _, tt := range []struct{ name, options, enough string }{
 		{"bytes", "size=48k", "size=1m"},
@@ -238,7 +240,7 @@ func checkWhole(t *testing.T, dir string, w *world) {
 
 // TestMountedFile renders in place where the configuration is a mount point of its own, which nothing can be renamed over.
 func TestMountedFile(t *testing.T) {
-	w := newWorld(t, build(t))
+	w := newWorld(t, program.Build(t))
 	w.copyConf("flink-1.20.5/conf", "state/conf")
 	w.write("volume/flink-conf.yaml", "# on the volume\ntaskmanager.memory.process.size: 1728m\n", 0o644)
 	target := w.path("state/conf/flink-conf.yaml")

@@ -8,11 +8,13 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"flink-entrypoint/test/program"
 )
 
 // TestKilledAnywhere kills starts of every kind at each of their writing system calls.
 func TestKilledAnywhere(t *testing.T) {
-	binary := build(t)
+	binary := program.Build(t)
 	total, byName := 0, map[string]int{}
 	for _, s := range scenarios(t) {
 		t.Run(s.name, func(t *testing.T) {

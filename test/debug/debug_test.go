@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"flink-entrypoint/test/flinkhome/homes"
+	"flink-entrypoint/test/program"
 )
 
 // versions are those under test: FLINK_VERSIONS, else the two main ones.
@@ -30,7 +31,7 @@ func versions() []string {
 }
 
 func eachVersion(t *testing.T, f func(t *testing.T, e entrypoint)) {
-	binary := build(t)
+	binary := program.Build(t)
 	for _, version := range versions() {
 		if version < "1.15" {
 			continue // before, Flink's local execution needs more than our runner gives it
@@ -39,21 +40,6 @@ func eachVersion(t *testing.T, f func(t *testing.T, e entrypoint)) {
 			f(t, entrypoint{binary: binary, home: homes.Home(t, version), temp: t.TempDir(), dir: t.TempDir()})
 		})
 	}
-}
-
-// build returns the entrypoint under test: FLINK_ENTRYPOINT_BINARY, else one built for this run.
-func build(t *testing.T) string {
-	t.Helper()
-	if b := os.Getenv("FLINK_ENTRYPOINT_BINARY"); b != "" {
-		return b
-	}
-	b := filepath.Join(t.TempDir(), "flink-entrypoint")
-	cmd := exec.Command("go", "build", "-o", b, "flink-entrypoint/cmd/flink-entrypoint")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
-	}
-	return b
 }
 
 type entrypoint struct{ binary, home, temp, dir string }

@@ -18,6 +18,7 @@ import (
 
 	"flink-entrypoint/test/cluster"
 	"flink-entrypoint/test/flinkhome/homes"
+	"flink-entrypoint/test/program"
 )
 
 // gatewayHome returns a home with the gateway's jar, which the distributions that flinkhome brings lack.
@@ -58,7 +59,7 @@ func TestGatewaySessionsHaveTheCatalogs(t *testing.T) {
 	home := gatewayHome(t, version)
 	// config.sh's home is the parent of the physical bin directory: say where the rest lies.
 	dir := t.TempDir()
-	c, err := cluster.New(build(t), home, dir)
+	c, err := cluster.New(program.Build(t), home, dir)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,13 +11,15 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"flink-entrypoint/test/program"
 )
 
 // TestExamples executes the examples on Flink homes of empty jars.
 func TestExamples(t *testing.T) { testPages(t, stubHome) }
 
 func testPages(t *testing.T, home func(t *testing.T, dir, version string) (javaHome string)) {
-	binary := build(t)
+	binary := program.Build(t)
 	pages, err := filepath.Glob("../../docs/*.md")
 	if err != nil || len(pages) == 0 {
 		t.Fatalf("no pages: %v", err)
@@ -219,21 +221,6 @@ func sysroot(t *testing.T, dir, memory, cpu string) {
 		below[filepath.Join(dir, name)] = content
 	}
 	write(t, below)
-}
-
-// build returns the program under test: FLINK_ENTRYPOINT_BINARY, else one built for this run.
-func build(t *testing.T) string {
-	t.Helper()
-	if b := os.Getenv("FLINK_ENTRYPOINT_BINARY"); b != "" {
-		return b
-	}
-	b := filepath.Join(t.TempDir(), "flink-entrypoint")
-	cmd := exec.Command("go", "build", "-o", b, "flink-entrypoint/cmd/flink-entrypoint")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
-	}
-	return b
 }
 
 func TestMatches(t *testing.T) {

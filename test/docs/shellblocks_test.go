@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"flink-entrypoint/test/program"
 	"flink-entrypoint/test/service"
 )
 
@@ -20,7 +21,7 @@ func TestFetchingPage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	work, binary := t.TempDir(), build(t)
+	work, binary := t.TempDir(), program.Build(t)
 	write(t, map[string]string{filepath.Join(work, "jobs", "clicks.yaml"): string(definition), filepath.Join(work, "job.yaml"): string(definition), filepath.Join(work, "token"): "t0ken"})
 	s := &service.Service{Jobs: os.DirFS(filepath.Join(work, "jobs"))}
 	url, stop, err := s.Start()
@@ -55,7 +56,7 @@ func TestDefinitionPage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	work, binary := t.TempDir(), build(t)
+	work, binary := t.TempDir(), program.Build(t)
 	examples := blocks(string(text), "yaml")
 	if len(examples) < 2 {
 		t.Fatalf("only %d examples", len(examples))

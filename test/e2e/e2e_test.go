@@ -21,6 +21,7 @@ import (
 
 	"flink-entrypoint/test/cluster"
 	"flink-entrypoint/test/flinkhome/homes"
+	"flink-entrypoint/test/program"
 )
 
 // versions are those under test: FLINK_VERSIONS, else the two main ones.
@@ -39,7 +40,7 @@ func forEachVersion(t *testing.T, f func(t *testing.T, version string, c *cluste
 		}
 		t.Run(version, func(t *testing.T) {
 			home := homes.Home(t, version)
-			c, err := cluster.New(binary(t), home, t.TempDir())
+			c, err := cluster.New(program.Build(t), home, t.TempDir())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -59,21 +60,6 @@ const opens = "--add-exports=java.base/sun.net.util=ALL-UNNAMED --add-exports=ja
 	"--add-opens=java.base/java.lang.reflect=ALL-UNNAMED --add-opens=java.base/java.text=ALL-UNNAMED --add-opens=java.base/java.time=ALL-UNNAMED " +
 	"--add-opens=java.base/java.util=ALL-UNNAMED --add-opens=java.base/java.util.concurrent=ALL-UNNAMED " +
 	"--add-opens=java.base/java.util.concurrent.atomic=ALL-UNNAMED --add-opens=java.base/java.util.concurrent.locks=ALL-UNNAMED"
-
-// binary returns the entrypoint under test: FLINK_ENTRYPOINT_BINARY, else one built for this run.
-func binary(t *testing.T) string {
-	t.Helper()
-	if b := os.Getenv("FLINK_ENTRYPOINT_BINARY"); b != "" {
-		return b
-	}
-	b := filepath.Join(t.TempDir(), "flink-entrypoint")
-	cmd := exec.Command("go", "build", "-o", b, "flink-entrypoint/cmd/flink-entrypoint")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
-	}
-	return b
-}
 
 // serve answers every GET with the document.
 func serve(t *testing.T, document string) string {

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -18,6 +17,7 @@ import (
 
 	"flink-entrypoint/test/cluster"
 	"flink-entrypoint/test/flinkhome/homes"
+	"flink-entrypoint/test/program"
 )
 
 // versions are those under test: FLINK_VERSIONS, else the two main ones and 2.3, where delete-on-commit is deprecated.
@@ -58,7 +58,7 @@ func forEachVersion(t *testing.T, f func(t *testing.T, ctx context.Context, g *g
 
 func newGroup(t *testing.T, version string) *group {
 	t.Helper()
-	return &group{t: t, binary: build(t), home: homes.Home(t, version), version: version, dir: t.TempDir(), clusterID: "clicks", names: map[string]bool{}}
+	return &group{t: t, binary: program.Build(t), home: homes.Home(t, version), version: version, dir: t.TempDir(), clusterID: "clicks", names: map[string]bool{}}
 }
 
 // a member is one process and the ports by which it can be asked.
@@ -301,19 +301,4 @@ func (g *group) ends(ctx context.Context, m member, ip, definition string) {
 	if c != 0 {
 		g.t.Errorf("%s ended with %d, want 0", m.Name, c)
 	}
-}
-
-// build returns the entrypoint under test: FLINK_ENTRYPOINT_BINARY, else one built for this run.
-func build(t *testing.T) string {
-	t.Helper()
-	if b := os.Getenv("FLINK_ENTRYPOINT_BINARY"); b != "" {
-		return b
-	}
-	b := filepath.Join(t.TempDir(), "flink-entrypoint")
-	cmd := exec.Command("go", "build", "-o", b, "flink-entrypoint/cmd/flink-entrypoint")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
-	}
-	return b
 }

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"flink-entrypoint/test/cluster"
+	"flink-entrypoint/test/program"
 )
 
 // version is the last for which Flink's Hive connector is published.
@@ -71,7 +72,7 @@ func page(t *testing.T, conf string) string {
 
 // TestHive writes and reads tables of a real metastore, and runs the same job on mocked tables in between.
 func TestHive(t *testing.T) {
-	binary, home := build(t), homeWith(t, version, bring(t, clientJars))
+	binary, home := program.Build(t), homeWith(t, version, bring(t, clientJars))
 	bring(t, metastoreJars) // as long as there is a network
 	alone(t)
 	m, dir := startMetastore(t, home), t.TempDir()
@@ -224,19 +225,4 @@ func debug(t *testing.T, binary, home string, words ...string) (stdout, stderr s
 		t.Fatal(err)
 	}
 	return out.String(), errs.String(), cmd.ProcessState.ExitCode()
-}
-
-// build returns the entrypoint under test: FLINK_ENTRYPOINT_BINARY, else one built for this run.
-func build(t *testing.T) string {
-	t.Helper()
-	if b := os.Getenv("FLINK_ENTRYPOINT_BINARY"); b != "" {
-		return b
-	}
-	b := filepath.Join(t.TempDir(), "flink-entrypoint")
-	cmd := exec.Command("go", "build", "-o", b, "flink-entrypoint/cmd/flink-entrypoint")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
-	}
-	return b
 }

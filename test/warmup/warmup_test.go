@@ -18,6 +18,7 @@ import (
 
 	"flink-entrypoint/test/cluster"
 	"flink-entrypoint/test/flinkhome/homes"
+	"flink-entrypoint/test/program"
 )
 
 // versions are those under test: FLINK_VERSIONS, else the two main ones.
@@ -27,21 +28,6 @@ func versions() []string {
 		return slices.DeleteFunc(strings.Fields(v), func(v string) bool { return v < "1.18" })
 	}
 	return []string{"1.20.5", "2.2.1"}
-}
-
-// binary returns the entrypoint under test: FLINK_ENTRYPOINT_BINARY, else one built for this run.
-func binary(t *testing.T) string {
-	t.Helper()
-	if b := os.Getenv("FLINK_ENTRYPOINT_BINARY"); b != "" {
-		return b
-	}
-	b := filepath.Join(t.TempDir(), "flink-entrypoint")
-	cmd := exec.Command("go", "build", "-o", b, "flink-entrypoint/cmd/flink-entrypoint")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
-	}
-	return b
 }
 
 // copyHome makes a home of one's own. The large jars are links; one small jar is a copy, whose time a test may change.
@@ -139,7 +125,7 @@ func TestWarmup(t *testing.T) {
 		t.Run(version, func(t *testing.T) {
 			home, jar := copyHome(t, homes.Home(t, version))
 			dir := t.TempDir()
-			c, err := cluster.New(binary(t), home, dir)
+			c, err := cluster.New(program.Build(t), home, dir)
 			if err != nil {
 				t.Fatal(err)
 			}
