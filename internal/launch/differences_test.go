@@ -79,6 +79,9 @@ func joinedPropertyStays(version flinkconf.Version, role Role, args, want []stri
 	case 0:
 		return slices.Concat(want[:at], args)
 	case 1:
+		if len(fields(args[0])) > 1 { // [ ! -z $HOST ] fails on two words: to the scripts there is no host
+			return slices.Concat(want[:at], args[1:])
+		}
 		return slices.Concat(want[:at], args[1:], []string{"-D", "jobmanager.rpc.address=" + args[0]})
 	}
 	return want
@@ -91,7 +94,7 @@ func joinedProperty(version flinkconf.Version, role Role, args []string) int {
 	case role != JobManager || !version.AtLeast(2, 0):
 	case joined(0):
 		return 0
-	case len(args) > 0 && args[0] != "-D" && joined(1):
+	case len(args) > 0 && len(fields(args[0])) > 0 && args[0] != "-D" && joined(1):
 		return 1
 	}
 	return -1

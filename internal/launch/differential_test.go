@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -612,7 +613,7 @@ func (b *bench) randomConf(r *rand.Rand, name string) string {
 			}
 		}
 	}
-	for key, values := range map[string][]string{
+	others := map[string][]string{
 		"env.log.dir":                      {b.root + "/logs", b.root + "/a b", "/var/q log"},
 		"env.log.max":                      {"7", "3", "x"},
 		"env.log.level":                    {"WARN", "DEBUG"},
@@ -627,12 +628,13 @@ func (b *bench) randomConf(r *rand.Rand, name string) string {
 		"env.java.home":                    b.javas,
 		"env_log_max":                      {"55"}, // a dot of a key is any character for the scripts
 		"classloader.parent-first-pattern": {"a;b", "java."},
-	} {
+	}
+	for _, key := range slices.Sorted(maps.Keys(others)) { // a seed makes the same file again
 		if oneIn(r, 6) {
-			add(key, values[r.IntN(len(values))])
+			add(key, others[key][r.IntN(len(others[key]))])
 		}
 	}
-	slices.Sort(lines[3:]) // map order
+	slices.Sort(lines[3:])
 	add("env.pid.dir", b.root+"/pid")
 	if !standard && oneIn(r, 5) {
 		lines = append(lines, "env.log.max: 4", "env.java.opts.jobmanager: -Dlast=1")
