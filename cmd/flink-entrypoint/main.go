@@ -1,7 +1,6 @@
-// The Go runtime would read the cgroup files before main to choose its number of threads, which does not matter to a
-// program that lives for milliseconds.
+// The Go runtime would look every second whether the number of processors has changed, which does not matter to a program
+// that lives for milliseconds.
 //
-//go:debug containermaxprocs=0
 //go:debug updatemaxprocs=0
 
 // Command flink-entrypoint prepares a Flink process and becomes it.

@@ -19,6 +19,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"flink-entrypoint/test/flinkhome/homes"
 )
 
@@ -28,6 +30,7 @@ var sources embed.FS
 // bench is one run: where things are, and how often each is done.
 type bench struct {
 	work, homes    string
+	memory         string // a folder in memory if there is one, else work
 	java, host     string
 	binary         string
 	official       string
@@ -66,6 +69,13 @@ func run(args []string) (err error) {
 		return err
 	}
 	defer os.RemoveAll(b.work)
+	b.memory = b.work
+	if usable("/dev/shm") {
+		if b.memory, err = os.MkdirTemp("/dev/shm", "flink-entrypoint-bench-"); err != nil {
+			return err
+		}
+		defer os.RemoveAll(b.memory)
+	}
 	if err := b.prepare(*binary); err != nil {
 		return err
 	}
@@ -92,6 +102,12 @@ func run(args []string) (err error) {
 		return fmt.Errorf("%d goals missed", missed)
 	}
 	return nil
+}
+
+// usable tells whether dir is a file system in memory that programs may be started from.
+func usable(dir string) bool {
+	var st unix.Statfs_t
+	return unix.Statfs(dir, &st) == nil && st.Type == unix.TMPFS_MAGIC && st.Flags&unix.ST_NOEXEC == 0 && unix.Access(dir, unix.W_OK) == nil
 }
 
 func (b *bench) prepare(binary string) (err error) {
