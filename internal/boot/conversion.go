@@ -50,7 +50,7 @@ func (g *gatherer) shadowed(name string) {
 		}
 	}
 	why := fmt.Sprintf("Flink %s reads %s", v.MinorString(), name)
-	if name == confpatch.LegacyName && v.AtLeast(1, 19) {
+	if name == confpatch.LegacyName && featuresOf(v).standardConf {
 		why += " as long as there is one"
 	}
 	g.warnf("%s is ignored: %s; %s", path, why, lost)

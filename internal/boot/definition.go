@@ -143,7 +143,7 @@ func (g *gatherer) definitionSettings() error {
 	}
 	if ha := d.HighAvailability; ha != nil {
 		key := keyHAType
-		if !v.AtLeast(1, 17) {
+		if !featuresOf(v).haType {
 			key = keyHATypeOld
 		}
 		g.conf.set(key, haType(ha.Type, v), flinkconf.Definition, "job definition highAvailability.type")
@@ -198,7 +198,7 @@ func (g *gatherer) setText(key string, t jobdef.Text, field string) error {
 
 // haType returns the value of the HA key: until 1.16 Kubernetes had no short name (FLINK-29154).
 func haType(t string, v flinkconf.Version) string {
-	if strings.EqualFold(t, "kubernetes") && !v.AtLeast(1, 17) {
+	if strings.EqualFold(t, "kubernetes") && !featuresOf(v).haType {
 		return "org.apache.flink.kubernetes.highavailability.KubernetesHaServicesFactory"
 	}
 	return t

@@ -22,7 +22,7 @@ func (g *gatherer) gateway(d *jobdef.SQL) (*jobdef.SQL, error) {
 	rest := *d
 	rest.Catalogs = nil
 	if len(d.Catalogs) > 0 {
-		if v := g.plan.Home.Version; !v.AtLeast(1, 18) {
+		if v := g.plan.Home.Version; !featuresOf(v).catalogStore {
 			return nil, fail(SQL, fmt.Errorf("sql.catalogs: catalogs reach the sessions of a SQL gateway through a catalog store, which needs Flink 1.18, this is %s", v),
 				"take the catalogs out of the definition and let each session run its CREATE CATALOG")
 		}

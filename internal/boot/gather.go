@@ -259,7 +259,7 @@ func (g *gatherer) overrides(ctx context.Context) error {
 			g.conf.set(key, "500", flinkconf.Automatic, "a TaskManager that is up before its JobManager soon asks again")
 		}
 	}
-	if g.role == "standalone-job" && g.conf.highAvailability() != "" && g.plan.Home.Version.AtLeast(1, 15) {
+	if g.role == "standalone-job" && g.conf.highAvailability() != "" && featuresOf(g.plan.Home.Version).jobResultStore {
 		const key = "job-result-store.delete-on-commit"
 		if !g.conf.want.Has(key) {
 			// Otherwise a standby that takes over after the end of a bounded job runs it a second time.

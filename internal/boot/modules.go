@@ -46,7 +46,7 @@ func moduleOptions() []moduleOption {
 // neededModuleOptions returns the options of the stock configuration of v, as its file spells them; none where v does not know
 // Java 17 or that Java does not need them.
 func neededModuleOptions(v flinkconf.Version, javaSpec int) []string {
-	if !v.AtLeast(1, 18) || javaSpec < 17 {
+	if !featuresOf(v).java17 || javaSpec < 17 {
 		return nil
 	}
 	var out []string

@@ -21,7 +21,7 @@ func DropPrivileges(v flinkconf.Version, env []string) ([]string, string, error)
 	if os.Getuid() != 0 {
 		return env, "", nil
 	}
-	if v.AtLeast(2, 4) {
+	if featuresOf(v).rootStays {
 		return env, "running as root: images of Flink 2.4 and later do not change the user; set runAsUser or USER", nil
 	}
 	u, err := user.Lookup(flinkUser)

@@ -29,7 +29,7 @@ const (
 // same. A job listener compares, since Flink calls it for SQL and jar jobs alike, for recovered jobs too. What does not
 // carry: a program that sets global job parameters of its own, which is said in Flink's log.
 func (g *gatherer) carryDefinition(script []byte) error {
-	if g.conf.highAvailability() == "" || !g.plan.Home.Version.AtLeast(1, 15) {
+	if g.conf.highAvailability() == "" || !featuresOf(g.plan.Home.Version).jobListener {
 		return nil
 	}
 	digest := g.plan.Definition.SHA256
