@@ -67,9 +67,10 @@ func (g *generator) scalar(pad string, flow bool) string {
 	case 0:
 		return "'" + strings.ReplaceAll(strings.ReplaceAll(t, "'", "''"), "\n", "\n\n"+pad) + "'"
 	case 1:
-		return `"` + escapeDouble(t) + `"`
+		return `"` + escapeDouble(t, false) + `"`
 	case 2:
-		return `"` + g.pick(`\x41`, `\u00e9`, `\U0001F600`, `\ud83d\ude00`, `\t`, `\/`, `\_`, "\\\n"+pad+"  x", "a\n"+pad+"b", `\ud800`) + `"`
+		return `"` + g.pick(`\x41`, `\u00e9`, `\U0001F600`, `\ud83d\ude00`, `\t`, `\/`, `\_`, "\\\n"+pad+"  x", "a\n"+pad+"b", `\ud800`,
+			g.pick(`\ud800`, `\ud83d`, `\udbff`, `\udc00`)+g.pick(" ", "x", "é", `\uffff`, `\ue000`, `\ud800`, `\t`, "", "😀", `\U0001F600`)+g.pick("", " ", "y")) + `"`
 	case 3:
 		return g.pick("!!str 12", `!!int "7"`, "!!float 1", `!!bool "true"`, "! 12", "!!binary aGk=", "!!null x", "!!set {p, q}", "!!str", "!x y")
 	case 4:
@@ -125,7 +126,7 @@ func (g *generator) quotedKey(k string) string {
 	case 0:
 		return "'" + strings.ReplaceAll(k, "'", "''") + "'"
 	case 1:
-		return `"` + escapeDouble(k) + `"`
+		return `"` + escapeDouble(k, false) + `"`
 	}
 	return quote(k, false)
 }

@@ -623,7 +623,7 @@ func quote(text string, numbers bool) string {
 	if a.single && !odd {
 		return "'" + strings.ReplaceAll(text, "'", "''") + "'"
 	}
-	return `"` + escapeDouble(text) + `"`
+	return `"` + escapeDouble(text, false) + `"`
 }
 
 // scalarReadsAs reports whether the plain scalar text gives an object whose text is text.

@@ -226,7 +226,7 @@ func (d *dumper) scalar(v *value, simpleKey bool) {
 		d.indicator("'", false, false)
 	default:
 		d.indicator(`"`, true, false)
-		text = escapeDouble(joinSurrogates(text))
+		text = escapeDouble(text, true)
 		d.column += utf16Len(text)
 		d.out.WriteString(text)
 		d.indicator(`"`, false, false)
@@ -270,37 +270,6 @@ func utf16Len(s string) int {
 	return n
 }
 
-// joinSurrogates does what the Emitter does to half a surrogate pair: it takes the next character for the
-// other half, whatever that is.
-func joinSurrogates(s string) string {
-	if !strings.Contains(s, "\xED") || utf8.ValidString(s) {
-		return s
-	}
-	var b strings.Builder
-	for i := 0; i < len(s); {
-		c, n := decodeRune(s[i:])
-		i += n
-		if c >= 0xD800 && c <= 0xDBFF && i < len(s) {
-			next, n := decodeRune(s[i:])
-			rest := rune(-1)
-			if next > 0xFFFF { // its first half is taken, its second is left
-				rest = 0xDC00 + (next-0x10000)&0x3FF
-				next = 0xD800 + (next-0x10000)>>10
-			}
-			if joined := c<<10 + next + (0x10000 - 0xD800<<10 - 0xDC00); joined >= 0x10000 && printable(joined) {
-				i += n
-				c = joined
-				if rest >= 0 {
-					b.WriteRune(c)
-					c = rest
-				}
-			}
-		}
-		appendRune(&b, c)
-	}
-	return b.String()
-}
-
 // decodeRune is utf8.DecodeRuneInString that knows lone surrogates in their three-byte form.
 func decodeRune(s string) (rune, int) {
 	c, n := utf8.DecodeRuneInString(s)
@@ -318,8 +287,10 @@ func appendRune(b *strings.Builder, c rune) {
 	b.WriteRune(c)
 }
 
-// escapeDouble is the inside of a double-quoted scalar.
-func escapeDouble(s string) string {
+// escapeDouble is the inside of a double-quoted scalar (Emitter.writeDoubleQuoted). To half a surrogate pair the Emitter does
+// what damages is for: it takes the next character for the other half, whatever that is, and steps over it only if
+// a pair comes out.
+func escapeDouble(s string, damages bool) string {
 	var b strings.Builder
 	for i := 0; i < len(s); {
 		c, n := decodeRune(s[i:])
@@ -332,13 +303,30 @@ func escapeDouble(s string) string {
 			b.Write([]byte{'\\', name})
 			continue
 		}
+		point, lowHalf := c, rune(-1)
+		if damages && c >= 0xD800 && c <= 0xDBFF && i < len(s) {
+			next, n := decodeRune(s[i:])
+			if next > 0xFFFF {
+				next, lowHalf = 0xD800+(next-0x10000)>>10, 0xDC00+(next-0x10000)&0x3FF
+			}
+			if point = c<<10 + next + (0x10000 - 0xD800<<10 - 0xDC00); point > 0xFFFF {
+				i += n
+			} else {
+				lowHalf = -1
+			}
+		}
 		switch {
-		case printable(c):
-			b.WriteRune(c)
+		case printable(point):
+			b.WriteRune(point)
 		case c <= 0xFF:
 			fmt.Fprintf(&b, `\x%02x`, c)
+		case point > 0xFFFF:
+			fmt.Fprintf(&b, `\U%08x`, point)
 		default:
 			fmt.Fprintf(&b, `\u%04x`, c)
+		}
+		if lowHalf >= 0 {
+			fmt.Fprintf(&b, `\u%04x`, lowHalf)
 		}
 	}
 	return b.String()
