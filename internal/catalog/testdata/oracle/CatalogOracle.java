@@ -18,7 +18,6 @@ import org.apache.flink.table.operations.Operation;
 import org.apache.flink.table.operations.UseCatalogOperation;
 import org.apache.flink.table.operations.UseDatabaseOperation;
 import org.apache.flink.table.operations.UseModulesOperation;
-import org.apache.flink.table.operations.command.AddJarOperation;
 import org.apache.flink.table.operations.command.ResetOperation;
 import org.apache.flink.table.operations.command.SetOperation;
 import org.apache.flink.table.operations.ddl.CreateCatalogFunctionOperation;
@@ -102,7 +101,7 @@ public class CatalogOracle {
       options(answer, c.getProperties());
     } else if (op instanceof LoadModuleOperation) {
       answer.add(((LoadModuleOperation) op).getModuleName());
-      options(answer, ((LoadModuleOperation) op).getOptions());
+      options(answer, moduleOptions(op));
     } else if (op instanceof UseModulesOperation) {
       answer.addAll(((UseModulesOperation) op).getModuleNames());
     } else if (op instanceof UseCatalogOperation) {
@@ -110,14 +109,23 @@ public class CatalogOracle {
     } else if (op instanceof UseDatabaseOperation) {
       answer.add(((UseDatabaseOperation) op).getCatalogName());
       answer.add(((UseDatabaseOperation) op).getDatabaseName());
-    } else if (op instanceof AddJarOperation) {
-      answer.add(((AddJarOperation) op).getPath());
+    } else if (op.getClass().getSimpleName().equals("AddJarOperation")) { // not in 1.13
+      answer.add((String) op.getClass().getMethod("getPath").invoke(op));
     } else if (op instanceof CreateTempSystemFunctionOperation) {
       answer.add(((CreateTempSystemFunctionOperation) op).getFunctionName());
     } else if (op instanceof CreateCatalogFunctionOperation) {
       CreateCatalogFunctionOperation f = (CreateCatalogFunctionOperation) op;
       answer.addAll(Arrays.asList(f.getFunctionIdentifier().getCatalogName(), f.getFunctionIdentifier().getDatabaseName(), f.getFunctionIdentifier().getObjectName()));
       answer.add(f.getCatalogFunction().getClassName());
+    }
+  }
+
+  @SuppressWarnings("unchecked")
+  static Map<String, String> moduleOptions(Operation load) throws Exception {
+    try {
+      return (Map<String, String>) load.getClass().getMethod("getOptions").invoke(load);
+    } catch (NoSuchMethodException e) { // 1.13
+      return (Map<String, String>) load.getClass().getMethod("getProperties").invoke(load);
     }
   }
 
