@@ -54,6 +54,7 @@ func gatewayHome(t *testing.T, version string) string {
 	return dir
 }
 
+// TestGatewaySessionsHaveTheCatalogs starts the gateway from an archive of its classes, which it makes first.
 func TestGatewaySessionsHaveTheCatalogs(t *testing.T) {
 	const version = "2.2.1"
 	home := gatewayHome(t, version)
@@ -83,12 +84,18 @@ sql:
 `, ports[0]), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	p, err := c.Start("gateway", "sql-gateway", []string{"--definition", definition, "sql-gateway"})
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
+	t.Cleanup(cancel)
+	archives := filepath.Join(dir, "archives")
+	warmup := exec.CommandContext(ctx, c.Binary, "--class-archive", archives, "warmup", "sql-gateway")
+	warmup.Env = c.Environment("sql-gateway")
+	if out, err := warmup.CombinedOutput(); err != nil {
+		t.Fatalf("warmup: %v\n%s", err, out)
+	}
+	p, err := c.Start("gateway", "sql-gateway", []string{"--class-archive", archives, "--definition", definition, "sql-gateway"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
-	t.Cleanup(cancel)
 	g := gateway{fmt.Sprintf("http://127.0.0.1:%d/v1/", ports[0])}
 	var session struct{ SessionHandle string }
 	if err := cluster.Poll(ctx, func() error {
@@ -98,6 +105,9 @@ sql:
 		return nil
 	}); err != nil {
 		t.Fatalf("%v\n%s", err, p.Tail(40))
+	}
+	if maps, err := os.ReadFile(fmt.Sprintf("/proc/%d/maps", p.PID())); err != nil || !bytes.Contains(maps, []byte(filepath.Join(archives, "sql-gateway.jsa"))) {
+		t.Errorf("the gateway did not start from its archive (%v)\n%s", err, p.Tail(40))
 	}
 	for statement, want := range map[string][]string{
 		"SHOW CATALOGS":           {"default_catalog", "dim_2", "mem"},
