@@ -5,7 +5,6 @@ package boot
 import (
 	"bufio"
 	"bytes"
-	"os"
 	"os/exec"
 	"strings"
 	"testing"
@@ -16,15 +15,11 @@ import (
 
 // TestDeprecatedKeys compares the table with what the options of the real jars declare, version by version.
 func TestDeprecatedKeys(t *testing.T) {
-	versions := strings.Fields(os.Getenv("FLINK_VERSIONS"))
-	if len(versions) == 0 {
-		versions = []string{"1.20.5", "2.2.1"}
-	}
 	classes := t.TempDir()
 	if out, err := exec.Command("javac", "-d", classes, "testdata/Options.java").CombinedOutput(); err != nil {
 		t.Fatalf("javac: %v\n%s", err, out)
 	}
-	for _, version := range versions {
+	for _, version := range homes.Versions() {
 		t.Run(version, func(t *testing.T) {
 			v, err := flinkconf.ParseVersion(version)
 			if err != nil {
@@ -74,11 +69,7 @@ func TestDeprecatedKeys(t *testing.T) {
 
 // TestStockConfigurationsAreQuiet: the distribution's own configuration gives no reason for a warning about its keys.
 func TestStockConfigurationsAreQuiet(t *testing.T) {
-	versions := strings.Fields(os.Getenv("FLINK_VERSIONS"))
-	if len(versions) == 0 {
-		versions = []string{"1.20.5", "2.2.1"}
-	}
-	for _, version := range versions {
+	for _, version := range homes.Versions() {
 		home := homes.Home(t, version)
 		_, env := stubHome(t, version, nil)
 		plan, err := gather(t, home, "taskmanager", append(env, "FLINK_HOME="+home), func(o *Options, _ *World) { o.Sysroot, o.MemoryLimit = t.TempDir(), "2g" })

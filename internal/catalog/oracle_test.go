@@ -22,6 +22,7 @@ import (
 
 	"flink-entrypoint/internal/secret"
 	"flink-entrypoint/internal/sqltext"
+	"flink-entrypoint/test/flinkhome/homes"
 )
 
 var (
@@ -37,26 +38,8 @@ type oracle struct {
 }
 
 func startOracles(t *testing.T, each func(t *testing.T, o *oracle)) {
-	root := os.Getenv("FLINK_HOMES")
-	if root == "" {
-		home, err := os.UserHomeDir()
-		if err != nil {
-			t.Fatal(err)
-		}
-		root = filepath.Join(home, ".cache/flink-entrypoint/flink")
-	}
-	versions := os.Getenv("FLINK_VERSIONS")
-	if versions == "" {
-		versions = "1.20.5 2.2.1"
-	}
-	for _, v := range strings.Fields(versions) {
-		homes, _ := filepath.Glob(filepath.Join(root, v+"*"))
-		if len(homes) == 0 {
-			t.Fatalf("no Flink %s below %s: bring it there, or set FLINK_HOMES", v, root)
-		}
-		sort.Strings(homes)
-		home := homes[len(homes)-1]
-		t.Run(filepath.Base(home), func(t *testing.T) { each(t, startOracle(t, home)) })
+	for _, v := range homes.Versions() {
+		t.Run(v, func(t *testing.T) { each(t, startOracle(t, homes.Home(t, v))) })
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"flink-entrypoint/internal/flinkconf"
+	"flink-entrypoint/test/flinkhome/homes"
 )
 
 // oracle is a JVM that runs testdata/oracle/ConfOracle.java on one Flink distribution.
@@ -26,26 +27,8 @@ type oracle struct {
 	out     *bufio.Reader
 }
 
-func homes(t *testing.T) string {
-	if dir := os.Getenv("FLINK_HOMES"); dir != "" {
-		return dir
-	}
-	home, err := os.UserHomeDir()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return filepath.Join(home, ".cache", "flink-entrypoint", "flink")
-}
-
-func versions() []string {
-	if list := os.Getenv("FLINK_VERSIONS"); list != "" {
-		return strings.Fields(list)
-	}
-	return []string{"1.20.5", "2.2.1"}
-}
-
 func startOracle(t *testing.T, version string) *oracle {
-	home := filepath.Join(homes(t), version)
+	home := homes.Home(t, version)
 	jars, err := filepath.Glob(filepath.Join(home, "lib", "flink-dist*.jar"))
 	if err != nil || len(jars) != 1 {
 		t.Fatalf("no Flink %s at %s (%v); FLINK_HOMES names the folder that holds one distribution per version", version, home, err)
@@ -140,7 +123,7 @@ const maxReports = 12
 // TestParseAgrees: random and hostile files through Flink's reader and ours.
 func TestParseAgrees(t *testing.T) {
 	base := seed(t)
-	for _, version := range versions() {
+	for _, version := range homes.Versions() {
 		o := startOracle(t, version)
 		for format, name := range o.files() {
 			t.Run(version+"/"+name, func(t *testing.T) {
@@ -171,7 +154,7 @@ func TestParseAgrees(t *testing.T) {
 // TestRenderAgrees: Flink reads from the rendered file what it read before, plus the changes.
 func TestRenderAgrees(t *testing.T) {
 	base := seed(t)
-	for _, version := range versions() {
+	for _, version := range homes.Versions() {
 		o := startOracle(t, version)
 		for format, name := range o.files() {
 			t.Run(version+"/"+name, func(t *testing.T) {
@@ -260,7 +243,7 @@ func TestVectorsAgree(t *testing.T) {
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no vectors (%v)", err)
 	}
-	for _, version := range versions() {
+	for _, version := range homes.Versions() {
 		o := startOracle(t, version)
 		for _, file := range files {
 			src, err := os.ReadFile(file)

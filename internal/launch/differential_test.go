@@ -22,6 +22,7 @@ import (
 
 	"flink-entrypoint/internal/distribution"
 	"flink-entrypoint/internal/flinkconf"
+	"flink-entrypoint/test/flinkhome/homes"
 )
 
 // TestMain makes this binary Java's stand-in when it was copied to a bin/java: it runs the scripts' helper JVMs for
@@ -117,18 +118,6 @@ func helperJVM(javaHome string, rec record) ([]byte, int, error) {
 // TestScripts runs the real scripts on random scenarios. FLINK_VERSIONS, FLINK_SCENARIOS (per version) and FLINK_SEED
 // choose what; FLINK_HOMES says where the distributions are.
 func TestScripts(t *testing.T) {
-	homes := os.Getenv("FLINK_HOMES")
-	if homes == "" {
-		cache, err := os.UserHomeDir()
-		if err != nil {
-			t.Fatal(err)
-		}
-		homes = cache + "/.cache/flink-entrypoint/flink"
-	}
-	versions := strings.Fields(os.Getenv("FLINK_VERSIONS"))
-	if len(versions) == 0 {
-		versions = []string{"1.20.5", "2.2.1"}
-	}
 	count := 60
 	if s := os.Getenv("FLINK_SCENARIOS"); s != "" {
 		var err error
@@ -144,12 +133,9 @@ func TestScripts(t *testing.T) {
 		}
 	}
 	t.Logf("FLINK_SEED=%d", seed)
-	for _, version := range versions {
-		if _, err := os.Stat(homes + "/" + version + "/bin/config.sh"); err != nil {
-			t.Fatalf("no Flink %s: %v", version, err)
-		}
+	for _, version := range homes.Versions() {
 		t.Run(version, func(t *testing.T) {
-			b := newBench(t, homes+"/"+version, version)
+			b := newBench(t, homes.Home(t, version), version)
 			outcomes := map[string]int{}
 			for i := range count {
 				// Each scenario has its own generator, so that one can be repeated alone.

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"flink-entrypoint/internal/flinkconf"
+	"flink-entrypoint/test/flinkhome/homes"
 )
 
 // TestAgainstFlink compares the model with the real BashJavaUtils on random configurations, arguments and environments.
@@ -29,7 +30,7 @@ func TestAgainstFlink(t *testing.T) {
 	cases := envInt(t, "FLINK_CASES", 300)
 	seed := envInt(t, "FLINK_SEED", int(time.Now().UnixNano()%1e9))
 	classes := compileOracle(t)
-	for _, version := range strings.Fields(envOr("FLINK_VERSIONS", "1.20.5 2.2.1")) {
+	for _, version := range homes.Versions() {
 		v, err := flinkconf.ParseVersion(version)
 		if err != nil {
 			t.Fatal(err)
@@ -108,7 +109,7 @@ func TestTypedReadsAgainstFlink(t *testing.T) {
 		}
 	}
 	classes := compileOracle(t)
-	for _, version := range strings.Fields(envOr("FLINK_VERSIONS", "1.20.5 2.2.1")) {
+	for _, version := range homes.Versions() {
 		v, err := flinkconf.ParseVersion(version)
 		if err != nil {
 			t.Fatal(err)
@@ -162,16 +163,6 @@ func envInt(t *testing.T, name string, def int) int {
 	return n
 }
 
-func flinkHome(t *testing.T, version string) string {
-	t.Helper()
-	userHome, _ := os.UserHomeDir()
-	home := filepath.Join(envOr("FLINK_HOMES", filepath.Join(userHome, ".cache/flink-entrypoint/flink")), version)
-	if _, err := os.Stat(home); err != nil {
-		t.Fatalf("no Flink %s: %v", version, err)
-	}
-	return home
-}
-
 func compareWithFlink(t *testing.T, v flinkconf.Version, version, file, classes string, cases []testCase) {
 	good, differences := 0, 0
 	for i, want := range askFlink(t, version, file, classes, cases) {
@@ -189,7 +180,7 @@ func compareWithFlink(t *testing.T, v flinkconf.Version, version, file, classes 
 
 // askFlink lets the Flink of that version answer the cases, in one JVM.
 func askFlink(t *testing.T, version, file, classes string, cases []testCase) []outcome {
-	home := flinkHome(t, version)
+	home := homes.Home(t, version)
 	dist, err := filepath.Glob(filepath.Join(home, "lib", "flink-dist*.jar"))
 	if err != nil || len(dist) != 1 {
 		t.Fatalf("flink-dist jar of %s: %v %v", home, dist, err)

@@ -20,18 +20,10 @@ import (
 
 var only = flag.String("script", "", "run the scripts whose name holds this alone, and show their output")
 
-// versions are tested; FLINK_VERSIONS replaces them (space separated).
-func versions() []string {
-	if v := os.Getenv("FLINK_VERSIONS"); v != "" {
-		return strings.Fields(v)
-	}
-	return []string{"1.20.5", "2.2.1"}
-}
-
 // TestScriptsRunOnFlink executes every statement of the rewritten scripts on real Flink (plans those of the lab),
 // with nothing but Flink's own lib on the class path, in one JVM for each version.
 func TestScriptsRunOnFlink(t *testing.T) {
-	for _, version := range versions() {
+	for _, version := range homes.Versions() {
 		t.Run(version, func(t *testing.T) { runScripts(t, version) })
 	}
 }

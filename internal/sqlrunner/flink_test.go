@@ -24,17 +24,9 @@ import (
 	"flink-entrypoint/test/flinkhome/homes"
 )
 
-// versions are tested; FLINK_VERSIONS replaces them (space separated).
-func versions() []string {
-	if v := os.Getenv("FLINK_VERSIONS"); v != "" {
-		return strings.Fields(v)
-	}
-	return []string{"1.20.5", "2.2.1"}
-}
-
 // eachVersion runs a test on one version after the other.
 func eachVersion(t *testing.T, test func(t *testing.T, version string)) {
-	for _, version := range versions() {
+	for _, version := range homes.Versions() {
 		t.Run(version, func(t *testing.T) { test(t, version) })
 	}
 }

@@ -15,10 +15,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"sort"
 	"strconv"
 	"strings"
 	"testing"
+
+	"flink-entrypoint/test/flinkhome/homes"
 )
 
 var (
@@ -32,34 +33,6 @@ type oracle struct {
 	version string
 	in      io.WriteCloser
 	out     *bufio.Reader
-}
-
-func flinkHomes(t *testing.T, fallback string) []string {
-	root := os.Getenv("FLINK_HOMES")
-	if root == "" {
-		home, err := os.UserHomeDir()
-		if err != nil {
-			t.Fatal(err)
-		}
-		root = filepath.Join(home, ".cache/flink-entrypoint/flink")
-	}
-	versions := os.Getenv("FLINK_VERSIONS")
-	if versions == "" {
-		versions = fallback
-	}
-	var homes []string
-	for _, v := range strings.Fields(versions) {
-		found, _ := filepath.Glob(filepath.Join(root, v+"*"))
-		if _, err := os.Stat(filepath.Join(root, v)); err == nil {
-			found = []string{filepath.Join(root, v)}
-		}
-		if len(found) == 0 {
-			t.Fatalf("no Flink %s below %s: bring it there, or set FLINK_HOMES", v, root)
-		}
-		sort.Strings(found)
-		homes = append(homes, found[len(found)-1])
-	}
-	return homes
 }
 
 // planner returns a class path on which Flink's planner itself stands: planner-loader hides it in an inner jar.
@@ -173,9 +146,9 @@ func span(text string, line, column int) string {
 }
 
 func TestAgreesWithFlink(t *testing.T) {
-	for _, home := range flinkHomes(t, "1.18.1 1.20.5 2.2.1") {
-		t.Run(filepath.Base(home), func(t *testing.T) {
-			o := startOracle(t, home)
+	for _, version := range homes.Versions() {
+		t.Run(version, func(t *testing.T) {
+			o := startOracle(t, homes.Home(t, version))
 			t.Run("lex", func(t *testing.T) { lexAgrees(t, o) })
 			t.Run("split", func(t *testing.T) { splitAgrees(t, o) })
 			t.Run("set", func(t *testing.T) { setAgrees(t, o) })

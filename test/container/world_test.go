@@ -50,24 +50,16 @@ func TestMain(m *testing.M) {
 			fmt.Fprintln(os.Stderr, "error:", err)
 			return 1
 		}
-		for _, v := range versions() {
+		for _, v := range homes.Versions() {
 			built[v] = sync.OnceValues(func() (Built, error) { return buildImages(v) })
 		}
 		return m.Run()
 	}())
 }
 
-// versions are those of Flink that a run is about.
-func versions() []string {
-	if v := strings.Fields(os.Getenv("FLINK_VERSIONS")); len(v) > 0 {
-		return v
-	}
-	return []string{"1.20.5", "2.2.1"}
-}
-
 // newest is the version for tests that do not depend on it.
 func newest() string {
-	all := versions()
+	all := homes.Versions()
 	return all[len(all)-1]
 }
 
@@ -186,7 +178,7 @@ func (w *world) of(t *testing.T) *world {
 }
 
 func forEachVersion(t *testing.T, f func(w *world)) {
-	for _, v := range versions() {
+	for _, v := range homes.Versions() {
 		t.Run(v, func(t *testing.T) { f(newWorld(t, v)) })
 	}
 }

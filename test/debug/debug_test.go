@@ -22,17 +22,9 @@ import (
 	"flink-entrypoint/test/program"
 )
 
-// versions are those under test: FLINK_VERSIONS, else the two main ones.
-func versions() []string {
-	if v := os.Getenv("FLINK_VERSIONS"); v != "" {
-		return strings.Fields(v)
-	}
-	return []string{"1.20.5", "2.2.1"}
-}
-
 func eachVersion(t *testing.T, f func(t *testing.T, e entrypoint)) {
 	binary := program.Build(t)
-	for _, version := range versions() {
+	for _, version := range homes.Versions() {
 		if version < "1.15" {
 			continue // before, Flink's local execution needs more than our runner gives it
 		}

@@ -320,11 +320,7 @@ func (w *world) sized(jm *pod, tm cluster.TaskManager) {
 }
 
 func forEachVersion(t *testing.T, f func(w *world)) {
-	list := []string{"1.20.5", "2.2.1"}
-	if v := os.Getenv("FLINK_VERSIONS"); v != "" {
-		list = strings.Fields(v)
-	}
-	for _, v := range list {
+	for _, v := range homes.Versions() {
 		t.Run(v, func(t *testing.T) { f(newWorld(t, v)) })
 	}
 }

@@ -24,17 +24,9 @@ import (
 	"flink-entrypoint/test/program"
 )
 
-// versions are those under test: FLINK_VERSIONS, else the two main ones.
-func versions() []string {
-	if v := os.Getenv("FLINK_VERSIONS"); v != "" {
-		return strings.Fields(v)
-	}
-	return []string{"1.20.5", "2.2.1"}
-}
-
 // forEachVersion runs f with a cluster of each version that can run SQL by our runner.
 func forEachVersion(t *testing.T, f func(t *testing.T, version string, c *cluster.Cluster)) {
-	for _, version := range versions() {
+	for _, version := range homes.Versions() {
 		if version < "1.15" {
 			continue // 1.13 and 1.14 have no runner; they are covered by the command line tests
 		}

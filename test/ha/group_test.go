@@ -20,13 +20,8 @@ import (
 	"flink-entrypoint/test/program"
 )
 
-// versions are those under test: FLINK_VERSIONS, else the two main ones and 2.3, where delete-on-commit is deprecated.
-func versions() []string {
-	if v := os.Getenv("FLINK_VERSIONS"); v != "" {
-		return strings.Fields(v)
-	}
-	return []string{"1.20.5", "2.2.1", "2.3.0"}
-}
+// versions are the main ones and 2.3, where delete-on-commit is deprecated.
+func versions() []string { return homes.Versions("2.3.0") }
 
 // group is the processes of one application: JobManagers, each with ports of its own as on a host of its own, and TaskManagers.
 type group struct {

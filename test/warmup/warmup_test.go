@@ -21,13 +21,9 @@ import (
 	"flink-entrypoint/test/program"
 )
 
-// versions are those under test: FLINK_VERSIONS, else the two main ones.
+// versions are those under test from 1.18 on: before, the stock configuration does not open to Java 17 what Flink needs there.
 func versions() []string {
-	if v := os.Getenv("FLINK_VERSIONS"); v != "" {
-		// Before 1.18 the stock configuration does not open to Java 17 what Flink needs there.
-		return slices.DeleteFunc(strings.Fields(v), func(v string) bool { return v < "1.18" })
-	}
-	return []string{"1.20.5", "2.2.1"}
+	return slices.DeleteFunc(homes.Versions(), func(v string) bool { return v < "1.18" })
 }
 
 // copyHome makes a home of one's own. The large jars are links; one small jar is a copy, whose time a test may change.

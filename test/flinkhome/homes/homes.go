@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -52,4 +53,15 @@ func Home(tb testing.TB, version string) string {
 		tb.Fatalf("no Flink %s in %s; bring it with: go run ./test/flinkhome %s", version, root, version)
 	}
 	return home
+}
+
+// VersionsVariable names the environment variable that says which versions tests are run on, separated by blanks.
+const VersionsVariable = "FLINK_VERSIONS"
+
+// Versions returns those under test: $FLINK_VERSIONS, else the main ones and more.
+func Versions(more ...string) []string {
+	if v := strings.Fields(os.Getenv(VersionsVariable)); len(v) > 0 {
+		return v
+	}
+	return append([]string{"1.20.5", "2.2.1"}, more...)
 }
