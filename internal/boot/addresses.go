@@ -55,6 +55,9 @@ func (l *layers) setEntry(e flinkconf.Entry) {
 		if have.Source.Layer > e.Source.Layer {
 			return
 		}
+		if have.Source.Layer == flinkconf.Definition && e.Source.Layer == flinkconf.Definition && have.Value.Reveal() != e.Value.Reveal() {
+			l.warnings = append(l.warnings, fmt.Sprintf("%s is in the definition twice: %s counts, not %s", e.Key, e.Source.Where, have.Source.Where))
+		}
 		if have.Source.Layer == flinkconf.BaseFile && have.Value.Reveal() == e.Value.Reveal() && !e.Value.IsHidden() {
 			// The file says so already, so its line stays. The layer still moves up: the value was chosen.
 			e.Kind, e.Source.Where = have.Kind, have.Source.Where

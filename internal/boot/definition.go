@@ -4,9 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"flink-entrypoint/internal/confpatch"
 	"flink-entrypoint/internal/fetch"
@@ -105,8 +108,11 @@ func fetchError(p Phase, err error) error {
 	var e *fetch.Error
 	if errors.As(err, &e) {
 		hint = e.Hint
-		if e.Kind == fetch.KindWrite {
+		switch {
+		case e.Kind == fetch.KindWrite:
 			p = Write
+		case e.Kind == fetch.KindInput && p == DefinitionFetch: // what the command line says of it
+			p = Usage
 		}
 	}
 	return fail(p, err, hint)
@@ -114,7 +120,7 @@ func fetchError(p Phase, err error) error {
 
 // resolve returns the content of a text of the definition.
 func (g *gatherer) resolve(t jobdef.Text, phase Phase) (secret.Text, error) {
-	v, err := t.Resolve(jobdef.Resolver{LookupEnv: g.env.lookup, ReadFile: os.ReadFile})
+	v, err := t.Resolve(jobdef.Resolver{LookupEnv: g.env.lookup, ReadFile: readSecret})
 	if err != nil {
 		return secret.Text{}, fail(phase, err, "")
 	}
@@ -125,6 +131,26 @@ func (g *gatherer) resolve(t jobdef.Text, phase Phase) (secret.Text, error) {
 		g.world.Redactor.Add(v.Reveal())
 	}
 	return v, nil
+}
+
+// readSecret reads a file that a reference names.
+func readSecret(path string) ([]byte, error) {
+	const limit = 1 << 20
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a FIFO is refused, not waited for
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	st, err := f.Stat()
+	switch {
+	case err != nil:
+		return nil, err
+	case !st.Mode().IsRegular():
+		return nil, &fs.PathError{Op: "read", Path: path, Err: errors.New("it is no regular file")}
+	case st.Size() > limit:
+		return nil, &fs.PathError{Op: "read", Path: path, Err: fmt.Errorf("it has %d bytes, more than %d", st.Size(), limit)}
+	}
+	return io.ReadAll(io.LimitReader(f, limit))
 }
 
 // reveal is resolve for what is written where it is needed, be it secret or not.

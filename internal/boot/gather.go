@@ -1,6 +1,7 @@
 package boot
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -44,6 +45,7 @@ type gatherer struct {
 	training    bool     // see Warmup
 	programArgs []string // of the job's main, behind everything else
 	secrets     []string // contents of the secret references in the definition's SQL
+	initSecret  bool     // one stands in the init SQL, outside a value that is marked itself
 }
 
 // Gather reads the world and makes the plan. It writes nothing.
@@ -186,8 +188,8 @@ func (g *gatherer) baseConfiguration(context.Context) error {
 		return fail(Configuration, fmt.Errorf("the configuration directory %s does not exist or is no directory", c.BaseDir), "give it with --conf-dir or FLINK_CONF_DIR")
 	}
 	exists := func(name string) bool {
-		st, err := os.Stat(filepath.Join(c.BaseDir, name))
-		return err == nil && !st.IsDir()
+		_, err := os.Stat(filepath.Join(c.BaseDir, name))
+		return err == nil
 	}
 	name, format, ok := confpatch.InForce(g.plan.Home.Version, exists)
 	c.format = format
@@ -289,7 +291,11 @@ func (g *gatherer) slots() error {
 			g.warnf("%s auto: the container has no CPU limit, so the number of slots stays", where)
 			return nil
 		}
-		g.conf.set(key, strconv.Itoa(memory.SlotsForCPU(cpu.Cores)), flinkconf.Automatic, fmt.Sprintf("%s auto: one per whole CPU of %s", where, cpu.Path))
+		if e, ok := g.conf.want.Get(key); ok && e.Source.Layer > flinkconf.Automatic {
+			g.warnf("%s auto: %s was chosen (%s), so it stays", where, key, e.Source.Where)
+			return nil
+		}
+		g.conf.set(key, strconv.Itoa(memory.SlotsForCPU(cpu.Cores)), flinkconf.Automatic, fmt.Sprintf("%s auto: one per whole CPU of %s", where, cmp.Or(cpu.Path, cpu.Source)))
 		return nil
 	}
 	if n, err := strconv.Atoi(wanted); err != nil || n < 1 {

@@ -136,6 +136,7 @@ type revealer struct {
 
 func (r *revealer) text(t jobdef.Text) string {
 	s, err := r.g.reveal(t, SQL)
+	r.g.initSecret = r.g.initSecret || t.IsReference()
 	if r.err == nil {
 		r.err = err
 	}

@@ -7,6 +7,7 @@ import (
 
 	"flink-entrypoint/internal/flinkconf"
 	"flink-entrypoint/internal/jobdef"
+	"flink-entrypoint/internal/secret"
 	"flink-entrypoint/internal/sqlrunner"
 )
 
@@ -78,7 +79,11 @@ func (g *gatherer) extend(key, item, separator, brackets string) bool {
 	default:
 		text = text[:last] + ", " + item + brackets[1:]
 	}
-	have.Value = public(text)
+	if have.Value.IsHidden() {
+		have.Value = secret.Hidden(text)
+	} else {
+		have.Value = public(text)
+	}
 	have.Source.Where += ", " + whyDigest
 	g.conf.want.Set(have)
 	return true

@@ -49,7 +49,7 @@ func (g *gatherer) sql(ctx context.Context) error {
 		return err
 	}
 	p := &SQLPlan{InitFile: filepath.Join(g.opts.RunDir, "init.sql")}
-	hidden := false // the init SQL holds a secret
+	hidden := g.initSecret // the init SQL holds a secret
 	for _, s := range statements {
 		p.Init = append(p.Init, s.Shown)
 		hidden = hidden || s.SQL.IsHidden()
@@ -124,41 +124,6 @@ func (g *gatherer) classPathJar() {
 
 func (g *gatherer) hasRunnerJar() bool {
 	return slices.ContainsFunc(g.plan.Files, func(f File) bool { return filepath.Base(f.Path) == sqlrunner.JarName })
-}
-
-// jobOptions puts the job's options before the user's arguments: id, savepoint, and the class of a jar job.
-func (g *gatherer) jobOptions() error {
-	option := func(name string, t jobdef.Text) error {
-		value, err := g.argument(t)
-		if err == nil && value != "" {
-			g.jobArgs = append(g.jobArgs, name, value)
-		}
-		return err
-	}
-	if err := option("--job-id", g.def.ID); err != nil {
-		return err
-	}
-	if s := g.def.Savepoint; s != nil {
-		if err := option("--fromSavepoint", s.Path); err != nil {
-			return err
-		}
-		if s.AllowNonRestoredState {
-			g.jobArgs = append(g.jobArgs, "--allowNonRestoredState")
-		}
-	}
-	if j := g.def.Jar; j != nil {
-		if err := option("--job-classname", j.EntryClass); err != nil {
-			return err
-		}
-		for _, a := range j.Args {
-			text, err := g.argument(a)
-			if err != nil {
-				return err
-			}
-			g.programArgs = append(g.programArgs, text)
-		}
-	}
-	return nil
 }
 
 // argument resolves a text that goes to the command line, where everybody on the machine can read it.

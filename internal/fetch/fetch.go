@@ -321,6 +321,14 @@ func readFile(ctx context.Context, t target, limit int64) ([]byte, *Error) {
 	if st.IsDir() {
 		return nil, &Error{URI: t.display, Kind: KindFile, Detail: "it is a directory, expected a file", cause: syscall.EISDIR}
 	}
+	if st.Mode()&fs.ModeNamedPipe != 0 {
+		writer, e := withWriter(ctx, t)
+		if e != nil {
+			return nil, e
+		}
+		defer writer.Close()
+		f = writer
+	}
 	stop := context.AfterFunc(ctx, func() { f.SetReadDeadline(time.Unix(1, 0)) }) // ends a read from a pipe
 	defer stop()
 	var b bytes.Buffer
@@ -337,6 +345,34 @@ func readFile(ctx context.Context, t target, limit int64) ([]byte, *Error) {
 		return nil, tooLarge(t.display, limit)
 	}
 	return b.Bytes(), nil
+}
+
+// withWriter opens a FIFO and waits until somebody writes to it: before, it would read as empty.
+func withWriter(ctx context.Context, t target) (*os.File, *Error) {
+	type opened struct {
+		f   *os.File
+		err error
+	}
+	done := make(chan opened, 1)
+	go func() {
+		f, err := os.OpenFile(t.path, os.O_RDONLY, 0)
+		done <- opened{f, err}
+	}()
+	select {
+	case o := <-done:
+		if o.err != nil {
+			return nil, fileError(t.display, o.err)
+		}
+		return o.f, nil
+	case <-ctx.Done():
+		if w, err := os.OpenFile(t.path, os.O_WRONLY|syscall.O_NONBLOCK, 0); err == nil { // lets the other open return
+			w.Close()
+		}
+		if o := <-done; o.err == nil {
+			o.f.Close()
+		}
+		return nil, contextError(t.display, ctx)
+	}
 }
 
 func fileError(display string, err error) *Error {
