@@ -64,6 +64,10 @@ func (g *gatherer) jobOptions() error {
 			return fail(Usage, fmt.Errorf("%q behind standalone-job is no option of Flink's, and a SQL job takes no arguments", program[0]), "options go before -D, values behind their option")
 		}
 	}
+	conf, err := flinkconf.ApplyDynamicArgs(g.conf.want, g.world.Args, g.plan.Home.Version)
+	if err != nil {
+		conf = g.conf.want // Flink's complaint is reported where its memory is calculated
+	}
 	option := func(name string, t jobdef.Text, keys ...string) error {
 		value, err := g.argument(t)
 		if err != nil || value == "" {
@@ -74,7 +78,7 @@ func (g *gatherer) jobOptions() error {
 			return nil
 		}
 		for _, key := range keys {
-			if e, ok := g.conf.want.Get(key); ok && e.Source.Layer > flinkconf.Definition {
+			if e, ok := conf.Get(key); ok && e.Source.Layer > flinkconf.Definition {
 				g.warnf("%s (%s) counts, not the definition's %s", key, e.Source.Where, t.Path())
 				return nil
 			} else if ok && e.Source.Layer == flinkconf.Definition && e.Value.Reveal() != value {
