@@ -44,7 +44,7 @@ func debugRun(ctx context.Context, start bool, opts Options, d DebugOptions, w W
 
 func (l *Local) mockOptions(d DebugOptions) mock.Options {
 	return mock.Options{Rows: d.Rows, RowsPerSecond: d.RowsPerSecond, Keep: d.Keep, Data: d.Data, Seed: d.Seed, Definition: l.definition,
-		Batch: strings.EqualFold(l.runtimeMode(), "batch"), Major: l.Version.Major, Minor: l.Version.Minor}
+		Batch: strings.EqualFold(runtimeMode(l.g.def), "batch"), Major: l.Version.Major, Minor: l.Version.Minor}
 }
 
 // Fault is something wrong with a statement, at its place in the user's file.
@@ -197,9 +197,9 @@ func (l *Local) Failure(line string) (Fault, bool) {
 
 // finding places what Flink found in the mocked script.
 func (l *Local) finding(f sqlrunner.Finding, mocked mock.Result) Fault {
-	part, index, statement := "", 1, f.Statement
-	if s, ok := strings.CutPrefix(statement, initPart+" "); ok {
-		part, index, statement = initPart, 0, s
+	part, index, name := "", 1, f.Statement
+	if s, ok := strings.CutPrefix(name, initPart+" "); ok {
+		part, index, name = initPart, 0, s
 	}
 	line, column := f.Line, f.Column
 	endLine, endColumn := f.EndLine, f.EndColumn
@@ -209,26 +209,27 @@ func (l *Local) finding(f sqlrunner.Finding, mocked mock.Result) Fault {
 			endLine, endColumn = mocked.Place(index, endLine, endColumn)
 		}
 	}
+	statement, found := l.statementAt(index, line, column)
+	if found && column == 0 { // Flink names no place
+		line, column = statement.Line, statement.Column
+	}
 	out := l.fault(part, line, column, endLine, endColumn, withoutPlace(f.Reason))
-	out.Statement = l.numbered(index, line, statement)
+	out.Statement = name
+	// Statements that the mocks put before it, and those left out here, count in one of the scripts only.
+	if at := strings.LastIndex(name, "statement "); at >= 0 && found {
+		out.Statement = name[:at] + fmt.Sprintf("statement %d", statement.Number)
+	}
 	return out
 }
 
-// numbered gives a statement's name the number that it has in the user's script: statements that the mocks put before it count
-// in the mocked one only.
-func (l *Local) numbered(part, line int, name string) string {
-	at := strings.LastIndex(name, "statement ")
-	found, err := sqltext.Split(l.parts[part].Text, l.dialect())
-	if at < 0 || err != nil {
-		return name
-	}
-	number := 0
-	for _, s := range found {
-		if s.Line <= line {
-			number = s.Number
+// statementAt returns the last statement that begins there or before; column 0 is the end of the line.
+func (l *Local) statementAt(part, line, column int) (at sqltext.Statement, ok bool) {
+	for _, s := range l.statements[part] {
+		if s.Line < line || s.Line == line && (column == 0 || s.Column <= column) {
+			at, ok = s, true
 		}
 	}
-	return name[:at] + fmt.Sprintf("statement %d", number)
+	return at, ok
 }
 
 // withoutPlace takes "From line 2, column 13 to line 2, column 15: " off a reason whose place is told otherwise.

@@ -38,7 +38,7 @@ func (l *Local) asApplication() error {
 	}
 	ha := g.def.HighAvailability
 	plan, err := sqlrunner.Prepare(script, sqlrunner.Options{Dialect: l.dialect(), FixedJobID: !g.def.ID.IsZero(),
-		HighAvailability: ha != nil && !strings.EqualFold(ha.Type, "none"), RuntimeMode: l.runtimeMode()})
+		HighAvailability: ha != nil && !strings.EqualFold(ha.Type, "none"), RuntimeMode: runtimeMode(l.g.def)})
 	l.Warnings = append(l.Warnings, plan.Warnings...)
 	var e *sqlrunner.Error
 	if errors.As(err, &e) && e.Line == 0 {

@@ -35,7 +35,9 @@ func jobWords(words []string) (given map[string]bool, program []string) {
 			return given, words[i+1:]
 		}
 		name, _, joined := strings.Cut(word, "=")
-		at := slices.IndexFunc(table, func(o jobOption) bool { return name == "-"+o.short || o.long != "" && (name == "--"+o.long || name == "-"+o.long) })
+		at := slices.IndexFunc(table, func(o jobOption) bool {
+			return name == "-"+o.short || o.long != "" && (name == "--"+o.long || name == "-"+o.long)
+		})
 		switch {
 		case at >= 0:
 			o := table[at]

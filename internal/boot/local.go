@@ -13,6 +13,7 @@ import (
 	"flink-entrypoint/internal/distribution"
 	"flink-entrypoint/internal/fetch"
 	"flink-entrypoint/internal/flinkconf"
+	"flink-entrypoint/internal/jobdef"
 	"flink-entrypoint/internal/mock"
 	"flink-entrypoint/internal/sqlrunner"
 	"flink-entrypoint/internal/sqltext"
@@ -39,8 +40,9 @@ type Local struct {
 	Log       string
 	ClassPath []string
 
-	g     *gatherer
-	parts []mock.Part
+	g          *gatherer
+	parts      []mock.Part
+	statements [2][]sqltext.Statement // of the init SQL and of the script, as they were written
 	asking
 }
 
@@ -103,7 +105,9 @@ func gatherLocal(ctx context.Context, opts Options, w World, starts bool) (*Loca
 	}
 	l.Version = g.plan.Home.Version
 	l.Script = g.source(string(script))
-	l.parts = []mock.Part{{Name: initPart, Text: string(catalog.Write(statements))}, {Text: l.withoutClusterSettings(string(script))}}
+	init := string(catalog.Write(statements))
+	l.statements[0], _ = sqltext.Split(init, l.dialect())
+	l.parts = []mock.Part{{Name: initPart, Text: init}, l.withoutClusterSettings(string(script))}
 	return l, nil
 }
 
@@ -135,19 +139,18 @@ func clusterSettings() []string {
 		"state.backend.changelog", "high-availability", "rest.", "jobmanager.", "restart-strategy", "yarn.", "kubernetes.", "pipeline.jars", "pipeline.classpaths"}
 }
 
-// withoutClusterSettings blanks the SET statements of such keys; every position stays.
-func (l *Local) withoutClusterSettings(script string) string {
-	statements, err := sqltext.Split(script, l.dialect())
-	if err != nil {
-		return script // told later, with its place
-	}
+// withoutClusterSettings blanks the SET statements of such keys; every position and number stays.
+func (l *Local) withoutClusterSettings(script string) mock.Part {
+	l.statements[1], _ = sqltext.Split(script, l.dialect()) // an error is told later, with its place
+	var part mock.Part
 	out, left := []byte(script), []string(nil)
-	for _, s := range statements {
+	for _, s := range l.statements[1] {
 		key, _, ok, err := sqltext.ParseSet(s)
 		if err != nil || !ok || !slices.ContainsFunc(clusterSettings(), func(p string) bool { return strings.HasPrefix(key, p) }) {
 			continue
 		}
 		left = append(left, key)
+		part.Left = append(part.Left, s.Offset)
 		for i := s.Offset; i < s.Offset+len(s.Text); i++ {
 			if out[i] != '\n' && out[i] != '\r' {
 				out[i] = ' '
@@ -157,7 +160,8 @@ func (l *Local) withoutClusterSettings(script string) string {
 	if len(left) > 0 {
 		l.Warnings = append(l.Warnings, "left out here, they are for a cluster: SET "+strings.Join(left, ", "))
 	}
-	return string(out)
+	part.Text = string(out)
+	return part
 }
 
 func (l *Local) dialect() sqltext.Dialect {
@@ -166,9 +170,9 @@ func (l *Local) dialect() sqltext.Dialect {
 }
 
 // runtimeMode is that of the definition's configuration; a SET in the script beats it.
-func (l *Local) runtimeMode() string {
+func runtimeMode(d *jobdef.Definition) string {
 	mode := ""
-	for _, s := range l.g.def.Configuration {
+	for _, s := range d.Configuration {
 		if s.Key == "execution.runtime-mode" {
 			mode, _ = s.Value.Plain()
 		}
@@ -206,7 +210,7 @@ func (l *Local) script(mode sqlrunner.Mode, parts []mock.Part, tables [][3]strin
 	for _, p := range parts {
 		script = append(script, sqlrunner.Part{Name: p.Name, Text: p.Text})
 	}
-	plan, err := sqlrunner.Prepare(script, sqlrunner.Options{Mode: mode, Dialect: l.dialect(), RuntimeMode: l.runtimeMode(), Configuration: l.configuration(),
+	plan, err := sqlrunner.Prepare(script, sqlrunner.Options{Mode: mode, Dialect: l.dialect(), RuntimeMode: runtimeMode(l.g.def), Configuration: l.configuration(),
 		Tables: tables, Secrets: g.secrets, Sensitive: func(key string) bool { return flinkconf.IsSensitive(key, v) }})
 	if err != nil {
 		return plan, l.scriptError(err)

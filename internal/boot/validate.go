@@ -3,8 +3,12 @@ package boot
 import (
 	"context"
 	"errors"
+	"strings"
 
+	"flink-entrypoint/internal/flinkconf"
 	"flink-entrypoint/internal/jobdef"
+	"flink-entrypoint/internal/sqlrunner"
+	"flink-entrypoint/internal/sqltext"
 )
 
 // Schema returns the JSON Schema of the job definition.
@@ -32,7 +36,7 @@ func Problems(err error) []Problem {
 	return out
 }
 
-// Validate fetches and checks a definition. It needs no Flink home.
+// Validate fetches and checks a definition, and cuts the script that stands in it into statements. It needs no Flink home.
 func Validate(ctx context.Context, opts Options, w World) (*DefinitionSeen, error) {
 	if opts.Definition == "" {
 		return nil, fail(Usage, errNoDefinition, "give it with --definition")
@@ -41,5 +45,33 @@ func Validate(ctx context.Context, opts Options, w World) (*DefinitionSeen, erro
 	if err := g.definition(ctx); err != nil {
 		return nil, err
 	}
-	return g.plan.Definition, nil
+	return g.plan.Definition, g.checkScript(ctx)
+}
+
+// checkScript finds what the start would refuse of a script without asking Flink. One that lies elsewhere, or that is a secret, is
+// left to the start.
+func (g *gatherer) checkScript(ctx context.Context) error {
+	s := g.def.SQL
+	if !s.Runs() || s.Script.IsZero() || s.Script.IsReference() {
+		return nil
+	}
+	if g.opts.FlinkVersion != "" || !g.def.FlinkVersion.IsZero() || g.distribution(ctx) != nil {
+		if err := g.assumeVersion(); err != nil {
+			return err
+		}
+	}
+	v := g.plan.Home.Version
+	script, err := g.readScript(ctx, s)
+	if err != nil {
+		return err
+	}
+	ha := g.def.HighAvailability
+	_, err = sqlrunner.Prepare([]sqlrunner.Part{{Text: string(script)}}, sqlrunner.Options{
+		Dialect: sqltext.DialectOf(v.Major, v.Minor), FixedJobID: !g.def.ID.IsZero(), HighAvailability: ha != nil && !strings.EqualFold(ha.Type, "none"),
+		RuntimeMode: runtimeMode(g.def), Sensitive: func(key string) bool { return flinkconf.IsSensitive(key, v) },
+	})
+	if err != nil {
+		return g.sqlError(err)
+	}
+	return nil
 }

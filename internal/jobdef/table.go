@@ -171,7 +171,7 @@ func artifactTable(a *Artifact) record {
 			{name: "sha256", value: text{&a.SHA256, sha256Form},
 				doc: "Digest that it must have. With it, a restarted container downloads nothing again.", example: `"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"`},
 			{name: "to", value: bare{into: &a.To, form: placeForm},
-				doc: "Where it goes: `usrlib` (the default; the job's class path), `run` (the run directory), `lib` (Flink's class path) or `plugins/NAME`.", example: "usrlib"},
+				doc: "Where it goes: `usrlib` (the default; the job's class path), `run` (the folder `artifacts` of the run directory), `lib` (Flink's class path) or `plugins/NAME`.", example: "usrlib"},
 		},
 		rules: []rule{
 			{

@@ -165,11 +165,22 @@ func (a *analysis) part(index int, p Part) {
 		return
 	}
 	for _, f := range found {
+		f.Number += p.leftBefore(f.Offset)
 		s := &statement{Statement: f, part: index, partName: p.Name, src: p.Text, tokens: significant(f)}
 		a.statements = append(a.statements, s)
 		a.columnNames(s)
 		a.read(s)
 	}
+}
+
+func (p Part) leftBefore(offset int) int {
+	n := 0
+	for _, left := range p.Left {
+		if left < offset {
+			n++
+		}
+	}
+	return n
 }
 
 // columnNames collects what names alone tell about columns.

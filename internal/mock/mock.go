@@ -24,6 +24,7 @@ import (
 type Part struct {
 	Name string // as errors call it, e.g. "init.sql"; empty for the user's script
 	Text string
+	Left []int // offsets of statements that were blanked: they count in the numbers of the others
 }
 
 // Options says how tables are replaced.

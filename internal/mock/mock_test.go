@@ -277,7 +277,7 @@ func TestPartsKeepTheirNames(t *testing.T) {
 		t.Fatal(err)
 	}
 	if r.Parts[0].Name != "init.sql" || r.Parts[0].Text != "CREATE CATALOG c WITH ('type'='hive');\nUSE CATALOG c;" {
-		t.Errorf("init: %q", r.Parts[0])
+		t.Errorf("init: %q", r.Parts[0].Text)
 	}
 	want := "CREATE TEMPORARY TABLE IF NOT EXISTS `t` WITH ('connector' = 'datagen', 'number-of-rows' = '3', 'rows-per-second' = '10000') LIKE `t` (EXCLUDING OPTIONS); SELECT * FROM t"
 	if r.Parts[1].Text != want {
@@ -317,7 +317,7 @@ func FuzzRewrite(f *testing.F) {
 		if again, err := Rewrite(r.Parts, Options{}); err == nil {
 			third, err := Rewrite(again.Parts, Options{})
 			if err != nil || third.Parts[0].Text != again.Parts[0].Text {
-				t.Fatalf("not stable: %v\n%q\n%q\n%q", err, sql, again.Parts[0].Text, third.Parts)
+				t.Fatalf("not stable: %v\n%q\n%q\n%q", err, sql, again.Parts[0].Text, third.Script())
 			}
 		}
 	})
