@@ -3,6 +3,7 @@ package boot
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 )
 
 // Phase names a step of the start-up. Each has its own exit code, so that a restart policy can tell
@@ -79,6 +80,9 @@ func PhaseOf(err error) (Phase, string) {
 	var e *Error
 	if errors.As(err, &e) {
 		return e.Phase, e.Hint
+	}
+	if w := (*fs.PathError)(nil); errors.As(err, &w) && w.Op == "write" { // what is printed; files have their phase
+		return Write, writeHint(err)
 	}
 	return Internal, ""
 }
