@@ -213,7 +213,7 @@ func (l *Local) finding(f sqlrunner.Finding, mocked mock.Result) Fault {
 	if found && column == 0 { // Flink names no place
 		line, column = statement.Line, statement.Column
 	}
-	out := l.fault(part, line, column, endLine, endColumn, withoutPlace(f.Reason))
+	out := l.fault(part, line, column, endLine, endColumn, mock.UserNames(withoutPlace(f.Reason)))
 	out.Statement = name
 	// Statements that the mocks put before it, and those left out here, count in one of the scripts only.
 	if at := strings.LastIndex(name, "statement "); at >= 0 && found {

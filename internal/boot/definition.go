@@ -108,11 +108,8 @@ func fetchError(p Phase, err error) error {
 	var e *fetch.Error
 	if errors.As(err, &e) {
 		hint = e.Hint
-		switch {
-		case e.Kind == fetch.KindWrite:
+		if e.Kind == fetch.KindWrite {
 			p = Write
-		case e.Kind == fetch.KindInput && p == DefinitionFetch: // what the command line says of it
-			p = Usage
 		}
 	}
 	return fail(p, err, hint)

@@ -174,7 +174,7 @@ func TestFailures(t *testing.T) {
 		}
 		e.write(t, "runs.sql", "CREATE TABLE a (n INT) WITH ('connector' = 'kafka');\nCREATE TABLE b (n INT) WITH ('connector' = 'kafka');\n"+
 			"INSERT INTO b SELECT CAST('x' || CAST(n AS STRING) AS INT) FROM a;\n")
-		e.run(t, "debug", "runs.sql").want(t, 26, `^runs\.sql:3: statement 3: .*'x`)
+		e.run(t, "debug", "runs.sql").want(t, 26, `^runs\.sql:3:1: statement 3: .*'x`)
 	})
 }
 
