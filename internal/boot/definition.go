@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 
 	"flink-entrypoint/internal/confpatch"
 	"flink-entrypoint/internal/fetch"
@@ -130,24 +129,19 @@ func (g *gatherer) resolve(t jobdef.Text, phase Phase) (secret.Text, error) {
 	return v, nil
 }
 
-// readSecret reads a file that a reference names.
+// readSecret reads a file that a reference names, a pipe too.
 func readSecret(path string) ([]byte, error) {
 	const limit = 1 << 20
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a FIFO is refused, not waited for
+	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	st, err := f.Stat()
-	switch {
-	case err != nil:
-		return nil, err
-	case !st.Mode().IsRegular():
-		return nil, &fs.PathError{Op: "read", Path: path, Err: errors.New("it is no regular file")}
-	case st.Size() > limit:
-		return nil, &fs.PathError{Op: "read", Path: path, Err: fmt.Errorf("it has %d bytes, more than %d", st.Size(), limit)}
+	b, err := io.ReadAll(io.LimitReader(f, limit+1))
+	if err == nil && len(b) > limit {
+		err = &fs.PathError{Op: "read", Path: path, Err: fmt.Errorf("it holds more than %d bytes", limit)}
 	}
-	return io.ReadAll(io.LimitReader(f, limit))
+	return b, err
 }
 
 // reveal is resolve for what is written where it is needed, be it secret or not.
