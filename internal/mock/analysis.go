@@ -54,6 +54,8 @@ type statement struct {
 	edits   []edit
 	before  []string // statements put in front
 	anchor  *statement
+	// what USE says there
+	catalog, database string
 }
 
 func (s *statement) replace(i, j int, text string) {
@@ -165,7 +167,7 @@ func (a *analysis) part(index int, p Part) {
 		return
 	}
 	for _, f := range found {
-		s := &statement{Statement: f, part: index, partName: p.Name, src: p.Text, tokens: significant(f)}
+		s := &statement{Statement: f, part: index, partName: p.Name, src: p.Text, tokens: significant(f), catalog: a.catalog, database: a.database}
 		a.statements = append(a.statements, s)
 		a.columnNames(s)
 		a.read(s)
@@ -395,12 +397,17 @@ func (a *analysis) readCreateDatabase(s *statement) {
 	}
 }
 
-func (a *analysis) resolve(parts []string) [3]string {
+func (a *analysis) resolve(parts []string) [3]string { return resolve(a.catalog, a.database, parts) }
+
+// resolve returns what a name means in the statement.
+func (s *statement) resolve(parts []string) [3]string { return resolve(s.catalog, s.database, parts) }
+
+func resolve(catalog, database string, parts []string) [3]string {
 	switch len(parts) {
 	case 1:
-		return [3]string{a.catalog, a.database, parts[0]}
+		return [3]string{catalog, database, parts[0]}
 	case 2:
-		return [3]string{a.catalog, parts[0], parts[1]}
+		return [3]string{catalog, parts[0], parts[1]}
 	}
 	return [3]string{parts[0], parts[1], parts[2]}
 }
@@ -620,7 +627,8 @@ func (a *analysis) readContainer(s *statement) {
 	if inserts := s.Inserts(); len(inserts) > 0 {
 		s.outer = true
 		for _, f := range inserts {
-			in := &statement{Statement: f, part: s.part, partName: s.partName, src: s.src, tokens: significant(f), inner: true, anchor: s}
+			in := &statement{Statement: f, part: s.part, partName: s.partName, src: s.src, tokens: significant(f), inner: true, anchor: s,
+				catalog: s.catalog, database: s.database}
 			in.Number = s.Number
 			a.statements = append(a.statements, in)
 			a.readInsert(in, s)
@@ -738,6 +746,8 @@ func (a *analysis) readAlter(s *statement) {
 			renamed[2] = to[len(to)-1]
 			a.visible[renamed] = o
 			o.full = renamed
+			o.spelled = slices.Clone(o.spelled)
+			o.spelled[len(o.spelled)-1] = renamed[2]
 		}
 	case s.word(next) == "SET", s.word(next) == "RESET":
 		s.leaveOut()

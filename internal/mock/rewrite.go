@@ -203,18 +203,24 @@ func (o *object) differs() bool {
 	return o.def != nil && (o.def.differs() || o.like != nil && o.like.differs())
 }
 
-// nameFor returns the name that stands for a side of the table, as parts; nil if it is the table's own.
-func (o *object) nameFor(s side) []string {
-	if o.kept || o.view || strings.HasSuffix(o.full[2], copySuffix) || o.mainSide() == s || o.role() != Both && !o.differs() {
-		return nil
-	}
-	return o.clone(s)
+// cloned reports whether a clone stands for a side of the table, not the table itself.
+func (o *object) cloned(s side) bool {
+	return !o.kept && !o.view && !strings.HasSuffix(o.full[2], copySuffix) && o.mainSide() != s && (o.role() == Both || o.differs())
 }
 
-func (o *object) clone(s side) []string {
-	suffix := [...]string{reading: sourceSuffix, writing: sinkSuffix, copying: copySuffix}[s]
-	name := slices.Clone(o.spelled)
-	name[len(name)-1] += suffix
+// nameIn returns the table's name as it is understood in a statement, which may stand behind another USE than the
+// table's first one.
+func (o *object) nameIn(s *statement) []string {
+	if s.resolve(o.spelled) == o.full {
+		return slices.Clone(o.spelled)
+	}
+	return slices.Clone(o.full[:])
+}
+
+// clone returns the name of a clone in a statement.
+func (o *object) clone(side side, s *statement) []string {
+	name := o.nameIn(s)
+	name[len(name)-1] += [...]string{reading: sourceSuffix, writing: sinkSuffix, copying: copySuffix}[side]
 	return name
 }
 
@@ -246,7 +252,8 @@ func (o *object) sinkOptions() [][2]string {
 	return [][2]string{{"connector", "print"}, {"print-identifier", o.identifier}}
 }
 
-func (a *analysis) form(o *object, s side) form {
+// form returns how a table's definition is written anew in the statement at.
+func (a *analysis) form(o *object, s side, at *statement) form {
 	f := form{side: s, temporary: !a.ours(o) && !o.ctas}
 	if s != reading {
 		f.options = o.sinkOptions()
@@ -259,9 +266,9 @@ func (a *analysis) form(o *object, s side) form {
 	}
 	if o.like != nil {
 		if o.copies() {
-			f.like = quoted(o.like.clone(copying))
-		} else if name := o.like.nameFor(s); name != nil {
-			f.like = quoted(name)
+			f.like = quoted(o.like.clone(copying, at))
+		} else if o.like.cloned(s) {
+			f.like = quoted(o.like.clone(s, at))
 		}
 	}
 	return f
@@ -284,7 +291,7 @@ func (a *analysis) rewrite() {
 			a.function(s)
 		}
 		if s.target != nil && s.target.at >= 0 {
-			if name := s.target.object.writeName(a); name != nil {
+			if name := s.target.object.writeName(a, s); name != nil {
 				s.replace(s.target.at, s.target.to, quoted(name))
 			}
 		}
@@ -314,18 +321,21 @@ func (a *analysis) rewrite() {
 }
 
 // writeName returns the name that stands for a table in INSERT; nil for its own.
-func (o *object) writeName(a *analysis) []string {
-	if o.ctas && !o.kept && (o.role() == Both || !a.ours(o)) {
-		return a.ctasName(o)
+func (o *object) writeName(a *analysis, s *statement) []string {
+	switch {
+	case o.ctas && !o.kept && (o.role() == Both || !a.ours(o)):
+		return a.ctasName(o, s)
+	case o.cloned(writing):
+		return o.clone(writing, s)
 	}
-	return o.nameFor(writing)
+	return nil
 }
 
 // ctasName is where the rows of CREATE TABLE AS go if the table's own name cannot be used: it is read too, or
 // would be created in a real catalog, where no temporary table can be created AS.
-func (a *analysis) ctasName(o *object) []string {
+func (a *analysis) ctasName(o *object, s *statement) []string {
 	if a.ours(o) {
-		return o.clone(writing)
+		return o.clone(writing, s)
 	}
 	return []string{"default_catalog", "default_database", o.full[2] + sinkSuffix}
 }
@@ -339,13 +349,13 @@ func (a *analysis) create(s *statement) {
 	if o.kept || strings.HasSuffix(o.full[2], copySuffix) {
 		return
 	}
-	main := a.form(o, o.mainSide())
+	main := a.form(o, o.mainSide(), s)
 	if o.ctas {
 		main.side, main.options = writing, o.sinkOptions()
-		if name := o.writeName(a); name != nil {
+		if name := o.writeName(a, s); name != nil {
 			main.name = quoted(name)
 			if o.role() == Both {
-				f := a.form(o, reading)
+				f := a.form(o, reading, s)
 				_, end := s.span(len(s.list)-1, len(s.list))
 				s.edits = append(s.edits, edit{end, end, "; CREATE TEMPORARY TABLE IF NOT EXISTS " + quoted(o.spelled) + " " +
 					withClause(f.options, 0) + " LIKE " + main.name + " (EXCLUDING OPTIONS)"})
@@ -357,8 +367,8 @@ func (a *analysis) create(s *statement) {
 		return
 	}
 	for _, side := range a.clones(o) {
-		f := a.form(o, side)
-		f.name, f.temporary = quoted(o.clone(side)), true
+		f := a.form(o, side, s)
+		f.name, f.temporary = quoted(o.clone(side, s)), true
 		s.before = append(s.before, s.def.flat(f, s.Text, s.Offset, a.options.dialect())+";")
 	}
 }
@@ -384,7 +394,7 @@ func (a *analysis) clones(o *object) (sides []side) {
 // likedAs reports whether another table is created LIKE this one and needs the other side of it.
 func (a *analysis) likedAs(o *object, s side) bool {
 	return slices.ContainsFunc(o.likes, func(p *object) bool {
-		return !p.kept && p.created != nil && !p.copies() && o.nameFor(s) != nil &&
+		return !p.kept && p.created != nil && !p.copies() && o.cloned(s) &&
 			(p.mainSide() == s || p.role() == Both || a.likedAs(p, s))
 	})
 }
@@ -400,19 +410,19 @@ func (a *analysis) shadow(o *object) {
 		anchor = anchor.anchor
 	}
 	add := func(s side, name []string) {
-		f := a.form(o, s)
+		f := a.form(o, s, anchor)
 		if o.def == nil {
 			anchor.before = append(anchor.before, "CREATE TEMPORARY TABLE IF NOT EXISTS "+quoted(name)+" "+withClause(f.options, 0)+
-				" LIKE "+quoted(o.spelled)+" (EXCLUDING OPTIONS);")
+				" LIKE "+quoted(o.nameIn(anchor))+" (EXCLUDING OPTIONS);")
 			return
 		}
 		f.name, f.temporary, f.ifAbsent = quoted(name), true, true
 		anchor.before = append(anchor.before, o.def.flat(f, o.ddl, 0, a.options.dialect())+";")
 	}
 	for _, side := range a.clones(o) {
-		add(side, o.clone(side))
+		add(side, o.clone(side, anchor))
 	}
-	add(o.mainSide(), o.spelled)
+	add(o.mainSide(), o.nameIn(anchor))
 	if o.def == nil && o.reads+o.lookups > 0 && o.file == "" && !a.options.PlanOnly {
 		a.warnf("table %s: its columns are unknown, its values are any", o.identifier)
 	}
@@ -427,18 +437,18 @@ func (a *analysis) drop(s *statement) {
 	switch {
 	case o.created == nil:
 		if a.shadowed(o) {
-			s.before = append(s.before, "DROP TEMPORARY TABLE IF EXISTS "+quoted(o.spelled)+";")
+			s.before = append(s.before, "DROP TEMPORARY TABLE IF EXISTS "+quoted(o.nameIn(s))+";")
 		}
-	case o.ctas && o.writeName(a) != nil:
-		s.before = append(s.before, "DROP TABLE IF EXISTS "+quoted(o.writeName(a))+";")
+	case o.ctas && o.writeName(a, s) != nil:
+		s.before = append(s.before, "DROP TABLE IF EXISTS "+quoted(o.writeName(a, s))+";")
 		if o.role() == Both {
-			s.before = append(s.before, "DROP TEMPORARY TABLE IF EXISTS "+quoted(o.spelled)+";")
+			s.before = append(s.before, "DROP TEMPORARY TABLE IF EXISTS "+quoted(o.nameIn(s))+";")
 		}
 		s.leaveOut()
 	default:
 		for _, side := range []side{reading, writing} {
-			if name := o.nameFor(side); name != nil && (o.role() == Both || a.likedAs(o, side)) {
-				s.before = append(s.before, "DROP TEMPORARY TABLE IF EXISTS "+quoted(name)+";")
+			if o.cloned(side) && (o.role() == Both || a.likedAs(o, side)) {
+				s.before = append(s.before, "DROP TEMPORARY TABLE IF EXISTS "+quoted(o.clone(side, s))+";")
 			}
 		}
 	}
