@@ -45,15 +45,16 @@ type statement struct {
 	partName string
 	src      string // the part
 	tokens
-	def     *definition
-	creates *object
-	target  *use
-	uses    []*use
-	inner   bool // of a statement set
-	outer   bool // holds others that are inner
-	edits   []edit
-	before  []string // statements put in front
-	anchor  *statement
+	def       *definition
+	creates   *object
+	target    *use
+	uses      []*use
+	overwrite int  // the word OVERWRITE, behind INSERT
+	inner     bool // of a statement set
+	outer     bool // holds others that are inner
+	edits     []edit
+	before    []string // statements put in front
+	anchor    *statement
 	// what USE says there
 	catalog, database string
 }
@@ -607,7 +608,7 @@ func (a *analysis) readInsert(s, outer *statement) {
 	}
 	i++ // INSERT
 	if s.word(i) == "OVERWRITE" {
-		s.replace(i, i+1, "INTO")
+		s.overwrite = i
 	}
 	i++
 	if s.word(i) == "TABLE" {

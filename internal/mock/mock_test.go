@@ -166,6 +166,25 @@ func TestPlanOnly(t *testing.T) {
 	}
 }
 
+// TestOverwrite: print only takes inserts, a table that is kept is overwritten.
+func TestOverwrite(t *testing.T) {
+	const tables = "CREATE TABLE o (id INT) WITH ('connector'='filesystem'); CREATE TABLE p (id INT) WITH ('connector'='kafka');\n"
+	for _, c := range []struct{ sql, want string }{
+		{"INSERT OVERWRITE o VALUES (1)", "INSERT OVERWRITE o VALUES (1)"},
+		{"INSERT OVERWRITE p VALUES (1)", "INSERT INTO p VALUES (1)"},
+		{"EXECUTE STATEMENT SET BEGIN INSERT OVERWRITE o VALUES (1); INSERT OVERWRITE p VALUES (2); END",
+			"EXECUTE STATEMENT SET BEGIN INSERT OVERWRITE o VALUES (1); INSERT INTO p VALUES (2); END"},
+		{"EXPLAIN INSERT OVERWRITE o VALUES (1)", "EXPLAIN INSERT OVERWRITE o VALUES (1)"},
+	} {
+		for _, plan := range []bool{false, true} {
+			r := rewrite(t, tables+c.sql, Options{Keep: []string{"o"}, PlanOnly: plan, Batch: true})
+			if _, got, _ := strings.Cut(r.Parts[0].Text, "\n"); got != c.want {
+				t.Errorf("got\n%s\nwant\n%s", got, c.want)
+			}
+		}
+	}
+}
+
 func TestRefused(t *testing.T) {
 	const s = "CREATE TABLE s (id INT) WITH ('connector'='kafka');\n"
 	for _, c := range []struct{ sql, want string }{

@@ -295,6 +295,9 @@ func (a *analysis) rewrite() {
 				s.replace(s.target.at, s.target.to, quoted(name))
 			}
 		}
+			if s.overwrite > 0 && !s.target.object.kept {
+				s.replace(s.overwrite, s.overwrite+1, "INTO")
+			}
 		for _, u := range s.uses {
 			if u.asOf[1] == 0 || u.object.kept {
 				continue
