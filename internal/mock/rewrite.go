@@ -98,7 +98,7 @@ func (a *analysis) named() {
 // lookup join never does. If nothing else tells, names do.
 func (a *analysis) eventTime(u *use) bool {
 	o := u.object
-	if o.file != "" || a.batch || u.leftName == "" {
+	if a.batch || u.leftName == "" || o.file != "" && o.def == nil {
 		return false
 	}
 	versions := o.view
