@@ -300,7 +300,7 @@ func (d *definition) edits(f form, src string, base int) []edit {
 		switch {
 		case c.isMetadata() && (f.side == reading || f.side == writing && !c.virtual):
 			remove(c.metadata[0], c.metadata[1])
-		case f.side == reading && c.computed():
+		case f.side == reading && c.computed() && !f.file:
 			if now := d.rowtimeFromText(c); now != "" {
 				replace(c.expr[0], c.expr[1], now)
 			}
