@@ -28,12 +28,14 @@ type object struct {
 	versioned              bool // right side of an event-time temporal join
 	kept                   bool
 	file                   string
-	altered                bool     // ALTER changes its columns
-	versions               string   // of a lookup table: type of the rowtime attribute that it gets
-	lookupKey              []string // and its primary key
-	short                  string   // the shortest name that no other table has
-	identifier             string
-	table                  *Table
+	// Read without partitions, since a file is read by a table LIKE it: Flink lets LIKE inherit them even EXCLUDING PARTITIONS.
+	flat       bool
+	altered    bool     // ALTER changes its columns
+	versions   string   // of a lookup table: type of the rowtime attribute that it gets
+	lookupKey  []string // and its primary key
+	short      string   // the shortest name that no other table has
+	identifier string
+	table      *Table
 }
 
 func (o *object) name() string { return strings.Join(o.full[:], ".") }

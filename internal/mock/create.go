@@ -259,7 +259,8 @@ type form struct {
 	temporary bool
 	ifAbsent  bool   // IF NOT EXISTS
 	like      string // replaces the name behind LIKE if not empty
-	file      bool   // read from a file, which knows no partitions
+	file      bool   // read from a file, which has times of its own
+	flat      bool   // without partitions
 	elements  string // put behind the columns
 }
 
@@ -313,7 +314,7 @@ func (d *definition) edits(f form, src string, base int) []edit {
 	if d.distributed[1] > 0 {
 		remove(d.distributed[0], d.distributed[1])
 	}
-	if d.partitioned[1] > 0 && f.file {
+	if d.partitioned[1] > 0 && f.flat {
 		remove(d.partitioned[0], d.partitioned[1])
 	}
 	switch {

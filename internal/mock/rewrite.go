@@ -58,6 +58,9 @@ func (a *analysis) files() {
 				continue
 			}
 			o.file = file
+			for like := o.like; like != nil && !like.kept; like = like.like {
+				like.flat = true
+			}
 			switch {
 			case o.kept:
 				a.errors = append(a.errors, &Error{Message: fmt.Sprintf("table %s is to be kept and to be read from a file", name)})
@@ -200,7 +203,7 @@ func (o *object) mainSide() side {
 }
 
 func (o *object) differs() bool {
-	return o.def != nil && (o.def.differs() || o.like != nil && o.like.differs())
+	return o.def != nil && (o.flat || o.def.differs() || o.like != nil && o.like.differs())
 }
 
 // cloned reports whether a clone stands for a side of the table, not the table itself.
@@ -260,6 +263,7 @@ func (a *analysis) form(o *object, s side, at *statement) form {
 	} else {
 		f.options = a.sourceOptions(o)
 		f.file = o.file != ""
+		f.flat = f.file || o.flat
 	}
 	if o.versions != "" && s == reading {
 		f.elements = o.versionElements()
@@ -291,13 +295,13 @@ func (a *analysis) rewrite() {
 			a.function(s)
 		}
 		if s.target != nil && s.target.at >= 0 {
+			if s.overwrite > 0 && !s.target.object.kept {
+				s.replace(s.overwrite, s.overwrite+1, "INTO")
+			}
 			if name := s.target.object.writeName(a, s); name != nil {
 				s.replace(s.target.at, s.target.to, quoted(name))
 			}
 		}
-			if s.overwrite > 0 && !s.target.object.kept {
-				s.replace(s.overwrite, s.overwrite+1, "INTO")
-			}
 		for _, u := range s.uses {
 			if u.asOf[1] == 0 || u.object.kept {
 				continue
