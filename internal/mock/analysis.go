@@ -50,6 +50,7 @@ type statement struct {
 	def       *definition
 	creates   *object
 	target    *use
+	alters    *use // a table whose columns ALTER TABLE changes
 	uses      []*use
 	overwrite int  // the word OVERWRITE, behind INSERT
 	inner     bool // of a statement set
@@ -757,6 +758,7 @@ func (a *analysis) readAlter(s *statement) {
 		a.warnf("%s: ALTER TABLE %s is left out, it is for the real connector", s.place(), s.word(next))
 	default:
 		o.altered = true
+		s.alters = &use{object: o, at: i, to: next}
 	}
 }
 

@@ -42,6 +42,11 @@ type column struct {
 func (c column) computed() bool   { return c.expr[1] > 0 }
 func (c column) isMetadata() bool { return c.metadata[1] > 0 }
 
+// plainFor reports whether the metadata column becomes an ordinary one: datagen and print have no metadata.
+func (c column) plainFor(s side) bool {
+	return c.isMetadata() && (s == reading || s == writing && !c.virtual)
+}
+
 // parseCreate takes a CREATE or REPLACE TABLE statement apart; nil if it is none, or not whole.
 func parseCreate(t tokens) *definition {
 	d := &definition{tokens: t, likeAt: -1, asAt: -1}
@@ -299,7 +304,7 @@ func (d *definition) edits(f form, src string, base int) []edit {
 	}
 	for _, c := range d.columns {
 		switch {
-		case c.isMetadata() && (f.side == reading || f.side == writing && !c.virtual):
+		case c.plainFor(f.side):
 			remove(c.metadata[0], c.metadata[1])
 		case f.side == reading && c.computed() && !f.file:
 			if now := d.rowtimeFromText(c); now != "" {

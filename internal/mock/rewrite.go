@@ -291,6 +291,8 @@ func (a *analysis) rewrite() {
 			a.create(s)
 		case s.Kind == sqltext.Drop && s.target != nil:
 			a.drop(s)
+		case s.alters != nil:
+			a.alter(s)
 		case s.Kind == sqltext.CreateFunction:
 			a.function(s)
 		}
@@ -364,7 +366,7 @@ func (a *analysis) create(s *statement) {
 			if o.role() == Both {
 				f := a.form(o, reading, s)
 				_, end := s.span(len(s.list)-1, len(s.list))
-				s.edits = append(s.edits, edit{end, end, "; CREATE TEMPORARY TABLE IF NOT EXISTS " + quoted(o.spelled) + " " +
+				s.edits = append(s.edits, edit{end, end, "; CREATE " + o.temporary() + "TABLE IF NOT EXISTS " + quoted(o.spelled) + " " +
 					withClause(f.options, 0) + " LIKE " + main.name + " (EXCLUDING OPTIONS)"})
 			}
 		}
@@ -375,7 +377,7 @@ func (a *analysis) create(s *statement) {
 	}
 	for _, side := range a.clones(o) {
 		f := a.form(o, side, s)
-		f.name, f.temporary = quoted(o.clone(side, s)), true
+		f.name, f.temporary = quoted(o.clone(side, s)), !o.altered
 		s.before = append(s.before, s.def.flat(f, s.Text, s.Offset, a.options.dialect())+";")
 	}
 }
@@ -449,14 +451,64 @@ func (a *analysis) drop(s *statement) {
 	case o.ctas && o.writeName(a, s) != nil:
 		s.before = append(s.before, "DROP TABLE IF EXISTS "+quoted(o.writeName(a, s))+";")
 		if o.role() == Both {
-			s.before = append(s.before, "DROP TEMPORARY TABLE IF EXISTS "+quoted(o.nameIn(s))+";")
+			s.before = append(s.before, "DROP "+o.temporary()+"TABLE IF EXISTS "+quoted(o.nameIn(s))+";")
 		}
 		s.leaveOut()
 	default:
-		for _, side := range []side{reading, writing} {
-			if o.cloned(side) && (o.role() == Both || a.likedAs(o, side)) {
-				s.before = append(s.before, "DROP TEMPORARY TABLE IF EXISTS "+quoted(o.clone(side, s))+";")
-			}
+		for _, side := range a.clones(o) {
+			s.before = append(s.before, "DROP "+o.temporary()+"TABLE IF EXISTS "+quoted(o.clone(side, s))+";")
+		}
+	}
+}
+
+// temporary is what a clone is created with: ALTER TABLE knows no temporary tables.
+func (o *object) temporary() string {
+	if o.altered {
+		return ""
+	}
+	return "TEMPORARY "
+}
+
+// alter changes the clones of a table as the table itself, with metadata columns as in CREATE TABLE.
+func (a *analysis) alter(s *statement) {
+	o := s.alters.object
+	if o.kept || o.view {
+		return
+	}
+	d := &definition{tokens: s.tokens}
+	if i := s.alters.to; s.word(i) == "ADD" || s.word(i) == "MODIFY" {
+		if i++; s.is(i, "(") {
+			d.elements(i+1, s.match[i])
+		} else {
+			d.elements(i, len(s.list))
+		}
+	}
+	sides := a.clones(o)
+	main := o.mainSide()
+	if o.ctas {
+		if main = writing; o.role() == Both {
+			main, sides = reading, []side{writing}
+		}
+	}
+	for _, side := range sides {
+		clone := *s
+		clone.edits = nil
+		clone.replace(s.alters.at, s.alters.to, quoted(o.clone(side, s)))
+		clone.plain(d.columns, side)
+		for i := range clone.edits {
+			clone.edits[i].from -= s.Offset
+			clone.edits[i].to -= s.Offset
+		}
+		s.before = append(s.before, flatten(apply(s.Text, clone.edits), a.options.dialect())+";")
+	}
+	s.plain(d.columns, main)
+}
+
+// plain makes metadata columns ordinary ones.
+func (s *statement) plain(columns []column, side side) {
+	for _, c := range columns {
+		if c.plainFor(side) {
+			s.remove(c.metadata[0], c.metadata[1])
 		}
 	}
 }
