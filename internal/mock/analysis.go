@@ -120,6 +120,7 @@ type analysis struct {
 	set        *statement        // BEGIN STATEMENT SET, until its END
 	warnings   []string
 	undefined  [][3]string
+	functions  map[[3]string]bool // that the script made in a real catalog, and so are temporary
 	asking     map[[3]string]bool // those of undefined
 	warned     map[string]bool
 	errors     []*Error
@@ -139,6 +140,7 @@ func newAnalysis(o Options) *analysis {
 		epochs:     map[string]int64{},
 		keys:       map[string]bool{},
 		warned:     map[string]bool{},
+		functions:  map[[3]string]bool{},
 		asking:     map[[3]string]bool{},
 	}
 }
@@ -284,6 +286,8 @@ func (a *analysis) read(s *statement) {
 		a.readTable(s)
 	case sqltext.CreateView:
 		a.readView(s)
+	case sqltext.CreateFunction:
+		a.readFunction(s)
 	case sqltext.Drop:
 		a.readDrop(s)
 	case sqltext.Alter:
@@ -701,6 +705,11 @@ func (a *analysis) readDrop(s *statement) {
 		}
 	case "DATABASE", "FUNCTION", "MODEL", "MATERIALIZED":
 		full := a.resolve(parts)
+		if f := functionName(full); kind == "FUNCTION" && !temporary && a.functions[f] {
+			delete(a.functions, f)
+			s.insert(at, "TEMPORARY ")
+			return
+		}
 		if kind == "DATABASE" {
 			full[0] = a.catalog
 			if len(parts) == 2 {
@@ -716,6 +725,46 @@ func (a *analysis) readDrop(s *statement) {
 
 // dropped remembers that the clone of a dropped table must go too.
 func (s *statement) dropped(o *object) { s.target = &use{object: o, at: -1} }
+
+// readFunction makes functions of a real catalog temporary.
+func (a *analysis) readFunction(s *statement) {
+	if s.word(1) != "FUNCTION" { // TEMPORARY, TEMPORARY SYSTEM
+		return
+	}
+	i := 2
+	if s.words(i, "IF", "NOT", "EXISTS") {
+		i += 3
+	}
+	parts, _ := s.path(i)
+	if parts == nil || len(parts) > 3 {
+		return
+	}
+	if full := a.resolve(parts); !a.catalogs[full[0]].ours {
+		a.functions[functionName(full)] = true
+		s.insert(1, "TEMPORARY ")
+	}
+}
+
+// functionName is under which name Flink finds a function, whose own name has no case.
+func functionName(full [3]string) [3]string {
+	full[2] = strings.ToLower(full[2])
+	return full
+}
+
+// alterFunction leaves functions of real catalogs alone. One that the script has made is temporary and is made anew, since
+// Flink alters no temporary ones.
+func (a *analysis) alterFunction(s *statement, full [3]string, at int) {
+	switch {
+	case a.catalogs[full[0]].ours:
+	case a.functions[functionName(full)]:
+		name := s.list[at].Offset
+		s.before = append(s.before, "DROP TEMPORARY FUNCTION "+quoted(full[:])+";")
+		s.edits = append(s.edits, edit{s.Offset, name, pad("CREATE TEMPORARY FUNCTION ", s.src[s.Offset:name])})
+	default:
+		s.leaveOut()
+		a.warnf("%s: ALTER FUNCTION is left out, it would change the real one", s.place())
+	}
+}
 
 func (a *analysis) readAlter(s *statement) {
 	kind := s.word(1)
@@ -733,6 +782,8 @@ func (a *analysis) readAlter(s *statement) {
 	}
 	o := a.visible[full]
 	switch {
+	case kind == "FUNCTION":
+		a.alterFunction(s, full, i)
 	case kind != "TABLE" && kind != "VIEW" && kind != "DATABASE", a.keptName(full) && !a.options.PlanOnly:
 		return
 	case kind == "DATABASE" || o == nil || o.created == nil || !a.ours(o) || o.def != nil && o.def.temporary:
@@ -753,7 +804,7 @@ func (a *analysis) readAlter(s *statement) {
 			o.spelled = slices.Clone(o.spelled)
 			o.spelled[len(o.spelled)-1] = renamed[2]
 		}
-	case s.word(next) == "SET", s.word(next) == "RESET":
+	case (s.word(next) == "SET" || s.word(next) == "RESET") && !a.keptName(full):
 		s.leaveOut()
 		a.warnf("%s: ALTER TABLE %s is left out, it is for the real connector", s.place(), s.word(next))
 	default:

@@ -185,6 +185,32 @@ func TestOverwrite(t *testing.T) {
 	}
 }
 
+// TestFunctions: those of a real catalog are temporary to their end, those in memory stay as they are.
+func TestFunctions(t *testing.T) {
+	const use = "CREATE CATALOG h WITH ('type'='hive', 'default-database'='d'); USE CATALOG h;\n"
+	const mine = "CREATE FUNCTION up AS 'Up';\nALTER FUNCTION up AS 'Up2';\nDROP FUNCTION IF EXISTS up;\nCREATE FUNCTION default_database.up AS 'Up'"
+	for _, c := range []struct{ sql, want string }{
+		{mine, mine},
+		{use + "CREATE FUNCTION up AS 'Up';\nALTER FUNCTION\nIF EXISTS h.d.UP AS 'Up2' LANGUAGE JAVA;\nDROP FUNCTION IF EXISTS d.up;\nDROP FUNCTION IF EXISTS up;\nALTER FUNCTION up AS 'x'",
+			use + "CREATE TEMPORARY FUNCTION up AS 'Up';\nDROP TEMPORARY FUNCTION `h`.`d`.`UP`; CREATE TEMPORARY FUNCTION \nh.d.UP AS 'Up2' LANGUAGE JAVA;\nDROP TEMPORARY FUNCTION IF EXISTS d.up;\n;\n"},
+		{use + "CREATE FUNCTION default_catalog.default_database.f AS 'F'; DROP FUNCTION default_catalog.default_database.f",
+			use + "CREATE FUNCTION default_catalog.default_database.f AS 'F'; DROP FUNCTION default_catalog.default_database.f"},
+		{use + "CREATE TEMPORARY FUNCTION f AS 'F'; DROP TEMPORARY FUNCTION f", use + "CREATE TEMPORARY FUNCTION f AS 'F'; DROP TEMPORARY FUNCTION f"},
+	} {
+		if got := rewrite(t, c.sql, Options{}).Parts[0].Text; got != c.want {
+			t.Errorf("got\n%s\nwant\n%s", got, c.want)
+		}
+	}
+}
+
+// TestAlterOptions: the options of a table that is kept are its connector's.
+func TestAlterOptions(t *testing.T) {
+	const sql = "CREATE TABLE t (a INT) WITH ('connector'='there'); ALTER TABLE t SET ('a'='b'); TABLE t"
+	if got := rewrite(t, sql, Options{PlanOnly: true, Keep: []string{"t"}}).Parts[0].Text; got != sql {
+		t.Errorf("got\n%s", got)
+	}
+}
+
 func TestRefused(t *testing.T) {
 	const s = "CREATE TABLE s (id INT) WITH ('connector'='kafka');\n"
 	for _, c := range []struct{ sql, want string }{

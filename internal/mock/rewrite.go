@@ -293,8 +293,6 @@ func (a *analysis) rewrite() {
 			a.drop(s)
 		case s.alters != nil:
 			a.alter(s)
-		case s.Kind == sqltext.CreateFunction:
-			a.function(s)
 		}
 		if s.target != nil && s.target.at >= 0 {
 			if s.overwrite > 0 && !s.target.object.kept {
@@ -515,26 +513,6 @@ func (s *statement) plain(columns []column, side side) {
 
 func (a *analysis) shadowed(o *object) bool {
 	return o.role() != Unused && !o.absent && (o.ddl != "" || !a.ours(o))
-}
-
-// function makes functions of a real catalog temporary.
-func (a *analysis) function(s *statement) {
-	i := slices.IndexFunc(s.list, func(t sqltext.Token) bool { return strings.EqualFold(t.Text, "FUNCTION") })
-	if i != 1 { // TEMPORARY, TEMPORARY SYSTEM
-		return
-	}
-	at := 2
-	if s.words(at, "IF", "NOT", "EXISTS") {
-		at += 3
-	}
-	parts, _ := s.path(at)
-	if parts == nil || len(parts) > 3 {
-		return
-	}
-	if len(parts) == 3 && a.catalogs[parts[0]].ours {
-		return
-	}
-	s.insert(1, "TEMPORARY ")
 }
 
 // hints takes OPTIONS and LOOKUP out of the statement's hints: mocked tables know none of the options, and no
