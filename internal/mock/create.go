@@ -37,6 +37,8 @@ type column struct {
 	expr     [2]int    // of a computed column
 	metadata [2]int
 	virtual  bool
+	typeAt   [2]int // with NOT NULL
+	null     bool   // is computed when read, since datagen cannot make its type
 }
 
 func (c column) computed() bool   { return c.expr[1] > 0 }
@@ -196,7 +198,9 @@ func (d *definition) column(i, end int) {
 		d.columns = append(d.columns, c)
 		return
 	}
+	c.typeAt[0] = i
 	c.typ, i = d.typeAt(i)
+	c.typeAt[1] = i
 	for i < end {
 		switch {
 		case d.word(i) == "METADATA":
@@ -218,6 +222,15 @@ func (d *definition) column(i, end int) {
 		}
 	}
 	d.columns = append(d.columns, c)
+}
+
+// elementEnds reports whether what may follow a column's type stands at i: the type was understood to its end.
+func (d *definition) elementEnds(i int) bool {
+	switch d.word(i) {
+	case "COMMENT", "METADATA":
+		return true
+	}
+	return d.is(i, ",") || d.is(i, ")")
 }
 
 // computedUses returns the column paths that a computed column reads, as far as they are columns of the table.
@@ -271,7 +284,7 @@ type form struct {
 
 // differs reports whether columns look different when read and when written.
 func (d *definition) differs() bool {
-	return slices.ContainsFunc(d.columns, func(c column) bool { return c.isMetadata() && c.virtual })
+	return slices.ContainsFunc(d.columns, func(c column) bool { return c.isMetadata() && c.virtual || c.null })
 }
 
 // edits writes the definition anew.
@@ -303,6 +316,20 @@ func (d *definition) edits(f form, src string, base int) []edit {
 		replace(d.nameAt[0], d.nameAt[1], f.name)
 	}
 	for _, c := range d.columns {
+		if c.null && f.side == reading {
+			to := c.typeAt[1]
+			for d.word(to-1) == "NULL" {
+				if to--; d.word(to-1) == "NOT" {
+					to--
+				}
+			}
+			insert(c.typeAt[0], "AS CAST(NULL AS ")
+			_, at := d.span(c.typeAt[0], to)
+			edits = append(edits, edit{at, at, ")"})
+			if to < c.typeAt[1] {
+				remove(to, c.typeAt[1])
+			}
+		}
 		switch {
 		case c.plainFor(f.side):
 			remove(c.metadata[0], c.metadata[1])

@@ -155,21 +155,26 @@ func (a *analysis) identify() {
 	}
 }
 
-// check refuses a source that datagen cannot be.
+// check refuses a source that datagen cannot be. What is only planned gets columns of NULL instead, and a type that Flink
+// does not have is left for Flink to refuse.
 func (a *analysis) check(o *object) {
-	if o.view || o.kept || o.file != "" || o.reads+o.lookups == 0 || o.def == nil {
+	plan := a.options.PlanOnly
+	if o.view || o.kept || o.file != "" || o.def == nil || o.reads+o.lookups == 0 && !plan {
 		return
 	}
-	for _, c := range o.def.columns {
+	for i, c := range o.def.columns {
 		if c.computed() || c.typ == nil {
 			continue
 		}
-		if bad := c.typ.unsupported(&a.options); bad != "" {
-			hint := "keep the table, or give it a file of rows"
-			if a.options.PlanOnly {
-				hint = "put the jar of its connector into lib: the table then stays as it is"
-			}
-			a.errors = append(a.errors, o.first.errorf(hint, "table %s, column %s: Flink's datagen cannot make values of type %s", o.identifier, c.name, bad))
+		switch bad := c.typ.unsupported(&a.options); {
+		case bad == "":
+		case plan:
+			o.def.columns[i].null = !typeless(bad) && !slices.Contains(o.def.key, c.name) && o.def.elementEnds(c.typeAt[1])
+		case typeless(bad):
+			a.errors = append(a.errors, o.first.errorf("", "table %s, column %s: Flink has no column type %s", o.identifier, c.name, bad))
+		default:
+			a.errors = append(a.errors, o.first.errorf("keep the table, or give it a file of rows",
+				"table %s, column %s: Flink's datagen cannot make values of type %s", o.identifier, c.name, bad))
 		}
 	}
 }
