@@ -11,18 +11,19 @@ import (
 // object is a table or view that the script creates or names. A table that is dropped and created again is
 // another object.
 type object struct {
-	full    [3]string
-	def     *definition // nil for views, and for tables of a catalog that nobody described
-	ddl     string      // what def was read from, for a table of a catalog
-	created *statement  // nil for a table of a catalog
-	first   *statement  // where it is used first
-	spelled []string    // as it is named there
-	view    bool
-	absent  bool      // from its catalog
-	from    []*object // what a view reads
-	like    *object
-	likes   []*object // that are LIKE it
-	ctas    bool
+	full      [3]string
+	def       *definition // nil for views, and for tables of a catalog that nobody described
+	ddl       string      // what def was read from, for a table of a catalog
+	created   *statement  // nil for a table of a catalog
+	first     *statement  // where it is used first
+	spelled   []string    // as it is named there
+	view      bool
+	temporary bool      // or a permanent one of a real catalog, which becomes temporary
+	absent    bool      // from its catalog
+	from      []*object // what a view reads
+	like      *object
+	likes     []*object // that are LIKE it
+	ctas      bool
 
 	reads, lookups, writes int
 	versioned              bool // right side of an event-time temporal join
@@ -109,6 +110,7 @@ type analysis struct {
 	statements []*statement
 	objects    []*object // in the order of appearance
 	visible    map[[3]string]*object
+	hidden     map[[3]string]*object // permanent ones, by temporary ones of their name
 	catalogs   map[string]catalogState
 	catalog    string
 	database   string
@@ -131,6 +133,7 @@ func newAnalysis(o Options) *analysis {
 		options:    o,
 		batch:      o.Batch,
 		visible:    map[[3]string]*object{},
+		hidden:     map[[3]string]*object{},
 		catalogs:   map[string]catalogState{"default_catalog": {true, "default_database"}},
 		catalog:    "default_catalog",
 		database:   "default_database",
@@ -490,9 +493,28 @@ func (d *definition) shift(by int) {
 	}
 }
 
+// add makes an object the one of its name. A temporary one hides a permanent one of the script until it is dropped.
 func (a *analysis) add(o *object) {
 	a.objects = append(a.objects, o)
+	old := a.visible[o.full]
+	switch {
+	case old == nil || old.created == nil || old.temporary == o.temporary:
+	case old.temporary:
+		a.hidden[o.full] = o
+		return
+	default:
+		a.hidden[o.full] = old
+	}
 	a.visible[o.full] = o
+}
+
+// forget takes the object of a name away, which shows the one that it hid.
+func (a *analysis) forget(full [3]string) {
+	delete(a.visible, full)
+	if o := a.hidden[full]; o != nil {
+		a.visible[full] = o
+		delete(a.hidden, full)
+	}
 }
 
 func (a *analysis) readTable(s *statement) {
@@ -506,7 +528,8 @@ func (a *analysis) readTable(s *statement) {
 		like = a.lookupLike(s.def.likeName, s)
 	}
 	o := &object{full: full, def: s.def, created: s, first: s, spelled: s.def.spelled, like: like, ctas: s.def.asAt >= 0}
-	if old := a.visible[full]; old != nil && old.created != nil && s.def.ifNotExists && !s.def.replace && !old.view {
+	o.temporary = s.def.temporary || !a.ours(o)
+	if old := a.visible[full]; old != nil && old.created != nil && s.def.ifNotExists && !s.def.replace && !old.view && old.temporary == o.temporary {
 		// Flink keeps the first; this one is still rewritten, so that either may come first.
 		a.objects = append(a.objects, o)
 	} else {
@@ -569,6 +592,7 @@ func (a *analysis) readView(s *statement) {
 	for _, u := range s.uses {
 		o.from = append(o.from, u.object)
 	}
+	o.temporary = !a.ours(o) || slices.ContainsFunc(s.list[:i], func(t sqltext.Token) bool { return strings.EqualFold(t.Text, "TEMPORARY") })
 	a.add(o)
 	s.creates = o
 	if !a.ours(o) && !s.words(1, "TEMPORARY") {
@@ -686,8 +710,10 @@ func (a *analysis) readDrop(s *statement) {
 		o := a.visible[full]
 		switch {
 		case a.keptName(full) && !a.options.PlanOnly:
+		case temporary && o != nil && o.created != nil && !o.temporary:
+			return // IF EXISTS: it does not
 		case temporary:
-			delete(a.visible, full)
+			a.forget(full)
 		case o == nil || o.created == nil:
 			if !a.catalogs[full[0]].ours {
 				s.leaveOut()
@@ -695,9 +721,9 @@ func (a *analysis) readDrop(s *statement) {
 			}
 		case !a.ours(o):
 			s.insert(at, "TEMPORARY ")
-			delete(a.visible, full)
+			a.forget(full)
 		default:
-			delete(a.visible, full)
+			a.forget(full)
 		}
 		if o != nil {
 			s.creates = nil

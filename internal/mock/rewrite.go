@@ -369,7 +369,7 @@ func (a *analysis) create(s *statement) {
 			if o.role() == Both {
 				f := a.form(o, reading, s)
 				_, end := s.span(len(s.list)-1, len(s.list))
-				s.edits = append(s.edits, edit{end, end, "; CREATE " + o.temporary() + "TABLE IF NOT EXISTS " + quoted(o.spelled) + " " +
+				s.edits = append(s.edits, edit{end, end, "; CREATE " + o.temporaryClone() + "TABLE IF NOT EXISTS " + quoted(o.spelled) + " " +
 					withClause(f.options, 0) + " LIKE " + main.name + " (EXCLUDING OPTIONS)"})
 			}
 		}
@@ -454,18 +454,18 @@ func (a *analysis) drop(s *statement) {
 	case o.ctas && o.writeName(a, s) != nil:
 		s.before = append(s.before, "DROP TABLE IF EXISTS "+quoted(o.writeName(a, s))+";")
 		if o.role() == Both {
-			s.before = append(s.before, "DROP "+o.temporary()+"TABLE IF EXISTS "+quoted(o.nameIn(s))+";")
+			s.before = append(s.before, "DROP "+o.temporaryClone()+"TABLE IF EXISTS "+quoted(o.nameIn(s))+";")
 		}
 		s.leaveOut()
 	default:
 		for _, side := range a.clones(o) {
-			s.before = append(s.before, "DROP "+o.temporary()+"TABLE IF EXISTS "+quoted(o.clone(side, s))+";")
+			s.before = append(s.before, "DROP "+o.temporaryClone()+"TABLE IF EXISTS "+quoted(o.clone(side, s))+";")
 		}
 	}
 }
 
-// temporary is what a clone is created with: ALTER TABLE knows no temporary tables.
-func (o *object) temporary() string {
+// temporaryClone is what a clone is created with: ALTER TABLE knows no temporary tables.
+func (o *object) temporaryClone() string {
 	if o.altered {
 		return ""
 	}
