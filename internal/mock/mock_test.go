@@ -253,6 +253,9 @@ func TestNamedTables(t *testing.T) {
 		{Options{Data: map[string]string{"b": "/x.csv"}}, "table b is only written, it cannot read a file"},
 		{Options{Data: map[string]string{"a": "/x.parquet"}}, `rows of table a: "/x.parquet" ends in none of .csv, .json, .jsonl, .ndjson`},
 		{Options{Data: map[string]string{"a": "x.csv"}}, `rows of table a: "x.csv" is not an absolute path`},
+		{Options{Data: map[string]string{"a": "/d/_x.csv"}}, `rows of table a: Flink's filesystem source skips files whose name starts with _ or a dot, such as "_x.csv": rename or link it`},
+		{Options{Data: map[string]string{"a": "s3://b/.x.json"}}, `rows of table a: Flink's filesystem source skips files whose name starts with _ or a dot, such as ".x.json": rename or link it`},
+		{Options{Data: map[string]string{"a": "/x.csv", "default_database.a": "/y.csv"}}, `table default_database.a has two files, "/x.csv" and "/y.csv"`},
 		{Options{Data: map[string]string{"a": "/x.csv"}, Keep: []string{"a"}}, "table a is to be kept and to be read from a file"},
 	} {
 		if _, err := Rewrite([]Part{{Text: sql}}, c.o); err == nil || err.Error() != c.want {

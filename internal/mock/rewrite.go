@@ -57,6 +57,9 @@ func (a *analysis) files() {
 			if !matches(name, o.full) {
 				continue
 			}
+			if o.file != "" && o.file != file {
+				a.errors = append(a.errors, &Error{Message: fmt.Sprintf("table %s has two files, %q and %q", name, o.file, file)})
+			}
 			o.file = file
 			for like := o.like; like != nil && !like.kept; like = like.like {
 				like.flat = true
