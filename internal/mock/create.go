@@ -277,7 +277,7 @@ type form struct {
 	temporary bool
 	ifAbsent  bool   // IF NOT EXISTS
 	like      string // replaces the name behind LIKE if not empty
-	file      bool   // read from a file, which has times of its own
+	file      bool   // read from a file, which has times of its own, or LIKE'd by what is
 	flat      bool   // without partitions
 	elements  string // put behind the columns
 }

@@ -270,7 +270,7 @@ func (a *analysis) form(o *object, s side, at *statement) form {
 		f.options = o.sinkOptions()
 	} else {
 		f.options = a.sourceOptions(o)
-		f.file = o.file != ""
+		f.file = o.file != "" || o.flat && o.reads+o.lookups == 0
 		f.flat = f.file || o.flat
 	}
 	if o.versions != "" && s == reading {

@@ -1,4 +1,5 @@
 -- Clones of tables that are used from another database or catalog than they were named in.
+--! since 1.16
 --! prints db1.t> +I[
 --! prints d1.t> +I[
 --! prints l2> +I[
