@@ -1,4 +1,5 @@
 -- A file has no partitions, neither of the table itself nor of the one it is LIKE, which still is written with them.
+--! since 1.15
 --! data l=users.csv
 --! data l2=users.csv
 --! prints s> +I[1, Ann]
