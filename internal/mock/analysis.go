@@ -18,6 +18,7 @@ type object struct {
 	first     *statement  // where it is used first
 	spelled   []string    // as it is named there
 	view      bool
+	hides     bool      // a permanent one of its name
 	temporary bool      // or a permanent one of a real catalog, which becomes temporary
 	absent    bool      // from its catalog
 	from      []*object // what a view reads
@@ -501,9 +502,11 @@ func (a *analysis) add(o *object) {
 	case old == nil || old.created == nil || old.temporary == o.temporary:
 	case old.temporary:
 		a.hidden[o.full] = o
+		old.hides = true
 		return
 	default:
 		a.hidden[o.full] = old
+		o.hides = true
 	}
 	a.visible[o.full] = o
 }

@@ -231,6 +231,9 @@ func (o *object) nameIn(s *statement) []string {
 // clone returns the name of a clone in a statement.
 func (o *object) clone(side side, s *statement) []string {
 	name := o.nameIn(s)
+	if o.hides { // which has clones, too
+		name[len(name)-1] += "__temporary"
+	}
 	name[len(name)-1] += [...]string{reading: sourceSuffix, writing: sinkSuffix, copying: copySuffix}[side]
 	return name
 }
