@@ -57,7 +57,7 @@ func (p *program) debug(ctx context.Context, words []string) error {
 	case len(rest) > 1 || p.opts.Definition == "":
 		return debugUsage("debug needs one job, a definition or a .sql file; found %d", len(rest))
 	}
-	if flags.Rows < 1 || flags.RowsPerSecond < 0 {
+	if flags.Rows < 1 || flags.RowsPerSecond < 1 && set.Changed("rows-per-second") {
 		return debugUsage("--rows and --rows-per-second: expected a number of at least 1")
 	}
 	var err error
@@ -99,6 +99,9 @@ func dataFiles(words []string) (map[string]string, error) {
 		table, file, ok := strings.Cut(w, "=")
 		if !ok || table == "" || file == "" {
 			return nil, debugUsage("--data: found %q, expected TABLE=FILE", w)
+		}
+		if other, twice := files[table]; twice {
+			return nil, debugUsage("--data: table %s has two files, %q and %q", table, other, file)
 		}
 		if !strings.Contains(file, "://") && !strings.HasPrefix(file, "file:") {
 			abs, err := filepath.Abs(file)

@@ -11,29 +11,33 @@ import (
 // object is a table or view that the script creates or names. A table that is dropped and created again is
 // another object.
 type object struct {
-	full    [3]string
-	def     *definition // nil for views, and for tables of a catalog that nobody described
-	ddl     string      // what def was read from, for a table of a catalog
-	created *statement  // nil for a table of a catalog
-	first   *statement  // where it is used first
-	spelled []string    // as it is named there
-	view    bool
-	absent  bool      // from its catalog
-	from    []*object // what a view reads
-	like    *object
-	likes   []*object // that are LIKE it
-	ctas    bool
+	full      [3]string
+	def       *definition // nil for views, and for tables of a catalog that nobody described
+	ddl       string      // what def was read from, for a table of a catalog
+	created   *statement  // nil for a table of a catalog
+	first     *statement  // where it is used first
+	spelled   []string    // as it is named there
+	view      bool
+	hides     bool      // a permanent one of its name
+	temporary bool      // or a permanent one of a real catalog, which becomes temporary
+	absent    bool      // from its catalog
+	from      []*object // what a view reads
+	like      *object
+	likes     []*object // that are LIKE it
+	ctas      bool
 
 	reads, lookups, writes int
 	versioned              bool // right side of an event-time temporal join
 	kept                   bool
 	file                   string
-	altered                bool     // ALTER changes its columns
-	versions               string   // of a lookup table: type of the rowtime attribute that it gets
-	lookupKey              []string // and its primary key
-	short                  string   // the shortest name that no other table has
-	identifier             string
-	table                  *Table
+	// Read without partitions, since a file is read by a table LIKE it: Flink lets LIKE inherit them even EXCLUDING PARTITIONS.
+	flat       bool
+	altered    bool     // ALTER changes its columns
+	versions   string   // of a lookup table: type of the rowtime attribute that it gets
+	lookupKey  []string // and its primary key
+	short      string   // the shortest name that no other table has
+	identifier string
+	table      *Table
 }
 
 func (o *object) name() string { return strings.Join(o.full[:], ".") }
@@ -45,15 +49,19 @@ type statement struct {
 	partName string
 	src      string // the part
 	tokens
-	def     *definition
-	creates *object
-	target  *use
-	uses    []*use
-	inner   bool // of a statement set
-	outer   bool // holds others that are inner
-	edits   []edit
-	before  []string // statements put in front
-	anchor  *statement
+	def       *definition
+	creates   *object
+	target    *use
+	alters    *use // a table whose columns ALTER TABLE changes
+	uses      []*use
+	overwrite int  // the word OVERWRITE, behind INSERT
+	inner     bool // of a statement set
+	outer     bool // holds others that are inner
+	edits     []edit
+	before    []string // statements put in front
+	anchor    *statement
+	// what USE says there
+	catalog, database string
 }
 
 func (s *statement) replace(i, j int, text string) {
@@ -103,6 +111,7 @@ type analysis struct {
 	statements []*statement
 	objects    []*object // in the order of appearance
 	visible    map[[3]string]*object
+	hidden     map[[3]string]*object // permanent ones, by temporary ones of their name
 	catalogs   map[string]catalogState
 	catalog    string
 	database   string
@@ -114,6 +123,7 @@ type analysis struct {
 	set        *statement        // BEGIN STATEMENT SET, until its END
 	warnings   []string
 	undefined  [][3]string
+	functions  map[[3]string]bool // that the script made in a real catalog, and so are temporary
 	asking     map[[3]string]bool // those of undefined
 	warned     map[string]bool
 	errors     []*Error
@@ -124,6 +134,7 @@ func newAnalysis(o Options) *analysis {
 		options:    o,
 		batch:      o.Batch,
 		visible:    map[[3]string]*object{},
+		hidden:     map[[3]string]*object{},
 		catalogs:   map[string]catalogState{"default_catalog": {true, "default_database"}},
 		catalog:    "default_catalog",
 		database:   "default_database",
@@ -133,6 +144,7 @@ func newAnalysis(o Options) *analysis {
 		epochs:     map[string]int64{},
 		keys:       map[string]bool{},
 		warned:     map[string]bool{},
+		functions:  map[[3]string]bool{},
 		asking:     map[[3]string]bool{},
 	}
 }
@@ -166,7 +178,7 @@ func (a *analysis) part(index int, p Part) {
 	}
 	for _, f := range found {
 		f.Number += p.leftBefore(f.Offset)
-		s := &statement{Statement: f, part: index, partName: p.Name, src: p.Text, tokens: significant(f)}
+		s := &statement{Statement: f, part: index, partName: p.Name, src: p.Text, tokens: significant(f), catalog: a.catalog, database: a.database}
 		a.statements = append(a.statements, s)
 		a.columnNames(s)
 		a.read(s)
@@ -289,6 +301,8 @@ func (a *analysis) read(s *statement) {
 		a.readTable(s)
 	case sqltext.CreateView:
 		a.readView(s)
+	case sqltext.CreateFunction:
+		a.readFunction(s)
 	case sqltext.Drop:
 		a.readDrop(s)
 	case sqltext.Alter:
@@ -406,12 +420,17 @@ func (a *analysis) readCreateDatabase(s *statement) {
 	}
 }
 
-func (a *analysis) resolve(parts []string) [3]string {
+func (a *analysis) resolve(parts []string) [3]string { return resolve(a.catalog, a.database, parts) }
+
+// resolve returns what a name means in the statement.
+func (s *statement) resolve(parts []string) [3]string { return resolve(s.catalog, s.database, parts) }
+
+func resolve(catalog, database string, parts []string) [3]string {
 	switch len(parts) {
 	case 1:
-		return [3]string{a.catalog, a.database, parts[0]}
+		return [3]string{catalog, database, parts[0]}
 	case 2:
-		return [3]string{a.catalog, parts[0], parts[1]}
+		return [3]string{catalog, parts[0], parts[1]}
 	}
 	return [3]string{parts[0], parts[1], parts[2]}
 }
@@ -486,9 +505,30 @@ func (d *definition) shift(by int) {
 	}
 }
 
+// add makes an object the one of its name. A temporary one hides a permanent one of the script until it is dropped.
 func (a *analysis) add(o *object) {
 	a.objects = append(a.objects, o)
+	old := a.visible[o.full]
+	switch {
+	case old == nil || old.created == nil || old.temporary == o.temporary:
+	case old.temporary:
+		a.hidden[o.full] = o
+		old.hides = true
+		return
+	default:
+		a.hidden[o.full] = old
+		o.hides = true
+	}
 	a.visible[o.full] = o
+}
+
+// forget takes the object of a name away, which shows the one that it hid.
+func (a *analysis) forget(full [3]string) {
+	delete(a.visible, full)
+	if o := a.hidden[full]; o != nil {
+		a.visible[full] = o
+		delete(a.hidden, full)
+	}
 }
 
 func (a *analysis) readTable(s *statement) {
@@ -502,7 +542,8 @@ func (a *analysis) readTable(s *statement) {
 		like = a.lookupLike(s.def.likeName, s)
 	}
 	o := &object{full: full, def: s.def, created: s, first: s, spelled: s.def.spelled, like: like, ctas: s.def.asAt >= 0}
-	if old := a.visible[full]; old != nil && old.created != nil && s.def.ifNotExists && !s.def.replace && !old.view {
+	o.temporary = s.def.temporary || !a.ours(o)
+	if old := a.visible[full]; old != nil && old.created != nil && s.def.ifNotExists && !s.def.replace && !old.view && old.temporary == o.temporary {
 		// Flink keeps the first; this one is still rewritten, so that either may come first.
 		a.objects = append(a.objects, o)
 	} else {
@@ -565,6 +606,7 @@ func (a *analysis) readView(s *statement) {
 	for _, u := range s.uses {
 		o.from = append(o.from, u.object)
 	}
+	o.temporary = !a.ours(o) || slices.ContainsFunc(s.list[:i], func(t sqltext.Token) bool { return strings.EqualFold(t.Text, "TEMPORARY") })
 	a.add(o)
 	s.creates = o
 	if !a.ours(o) && !s.words(1, "TEMPORARY") {
@@ -611,7 +653,7 @@ func (a *analysis) readInsert(s, outer *statement) {
 	}
 	i++ // INSERT
 	if s.word(i) == "OVERWRITE" {
-		s.replace(i, i+1, "INTO")
+		s.overwrite = i
 	}
 	i++
 	if s.word(i) == "TABLE" {
@@ -631,7 +673,8 @@ func (a *analysis) readContainer(s *statement) {
 	if inserts := s.Inserts(); len(inserts) > 0 {
 		s.outer = true
 		for _, f := range inserts {
-			in := &statement{Statement: f, part: s.part, partName: s.partName, src: s.src, tokens: significant(f), inner: true, anchor: s}
+			in := &statement{Statement: f, part: s.part, partName: s.partName, src: s.src, tokens: significant(f), inner: true, anchor: s,
+				catalog: s.catalog, database: s.database}
 			in.Number = s.Number
 			a.statements = append(a.statements, in)
 			a.readInsert(in, s)
@@ -681,8 +724,10 @@ func (a *analysis) readDrop(s *statement) {
 		o := a.visible[full]
 		switch {
 		case a.keptName(full) && !a.options.PlanOnly:
+		case temporary && o != nil && o.created != nil && !o.temporary:
+			return // IF EXISTS: it does not
 		case temporary:
-			delete(a.visible, full)
+			a.forget(full)
 		case o == nil || o.created == nil:
 			if !a.catalogs[full[0]].ours {
 				s.leaveOut()
@@ -690,9 +735,9 @@ func (a *analysis) readDrop(s *statement) {
 			}
 		case !a.ours(o):
 			s.insert(at, "TEMPORARY ")
-			delete(a.visible, full)
+			a.forget(full)
 		default:
-			delete(a.visible, full)
+			a.forget(full)
 		}
 		if o != nil {
 			s.creates = nil
@@ -700,6 +745,11 @@ func (a *analysis) readDrop(s *statement) {
 		}
 	case "DATABASE", "FUNCTION", "MODEL", "MATERIALIZED":
 		full := a.resolve(parts)
+		if f := functionName(full); kind == "FUNCTION" && !temporary && a.functions[f] {
+			delete(a.functions, f)
+			s.insert(at, "TEMPORARY ")
+			return
+		}
 		if kind == "DATABASE" {
 			full[0] = a.catalog
 			if len(parts) == 2 {
@@ -715,6 +765,46 @@ func (a *analysis) readDrop(s *statement) {
 
 // dropped remembers that the clone of a dropped table must go too.
 func (s *statement) dropped(o *object) { s.target = &use{object: o, at: -1} }
+
+// readFunction makes functions of a real catalog temporary.
+func (a *analysis) readFunction(s *statement) {
+	if s.word(1) != "FUNCTION" { // TEMPORARY, TEMPORARY SYSTEM
+		return
+	}
+	i := 2
+	if s.words(i, "IF", "NOT", "EXISTS") {
+		i += 3
+	}
+	parts, _ := s.path(i)
+	if parts == nil || len(parts) > 3 {
+		return
+	}
+	if full := a.resolve(parts); !a.catalogs[full[0]].ours {
+		a.functions[functionName(full)] = true
+		s.insert(1, "TEMPORARY ")
+	}
+}
+
+// functionName is under which name Flink finds a function, whose own name has no case.
+func functionName(full [3]string) [3]string {
+	full[2] = strings.ToLower(full[2])
+	return full
+}
+
+// alterFunction leaves functions of real catalogs alone. One that the script has made is temporary and is made anew, since
+// Flink alters no temporary ones.
+func (a *analysis) alterFunction(s *statement, full [3]string, at int) {
+	switch {
+	case a.catalogs[full[0]].ours:
+	case a.functions[functionName(full)]:
+		name := s.list[at].Offset
+		s.before = append(s.before, "DROP TEMPORARY FUNCTION "+quoted(full[:])+";")
+		s.edits = append(s.edits, edit{s.Offset, name, pad("CREATE TEMPORARY FUNCTION ", s.src[s.Offset:name])})
+	default:
+		s.leaveOut()
+		a.warnf("%s: ALTER FUNCTION is left out, it would change the real one", s.place())
+	}
+}
 
 func (a *analysis) readAlter(s *statement) {
 	kind := s.word(1)
@@ -732,6 +822,8 @@ func (a *analysis) readAlter(s *statement) {
 	}
 	o := a.visible[full]
 	switch {
+	case kind == "FUNCTION":
+		a.alterFunction(s, full, i)
 	case kind != "TABLE" && kind != "VIEW" && kind != "DATABASE", a.keptName(full) && !a.options.PlanOnly:
 		return
 	case kind == "DATABASE" || o == nil || o.created == nil || !a.ours(o) || o.def != nil && o.def.temporary:
@@ -749,12 +841,15 @@ func (a *analysis) readAlter(s *statement) {
 			renamed[2] = to[len(to)-1]
 			a.visible[renamed] = o
 			o.full = renamed
+			o.spelled = slices.Clone(o.spelled)
+			o.spelled[len(o.spelled)-1] = renamed[2]
 		}
-	case s.word(next) == "SET", s.word(next) == "RESET":
+	case (s.word(next) == "SET" || s.word(next) == "RESET") && !a.keptName(full):
 		s.leaveOut()
 		a.warnf("%s: ALTER TABLE %s is left out, it is for the real connector", s.place(), s.word(next))
 	default:
 		o.altered = true
+		s.alters = &use{object: o, at: i, to: next}
 	}
 }
 

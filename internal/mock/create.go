@@ -37,10 +37,17 @@ type column struct {
 	expr     [2]int    // of a computed column
 	metadata [2]int
 	virtual  bool
+	typeAt   [2]int // with NOT NULL
+	null     bool   // is computed when read, since datagen cannot make its type
 }
 
 func (c column) computed() bool   { return c.expr[1] > 0 }
 func (c column) isMetadata() bool { return c.metadata[1] > 0 }
+
+// plainFor reports whether the metadata column becomes an ordinary one: datagen and print have no metadata.
+func (c column) plainFor(s side) bool {
+	return c.isMetadata() && (s == reading || s == writing && !c.virtual)
+}
 
 // parseCreate takes a CREATE or REPLACE TABLE statement apart; nil if it is none, or not whole.
 func parseCreate(t tokens) *definition {
@@ -191,7 +198,9 @@ func (d *definition) column(i, end int) {
 		d.columns = append(d.columns, c)
 		return
 	}
+	c.typeAt[0] = i
 	c.typ, i = d.typeAt(i)
+	c.typeAt[1] = i
 	for i < end {
 		switch {
 		case d.word(i) == "METADATA":
@@ -213,6 +222,15 @@ func (d *definition) column(i, end int) {
 		}
 	}
 	d.columns = append(d.columns, c)
+}
+
+// elementEnds reports whether what may follow a column's type stands at i: the type was understood to its end.
+func (d *definition) elementEnds(i int) bool {
+	switch d.word(i) {
+	case "COMMENT", "METADATA":
+		return true
+	}
+	return d.is(i, ",") || d.is(i, ")")
 }
 
 // computedUses returns the column paths that a computed column reads, as far as they are columns of the table.
@@ -259,13 +277,14 @@ type form struct {
 	temporary bool
 	ifAbsent  bool   // IF NOT EXISTS
 	like      string // replaces the name behind LIKE if not empty
-	file      bool   // read from a file, which knows no partitions
+	file      bool   // read from a file, which has times of its own, or LIKE'd by what is
+	flat      bool   // without partitions
 	elements  string // put behind the columns
 }
 
 // differs reports whether columns look different when read and when written.
 func (d *definition) differs() bool {
-	return slices.ContainsFunc(d.columns, func(c column) bool { return c.isMetadata() && c.virtual })
+	return slices.ContainsFunc(d.columns, func(c column) bool { return c.isMetadata() && c.virtual || c.null })
 }
 
 // edits writes the definition anew.
@@ -297,10 +316,24 @@ func (d *definition) edits(f form, src string, base int) []edit {
 		replace(d.nameAt[0], d.nameAt[1], f.name)
 	}
 	for _, c := range d.columns {
+		if c.null && f.side == reading {
+			to := c.typeAt[1]
+			for d.word(to-1) == "NULL" {
+				if to--; d.word(to-1) == "NOT" {
+					to--
+				}
+			}
+			insert(c.typeAt[0], "AS CAST(NULL AS ")
+			_, at := d.span(c.typeAt[0], to)
+			edits = append(edits, edit{at, at, ")"})
+			if to < c.typeAt[1] {
+				remove(to, c.typeAt[1])
+			}
+		}
 		switch {
-		case c.isMetadata() && (f.side == reading || f.side == writing && !c.virtual):
+		case c.plainFor(f.side):
 			remove(c.metadata[0], c.metadata[1])
-		case f.side == reading && c.computed():
+		case f.side == reading && c.computed() && !f.file:
 			if now := d.rowtimeFromText(c); now != "" {
 				replace(c.expr[0], c.expr[1], now)
 			}
@@ -313,7 +346,7 @@ func (d *definition) edits(f form, src string, base int) []edit {
 	if d.distributed[1] > 0 {
 		remove(d.distributed[0], d.distributed[1])
 	}
-	if d.partitioned[1] > 0 && f.file {
+	if d.partitioned[1] > 0 && f.flat {
 		remove(d.partitioned[0], d.partitioned[1])
 	}
 	switch {

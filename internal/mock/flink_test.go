@@ -56,7 +56,7 @@ func runScripts(t *testing.T, version string) {
 		if r.Batch {
 			mode = "batch"
 		}
-		if strings.HasPrefix(s.name, "lab: ") {
+		if strings.HasPrefix(s.name, "lab: ") || o.PlanOnly {
 			mode += ",plan"
 		}
 		input.WriteString(strings.ReplaceAll(s.name, "\t", " ") + "\t" + mode)

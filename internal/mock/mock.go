@@ -35,7 +35,7 @@ type Options struct {
 	Keep []string
 	// Data gives tables, named as in Keep, a CSV or JSON file to read instead of generated rows: an absolute path
 	// or a URI, ending in .csv, .json, .jsonl or .ndjson. A CSV file has the table's physical and metadata columns
-	// in their order.
+	// in their order. Flink skips files whose name starts with _ or a dot, so that these are refused.
 	Data map[string]string
 	// Seed, if not zero, makes every column count up from a place derived from the seed and the column's name,
 	// where datagen can count: numbers and strings, not nested. Other values stay random.
@@ -214,6 +214,9 @@ func dataFormat(file string) (format, uri string, err error) {
 		format = "json"
 	default:
 		return "", "", fmt.Errorf("%q ends in none of .csv, .json, .jsonl, .ndjson", file)
+	}
+	if name := path.Base(file); name[0] == '_' || name[0] == '.' {
+		return "", "", fmt.Errorf("Flink's filesystem source skips files whose name starts with _ or a dot, such as %q: rename or link it", name)
 	}
 	switch {
 	case strings.Contains(file, "://"), strings.HasPrefix(file, "file:"):

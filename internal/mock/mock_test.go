@@ -160,9 +160,56 @@ func TestPlanOnly(t *testing.T) {
 	if len(r.Warnings) != 6 || !strings.Contains(r.Warnings[1], "statement 5, line 5 is not checked: UPDATE has no mock") {
 		t.Errorf("warnings: %q", r.Warnings)
 	}
-	_, err := Rewrite([]Part{{Text: "CREATE TABLE v (x VARIANT) WITH ('connector'='kafka'); TABLE v"}}, Options{PlanOnly: true})
-	if e, ok := errors.AsType[*Error](err); !ok || !strings.Contains(e.Message, "VARIANT") {
-		t.Errorf("a type that no mock has: %v", err)
+	for _, typ := range []string{"INTT", "INTERVAL DAY", "STRUCTURED<'x.Y', a INT>"} {
+		r := rewrite(t, "CREATE TABLE v (x "+typ+") WITH ('connector'='kafka'); TABLE v", Options{PlanOnly: true})
+		if !strings.Contains(r.Parts[0].Text, "(x "+typ+")") {
+			t.Errorf("%s is for Flink to judge: %s", typ, r.Parts[0].Text)
+		}
+	}
+}
+
+// TestOverwrite: print only takes inserts, a table that is kept is overwritten.
+func TestOverwrite(t *testing.T) {
+	const tables = "CREATE TABLE o (id INT) WITH ('connector'='filesystem'); CREATE TABLE p (id INT) WITH ('connector'='kafka');\n"
+	for _, c := range []struct{ sql, want string }{
+		{"INSERT OVERWRITE o VALUES (1)", "INSERT OVERWRITE o VALUES (1)"},
+		{"INSERT OVERWRITE p VALUES (1)", "INSERT INTO p VALUES (1)"},
+		{"EXECUTE STATEMENT SET BEGIN INSERT OVERWRITE o VALUES (1); INSERT OVERWRITE p VALUES (2); END",
+			"EXECUTE STATEMENT SET BEGIN INSERT OVERWRITE o VALUES (1); INSERT INTO p VALUES (2); END"},
+		{"EXPLAIN INSERT OVERWRITE o VALUES (1)", "EXPLAIN INSERT OVERWRITE o VALUES (1)"},
+	} {
+		for _, plan := range []bool{false, true} {
+			r := rewrite(t, tables+c.sql, Options{Keep: []string{"o"}, PlanOnly: plan, Batch: true})
+			if _, got, _ := strings.Cut(r.Parts[0].Text, "\n"); got != c.want {
+				t.Errorf("got\n%s\nwant\n%s", got, c.want)
+			}
+		}
+	}
+}
+
+// TestFunctions: those of a real catalog are temporary to their end, those in memory stay as they are.
+func TestFunctions(t *testing.T) {
+	const use = "CREATE CATALOG h WITH ('type'='hive', 'default-database'='d'); USE CATALOG h;\n"
+	const mine = "CREATE FUNCTION up AS 'Up';\nALTER FUNCTION up AS 'Up2';\nDROP FUNCTION IF EXISTS up;\nCREATE FUNCTION default_database.up AS 'Up'"
+	for _, c := range []struct{ sql, want string }{
+		{mine, mine},
+		{use + "CREATE FUNCTION up AS 'Up';\nALTER FUNCTION\nIF EXISTS h.d.UP AS 'Up2' LANGUAGE JAVA;\nDROP FUNCTION IF EXISTS d.up;\nDROP FUNCTION IF EXISTS up;\nALTER FUNCTION up AS 'x'",
+			use + "CREATE TEMPORARY FUNCTION up AS 'Up';\nDROP TEMPORARY FUNCTION `h`.`d`.`UP`; CREATE TEMPORARY FUNCTION \nh.d.UP AS 'Up2' LANGUAGE JAVA;\nDROP TEMPORARY FUNCTION IF EXISTS d.up;\n;\n"},
+		{use + "CREATE FUNCTION default_catalog.default_database.f AS 'F'; DROP FUNCTION default_catalog.default_database.f",
+			use + "CREATE FUNCTION default_catalog.default_database.f AS 'F'; DROP FUNCTION default_catalog.default_database.f"},
+		{use + "CREATE TEMPORARY FUNCTION f AS 'F'; DROP TEMPORARY FUNCTION f", use + "CREATE TEMPORARY FUNCTION f AS 'F'; DROP TEMPORARY FUNCTION f"},
+	} {
+		if got := rewrite(t, c.sql, Options{}).Parts[0].Text; got != c.want {
+			t.Errorf("got\n%s\nwant\n%s", got, c.want)
+		}
+	}
+}
+
+// TestAlterOptions: the options of a table that is kept are its connector's.
+func TestAlterOptions(t *testing.T) {
+	const sql = "CREATE TABLE t (a INT) WITH ('connector'='there'); ALTER TABLE t SET ('a'='b'); TABLE t"
+	if got := rewrite(t, sql, Options{PlanOnly: true, Keep: []string{"t"}}).Parts[0].Text; got != sql {
+		t.Errorf("got\n%s", got)
 	}
 }
 
@@ -178,6 +225,7 @@ func TestRefused(t *testing.T) {
 			"statement 1, line 1: table v, column x: Flink's datagen cannot make values of type VARIANT"},
 		{"CREATE TABLE v (a ARRAY<ROW<x MAP<STRING, RAW('a.B', 'xx')>>>) WITH ('connector'='kafka'); TABLE v",
 			"statement 1, line 1: table v, column a: Flink's datagen cannot make values of type RAW"},
+		{"CREATE TABLE v (a INT, b ARRAY<INTT>) WITH ('connector'='kafka'); TABLE v", "statement 1, line 1: table v, column b: Flink has no column type INTT"},
 		{"SELECT 'a", "line 1, column 8: the string that starts here has no end"},
 		{"EXPLAIN DELETE FROM s", "statement 1, line 1: EXPLAIN DELETE has no mock: print only takes inserted rows"},
 	} {
@@ -205,6 +253,9 @@ func TestNamedTables(t *testing.T) {
 		{Options{Data: map[string]string{"b": "/x.csv"}}, "table b is only written, it cannot read a file"},
 		{Options{Data: map[string]string{"a": "/x.parquet"}}, `rows of table a: "/x.parquet" ends in none of .csv, .json, .jsonl, .ndjson`},
 		{Options{Data: map[string]string{"a": "x.csv"}}, `rows of table a: "x.csv" is not an absolute path`},
+		{Options{Data: map[string]string{"a": "/d/_x.csv"}}, `rows of table a: Flink's filesystem source skips files whose name starts with _ or a dot, such as "_x.csv": rename or link it`},
+		{Options{Data: map[string]string{"a": "s3://b/.x.json"}}, `rows of table a: Flink's filesystem source skips files whose name starts with _ or a dot, such as ".x.json": rename or link it`},
+		{Options{Data: map[string]string{"a": "/x.csv", "default_database.a": "/y.csv"}}, `table default_database.a has two files, "/x.csv" and "/y.csv"`},
 		{Options{Data: map[string]string{"a": "/x.csv"}, Keep: []string{"a"}}, "table a is to be kept and to be read from a file"},
 	} {
 		if _, err := Rewrite([]Part{{Text: sql}}, c.o); err == nil || err.Error() != c.want {

@@ -57,7 +57,13 @@ func (a *analysis) files() {
 			if !matches(name, o.full) {
 				continue
 			}
+			if o.file != "" && o.file != file {
+				a.errors = append(a.errors, &Error{Message: fmt.Sprintf("table %s has two files, %q and %q", name, o.file, file)})
+			}
 			o.file = file
+			for like := o.like; like != nil && !like.kept; like = like.like {
+				like.flat = true
+			}
 			switch {
 			case o.kept:
 				a.errors = append(a.errors, &Error{Message: fmt.Sprintf("table %s is to be kept and to be read from a file", name)})
@@ -98,7 +104,7 @@ func (a *analysis) named() {
 // lookup join never does. If nothing else tells, names do.
 func (a *analysis) eventTime(u *use) bool {
 	o := u.object
-	if o.file != "" || a.batch || u.leftName == "" {
+	if a.batch || u.leftName == "" || o.file != "" && o.def == nil {
 		return false
 	}
 	versions := o.view
@@ -152,21 +158,26 @@ func (a *analysis) identify() {
 	}
 }
 
-// check refuses a source that datagen cannot be.
+// check refuses a source that datagen cannot be. What is only planned gets columns of NULL instead, and a type that Flink
+// does not have is left for Flink to refuse.
 func (a *analysis) check(o *object) {
-	if o.view || o.kept || o.file != "" || o.reads+o.lookups == 0 || o.def == nil {
+	plan := a.options.PlanOnly
+	if o.view || o.kept || o.file != "" || o.def == nil || o.reads+o.lookups == 0 && !plan {
 		return
 	}
-	for _, c := range o.def.columns {
+	for i, c := range o.def.columns {
 		if c.computed() || c.typ == nil {
 			continue
 		}
-		if bad := c.typ.unsupported(&a.options); bad != "" {
-			hint := "keep the table, or give it a file of rows"
-			if a.options.PlanOnly {
-				hint = "put the jar of its connector into lib: the table then stays as it is"
-			}
-			a.errors = append(a.errors, o.first.errorf(hint, "table %s, column %s: Flink's datagen cannot make values of type %s", o.identifier, c.name, bad))
+		switch bad := c.typ.unsupported(&a.options); {
+		case bad == "":
+		case plan:
+			o.def.columns[i].null = !typeless(bad) && !slices.Contains(o.def.key, c.name) && o.def.elementEnds(c.typeAt[1])
+		case typeless(bad):
+			a.errors = append(a.errors, o.first.errorf("", "table %s, column %s: Flink has no column type %s", o.identifier, c.name, bad))
+		default:
+			a.errors = append(a.errors, o.first.errorf("keep the table, or give it a file of rows",
+				"table %s, column %s: Flink's datagen cannot make values of type %s", o.identifier, c.name, bad))
 		}
 	}
 }
@@ -200,21 +211,30 @@ func (o *object) mainSide() side {
 }
 
 func (o *object) differs() bool {
-	return o.def != nil && (o.def.differs() || o.like != nil && o.like.differs())
+	return o.def != nil && (o.flat || o.def.differs() || o.like != nil && o.like.differs())
 }
 
-// nameFor returns the name that stands for a side of the table, as parts; nil if it is the table's own.
-func (o *object) nameFor(s side) []string {
-	if o.kept || o.view || strings.HasSuffix(o.full[2], copySuffix) || o.mainSide() == s || o.role() != Both && !o.differs() {
-		return nil
+// cloned reports whether a clone stands for a side of the table, not the table itself.
+func (o *object) cloned(s side) bool {
+	return !o.kept && !o.view && !strings.HasSuffix(o.full[2], copySuffix) && o.mainSide() != s && (o.role() == Both || o.differs())
+}
+
+// nameIn returns the table's name as it is understood in a statement, which may stand behind another USE than the
+// table's first one.
+func (o *object) nameIn(s *statement) []string {
+	if s.resolve(o.spelled) == o.full {
+		return slices.Clone(o.spelled)
 	}
-	return o.clone(s)
+	return slices.Clone(o.full[:])
 }
 
-func (o *object) clone(s side) []string {
-	suffix := [...]string{reading: sourceSuffix, writing: sinkSuffix, copying: copySuffix}[s]
-	name := slices.Clone(o.spelled)
-	name[len(name)-1] += suffix
+// clone returns the name of a clone in a statement.
+func (o *object) clone(side side, s *statement) []string {
+	name := o.nameIn(s)
+	if o.hides { // which has clones, too
+		name[len(name)-1] += "__temporary"
+	}
+	name[len(name)-1] += [...]string{reading: sourceSuffix, writing: sinkSuffix, copying: copySuffix}[side]
 	return name
 }
 
@@ -246,22 +266,24 @@ func (o *object) sinkOptions() [][2]string {
 	return [][2]string{{"connector", "print"}, {"print-identifier", o.identifier}}
 }
 
-func (a *analysis) form(o *object, s side) form {
+// form returns how a table's definition is written anew in the statement at.
+func (a *analysis) form(o *object, s side, at *statement) form {
 	f := form{side: s, temporary: !a.ours(o) && !o.ctas}
 	if s != reading {
 		f.options = o.sinkOptions()
 	} else {
 		f.options = a.sourceOptions(o)
-		f.file = o.file != ""
+		f.file = o.file != "" || o.flat && o.reads+o.lookups == 0
+		f.flat = f.file || o.flat
 	}
 	if o.versions != "" && s == reading {
 		f.elements = o.versionElements()
 	}
 	if o.like != nil {
 		if o.copies() {
-			f.like = quoted(o.like.clone(copying))
-		} else if name := o.like.nameFor(s); name != nil {
-			f.like = quoted(name)
+			f.like = quoted(o.like.clone(copying, at))
+		} else if o.like.cloned(s) {
+			f.like = quoted(o.like.clone(s, at))
 		}
 	}
 	return f
@@ -280,11 +302,14 @@ func (a *analysis) rewrite() {
 			a.create(s)
 		case s.Kind == sqltext.Drop && s.target != nil:
 			a.drop(s)
-		case s.Kind == sqltext.CreateFunction:
-			a.function(s)
+		case s.alters != nil:
+			a.alter(s)
 		}
 		if s.target != nil && s.target.at >= 0 {
-			if name := s.target.object.writeName(a); name != nil {
+			if s.overwrite > 0 && !s.target.object.kept {
+				s.replace(s.overwrite, s.overwrite+1, "INTO")
+			}
+			if name := s.target.object.writeName(a, s); name != nil {
 				s.replace(s.target.at, s.target.to, quoted(name))
 			}
 		}
@@ -314,18 +339,21 @@ func (a *analysis) rewrite() {
 }
 
 // writeName returns the name that stands for a table in INSERT; nil for its own.
-func (o *object) writeName(a *analysis) []string {
-	if o.ctas && !o.kept && (o.role() == Both || !a.ours(o)) {
-		return a.ctasName(o)
+func (o *object) writeName(a *analysis, s *statement) []string {
+	switch {
+	case o.ctas && !o.kept && (o.role() == Both || !a.ours(o)):
+		return a.ctasName(o, s)
+	case o.cloned(writing):
+		return o.clone(writing, s)
 	}
-	return o.nameFor(writing)
+	return nil
 }
 
 // ctasName is where the rows of CREATE TABLE AS go if the table's own name cannot be used: it is read too, or
 // would be created in a real catalog, where no temporary table can be created AS.
-func (a *analysis) ctasName(o *object) []string {
+func (a *analysis) ctasName(o *object, s *statement) []string {
 	if a.ours(o) {
-		return o.clone(writing)
+		return o.clone(writing, s)
 	}
 	return []string{"default_catalog", "default_database", o.full[2] + sinkSuffix}
 }
@@ -339,15 +367,15 @@ func (a *analysis) create(s *statement) {
 	if o.kept || strings.HasSuffix(o.full[2], copySuffix) {
 		return
 	}
-	main := a.form(o, o.mainSide())
+	main := a.form(o, o.mainSide(), s)
 	if o.ctas {
 		main.side, main.options = writing, o.sinkOptions()
-		if name := o.writeName(a); name != nil {
+		if name := o.writeName(a, s); name != nil {
 			main.name = quoted(name)
 			if o.role() == Both {
-				f := a.form(o, reading)
+				f := a.form(o, reading, s)
 				_, end := s.span(len(s.list)-1, len(s.list))
-				s.edits = append(s.edits, edit{end, end, "; CREATE TEMPORARY TABLE IF NOT EXISTS " + quoted(o.spelled) + " " +
+				s.edits = append(s.edits, edit{end, end, "; CREATE " + o.temporaryClone() + "TABLE IF NOT EXISTS " + quoted(o.spelled) + " " +
 					withClause(f.options, 0) + " LIKE " + main.name + " (EXCLUDING OPTIONS)"})
 			}
 		}
@@ -357,8 +385,8 @@ func (a *analysis) create(s *statement) {
 		return
 	}
 	for _, side := range a.clones(o) {
-		f := a.form(o, side)
-		f.name, f.temporary = quoted(o.clone(side)), true
+		f := a.form(o, side, s)
+		f.name, f.temporary = quoted(o.clone(side, s)), !o.altered
 		s.before = append(s.before, s.def.flat(f, s.Text, s.Offset, a.options.dialect())+";")
 	}
 }
@@ -384,7 +412,7 @@ func (a *analysis) clones(o *object) (sides []side) {
 // likedAs reports whether another table is created LIKE this one and needs the other side of it.
 func (a *analysis) likedAs(o *object, s side) bool {
 	return slices.ContainsFunc(o.likes, func(p *object) bool {
-		return !p.kept && p.created != nil && !p.copies() && o.nameFor(s) != nil &&
+		return !p.kept && p.created != nil && !p.copies() && o.cloned(s) &&
 			(p.mainSide() == s || p.role() == Both || a.likedAs(p, s))
 	})
 }
@@ -400,19 +428,19 @@ func (a *analysis) shadow(o *object) {
 		anchor = anchor.anchor
 	}
 	add := func(s side, name []string) {
-		f := a.form(o, s)
+		f := a.form(o, s, anchor)
 		if o.def == nil {
 			anchor.before = append(anchor.before, "CREATE TEMPORARY TABLE IF NOT EXISTS "+quoted(name)+" "+withClause(f.options, 0)+
-				" LIKE "+quoted(o.spelled)+" (EXCLUDING OPTIONS);")
+				" LIKE "+quoted(o.nameIn(anchor))+" (EXCLUDING OPTIONS);")
 			return
 		}
 		f.name, f.temporary, f.ifAbsent = quoted(name), true, true
 		anchor.before = append(anchor.before, o.def.flat(f, o.ddl, 0, a.options.dialect())+";")
 	}
 	for _, side := range a.clones(o) {
-		add(side, o.clone(side))
+		add(side, o.clone(side, anchor))
 	}
-	add(o.mainSide(), o.spelled)
+	add(o.mainSide(), o.nameIn(anchor))
 	if o.def == nil && o.reads+o.lookups > 0 && o.file == "" && !a.options.PlanOnly {
 		a.warnf("table %s: its columns are unknown, its values are any", o.identifier)
 	}
@@ -427,45 +455,75 @@ func (a *analysis) drop(s *statement) {
 	switch {
 	case o.created == nil:
 		if a.shadowed(o) {
-			s.before = append(s.before, "DROP TEMPORARY TABLE IF EXISTS "+quoted(o.spelled)+";")
+			s.before = append(s.before, "DROP TEMPORARY TABLE IF EXISTS "+quoted(o.nameIn(s))+";")
 		}
-	case o.ctas && o.writeName(a) != nil:
-		s.before = append(s.before, "DROP TABLE IF EXISTS "+quoted(o.writeName(a))+";")
+	case o.ctas && o.writeName(a, s) != nil:
+		s.before = append(s.before, "DROP TABLE IF EXISTS "+quoted(o.writeName(a, s))+";")
 		if o.role() == Both {
-			s.before = append(s.before, "DROP TEMPORARY TABLE IF EXISTS "+quoted(o.spelled)+";")
+			s.before = append(s.before, "DROP "+o.temporaryClone()+"TABLE IF EXISTS "+quoted(o.nameIn(s))+";")
 		}
 		s.leaveOut()
 	default:
-		for _, side := range []side{reading, writing} {
-			if name := o.nameFor(side); name != nil && (o.role() == Both || a.likedAs(o, side)) {
-				s.before = append(s.before, "DROP TEMPORARY TABLE IF EXISTS "+quoted(name)+";")
-			}
+		for _, side := range a.clones(o) {
+			s.before = append(s.before, "DROP "+o.temporaryClone()+"TABLE IF EXISTS "+quoted(o.clone(side, s))+";")
+		}
+	}
+}
+
+// temporaryClone is what a clone is created with: ALTER TABLE knows no temporary tables.
+func (o *object) temporaryClone() string {
+	if o.altered {
+		return ""
+	}
+	return "TEMPORARY "
+}
+
+// alter changes the clones of a table as the table itself, with metadata columns as in CREATE TABLE.
+func (a *analysis) alter(s *statement) {
+	o := s.alters.object
+	if o.kept || o.view {
+		return
+	}
+	d := &definition{tokens: s.tokens}
+	if i := s.alters.to; s.word(i) == "ADD" || s.word(i) == "MODIFY" {
+		if i++; s.is(i, "(") {
+			d.elements(i+1, s.match[i])
+		} else {
+			d.elements(i, len(s.list))
+		}
+	}
+	sides := a.clones(o)
+	main := o.mainSide()
+	if o.ctas {
+		if main = writing; o.role() == Both {
+			main, sides = reading, []side{writing}
+		}
+	}
+	for _, side := range sides {
+		clone := *s
+		clone.edits = nil
+		clone.replace(s.alters.at, s.alters.to, quoted(o.clone(side, s)))
+		clone.plain(d.columns, side)
+		for i := range clone.edits {
+			clone.edits[i].from -= s.Offset
+			clone.edits[i].to -= s.Offset
+		}
+		s.before = append(s.before, flatten(apply(s.Text, clone.edits), a.options.dialect())+";")
+	}
+	s.plain(d.columns, main)
+}
+
+// plain makes metadata columns ordinary ones.
+func (s *statement) plain(columns []column, side side) {
+	for _, c := range columns {
+		if c.plainFor(side) {
+			s.remove(c.metadata[0], c.metadata[1])
 		}
 	}
 }
 
 func (a *analysis) shadowed(o *object) bool {
 	return o.role() != Unused && !o.absent && (o.ddl != "" || !a.ours(o))
-}
-
-// function makes functions of a real catalog temporary.
-func (a *analysis) function(s *statement) {
-	i := slices.IndexFunc(s.list, func(t sqltext.Token) bool { return strings.EqualFold(t.Text, "FUNCTION") })
-	if i != 1 { // TEMPORARY, TEMPORARY SYSTEM
-		return
-	}
-	at := 2
-	if s.words(at, "IF", "NOT", "EXISTS") {
-		at += 3
-	}
-	parts, _ := s.path(at)
-	if parts == nil || len(parts) > 3 {
-		return
-	}
-	if len(parts) == 3 && a.catalogs[parts[0]].ours {
-		return
-	}
-	s.insert(1, "TEMPORARY ")
 }
 
 // hints takes OPTIONS and LOOKUP out of the statement's hints: mocked tables know none of the options, and no

@@ -12,6 +12,7 @@ import (
 //
 //	--! keep NAME          --! data TABLE=FILE      --! rows N      --! batch
 //	--! seed N             --! since 1.19           --! before 2.1
+//	--! plan               for the planner alone
 //	--! prints TEXT        what must stand in the rows on real Flink
 //	--! setup STATEMENT    is executed on real Flink before the script
 //	--! catalog NAME       the CREATE TABLE that follows, in a comment, is of a catalog
@@ -121,6 +122,8 @@ func (s script) options(t *testing.T) Options {
 			o.Rows, err = strconv.ParseInt(d[1], 10, 64)
 		case "seed":
 			o.Seed, err = strconv.ParseInt(d[1], 10, 64)
+		case "plan":
+			o.PlanOnly = true
 		case "batch":
 			o.Batch = true
 		case "catalog":

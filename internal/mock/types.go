@@ -184,6 +184,15 @@ func (t tokens) rowFields(i int, closing string, typ *dataType) int {
 	return min(i+1, len(t.list))
 }
 
+// typeless reports whether a name is none of a column's type in Flink. One with a dot may be a user's.
+func typeless(kind string) bool {
+	switch kind {
+	case "BINARY", "VARBINARY", "ARRAY", "MULTISET", "MAP", "ROW", "STRUCTURED", "RAW", "VARIANT", "BITMAP":
+		return false
+	}
+	return !strings.Contains(kind, ".")
+}
+
 // unsupported returns the name of a type that datagen cannot make, "" if it can make all of d.
 func (d *dataType) unsupported(o *Options) string {
 	if d == nil {

@@ -79,7 +79,7 @@ func (o *object) physical() []column {
 		}
 	}
 	for _, c := range o.def.columns {
-		if !c.computed() && c.typ != nil {
+		if !c.computed() && c.typ != nil && !c.null {
 			columns = append(columns, c)
 		}
 	}
