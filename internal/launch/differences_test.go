@@ -39,7 +39,19 @@ func normalise(version flinkconf.Version, role Role, args []string, got *Command
 			}
 		}
 	}
+	if rulesOf(version).flattened {
+		withoutYAMLQuotes(gotEnv, wantEnv)
+	}
 	return gotArgv, want, gotEnv
+}
+
+// withoutYAMLQuotes: Flink prints a value that needs them with YAML's quotes, which the scripts leave in the variable.
+func withoutYAMLQuotes(gotEnv, wantEnv map[string]string) {
+	for name, v := range gotEnv {
+		if want := wantEnv[name]; strings.HasPrefix(name, "FLINK_ENV_JAVA_OPTS") && strings.ReplaceAll(want, "'", "") == strings.ReplaceAll(v, "'", "") {
+			gotEnv[name] = want
+		}
+	}
 }
 
 // classpathSortedByBytes: the scripts sort by the locale.
