@@ -4,5 +4,5 @@
 --! catalog c.default.out CREATE TABLE `c`.`default`.`out` (`id` INT, `n` BIGINT METADATA VIRTUAL, `v` VARCHAR(2147483647)) WITH ('connector' = 'kafka')
 --! prints out> +I[
 USE CATALOG c;
-CREATE VIEW v AS SELECT id, v FROM k WHERE ts > TIMESTAMP '1970-01-01 00:00:00';
+CREATE VIEW v AS SELECT id, v FROM k WHERE ts > TO_TIMESTAMP_LTZ(0, 3);
 INSERT INTO `c`.`default`.`out` SELECT id, v FROM v;

@@ -1,4 +1,4 @@
---! since 1.18
+--! since 1.19
 CREATE TABLE k (id INT, u INT, pt AS PROCTIME()) WITH ('connector'='kafka');
 CREATE TABLE d1 (id INT, a STRING) WITH ('connector'='jdbc');
 CREATE TABLE d2 (id INT, b STRING) WITH ('connector'='redis');
