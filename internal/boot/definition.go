@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"flink-entrypoint/internal/confpatch"
@@ -153,7 +154,8 @@ func (g *gatherer) reveal(t jobdef.Text, phase Phase) (string, error) {
 // definitionSettings applies what the definition says about the configuration.
 func (g *gatherer) definitionSettings() error {
 	d, v := g.def, g.plan.Home.Version
-	if g.role == "standalone-job" {
+	named := slices.ContainsFunc(d.Configuration, func(s jobdef.Setting) bool { return s.Key == "pipeline.name" })
+	if g.role == "standalone-job" && !named {
 		if err := g.setText("pipeline.name", d.Name, "name"); err != nil {
 			return err
 		}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"flink-entrypoint/internal/mock"
 	"flink-entrypoint/internal/sqlrunner"
@@ -36,9 +35,7 @@ func (l *Local) asApplication() error {
 	for _, p := range l.parts {
 		script = append(script, sqlrunner.Part{Name: p.Name, Text: p.Text})
 	}
-	ha := g.def.HighAvailability
-	plan, err := sqlrunner.Prepare(script, sqlrunner.Options{Dialect: l.dialect(), FixedJobID: !g.def.ID.IsZero(),
-		HighAvailability: ha != nil && !strings.EqualFold(ha.Type, "none"), RuntimeMode: runtimeMode(l.g.def)})
+	plan, err := sqlrunner.Prepare(script, g.asApplication())
 	l.Warnings = append(l.Warnings, plan.Warnings...)
 	var e *sqlrunner.Error
 	if errors.As(err, &e) && e.Line == 0 {

@@ -31,6 +31,8 @@ func TestWhoWinsTheJobOptions(t *testing.T) {
 		{name: "-D", definition: jar, args: []string{"-Dexecution.state-recovery.path=s3://d"}, without: []string{"s3://definition"}, warning: "execution.state-recovery.path (-D) counts"},
 		{name: "FLINK_PROPERTIES", definition: sql, properties: "execution.savepoint.path: s3://p", without: []string{"s3://definition"}, warning: "execution.savepoint.path (FLINK_PROPERTIES:1) counts"},
 		{name: "configuration", definition: jar + "configuration: {execution.savepoint.path: s3://c}\n", want: "--fromSavepoint s3://definition", warning: "savepoint.path counts, not its configuration"},
+		{name: "name and configuration", definition: jar + "configuration: {pipeline.name: other}\n", want: "--job-classname a.Definition x"},
+		{name: "slots twice", definition: jar + "configuration: {taskmanager.numberOfTaskSlots: 4}\nresources: {taskManager: {slots: 3}}\n", want: "x", warning: "taskmanager.numberOfTaskSlots is in the definition twice"},
 		{name: "not restored state, once", definition: sql, args: []string{"-n"}, without: []string{"--allowNonRestoredState"}, want: "-n"},
 		{name: "class of a SQL job", definition: sql, args: []string{"--job-classname", "a.B"}, phase: Usage},
 		{name: "argument of a SQL job", definition: sql, args: []string{"-D", "a=b", "extra", "-Drest.port=9999"}, phase: Usage},

@@ -65,13 +65,17 @@ func (g *gatherer) checkScript(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	ha := g.def.HighAvailability
-	_, err = sqlrunner.Prepare([]sqlrunner.Part{{Text: string(script)}}, sqlrunner.Options{
-		Dialect: sqltext.DialectOf(v.Major, v.Minor), FixedJobID: !g.def.ID.IsZero(), HighAvailability: ha != nil && !strings.EqualFold(ha.Type, "none"),
-		RuntimeMode: runtimeMode(g.def), Sensitive: func(key string) bool { return flinkconf.IsSensitive(key, v) },
-	})
-	if err != nil {
+	options := g.asApplication()
+	options.Sensitive = func(key string) bool { return flinkconf.IsSensitive(key, v) }
+	if _, err := sqlrunner.Prepare([]sqlrunner.Part{{Text: string(script)}}, options); err != nil {
 		return g.sqlError(err)
 	}
 	return nil
+}
+
+// asApplication is how an application cluster would prepare the script, as far as the definition tells.
+func (g *gatherer) asApplication() sqlrunner.Options {
+	ha, v := g.def.HighAvailability, g.plan.Home.Version
+	return sqlrunner.Options{Dialect: sqltext.DialectOf(v.Major, v.Minor), FixedJobID: !g.def.ID.IsZero(),
+		HighAvailability: ha != nil && !strings.EqualFold(ha.Type, "none"), RuntimeMode: runtimeMode(g.def)}
 }

@@ -366,10 +366,10 @@ func withWriter(ctx context.Context, t target) (*os.File, *Error) {
 		return o.f, nil
 	case <-ctx.Done():
 		if w, err := os.OpenFile(t.path, os.O_WRONLY|syscall.O_NONBLOCK, 0); err == nil { // lets the other open return
+			if o := <-done; o.err == nil {
+				o.f.Close()
+			}
 			w.Close()
-		}
-		if o := <-done; o.err == nil {
-			o.f.Close()
 		}
 		return nil, contextError(t.display, ctx)
 	}

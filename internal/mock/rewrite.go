@@ -12,6 +12,7 @@ const (
 	sinkSuffix   = "__mock_sink"
 	sourceSuffix = "__mock_source"
 	copySuffix   = "__mock_columns"
+	hidingSuffix = "__temporary" // before them, of a table that hides another one of its name
 )
 
 // settle decides what each table is, once the whole script is known.
@@ -232,7 +233,7 @@ func (o *object) nameIn(s *statement) []string {
 func (o *object) clone(side side, s *statement) []string {
 	name := o.nameIn(s)
 	if o.hides { // which has clones, too
-		name[len(name)-1] += "__temporary"
+		name[len(name)-1] += hidingSuffix
 	}
 	name[len(name)-1] += [...]string{reading: sourceSuffix, writing: sinkSuffix, copying: copySuffix}[side]
 	return name
