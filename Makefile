@@ -1,4 +1,4 @@
-# Targets a person uses: run, test, test-full, bench. Everything they need is brought and kept outside the tree.
+# Everything that the targets need is brought by them and kept outside the tree. "make help" groups them.
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
@@ -13,61 +13,91 @@ LDFLAGS := -s -w -buildid= -X flink-entrypoint/internal/cli.release=$(VERSION) -
 GCFLAGS := $(addprefix -gcflags=,$(shell cat test/budget/gcflags.txt))
 GOBUILD := go build -trimpath -buildvcs=false $(GCFLAGS) -ldflags '$(LDFLAGS)'
 
+MAIN_VERSIONS := 1.20.5 2.2.1
+ALL_VERSIONS  := $(patsubst test/flinkhome/requirements/%.txt,%,$(sort $(wildcard test/flinkhome/requirements/[0-9]*.txt)))
+# All build tags of the suites, see test/README.md.
+TAGS := flink vm load container hive ha deploy kubelet platform
+# What go test gets for suites that run the program.
+WITH_BINARY := FLINK_ENTRYPOINT_BINARY=$(CURDIR)/$(BIN)
+
 .PHONY: help
 help: ## show the targets
-	@awk -F ':.*## ' '/^[a-z][a-z0-9-]*:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^##@ / {printf "\n%s\n", substr($$0, 5)} /^[a-z][a-z0-9-]*:.*## / {printf "  make %-22s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+##@ For everybody
+.PHONY: run
+run: need-go need-java need-pip build ## run the example job on a real Flink (FLINK=1.20 for another version)
+	@home=$$(go run ./test/flinkhome $(FLINK)); go build -o bin/demo ./test/demo; exec bin/demo -binary $(BIN) -home "$$home"
+
+.PHONY: platform
+platform: need-go need-java need-pip build build-platform ## run the platform with an example job, until Ctrl-C (ONCE=1: until the job's end)
+	@home=$$(go run ./test/flinkhome $(FLINK)); go build -o bin/demo-platform ./test/demo/platform; exec bin/demo-platform -home "$$home" $(if $(ONCE),-once)
+
+.PHONY: test
+test: need-go need-java need-pip need-podman lint test-unit test-deploy test-flink test-vm test-containers-quick test-platform-quick ## all tests on the main versions of Flink
 
 .PHONY: build
 build: need-go ## build bin/flink-entrypoint for this machine
 	@$(GOBUILD) -o $(BIN) ./cmd/flink-entrypoint
 
-.PHONY: build-all
-build-all: need-go ## build for linux/amd64 and linux/arm64
-	@for arch in amd64 arm64; do GOOS=linux GOARCH=$$arch $(GOBUILD) -o bin/flink-entrypoint-linux-$$arch ./cmd/flink-entrypoint; ls -l bin/flink-entrypoint-linux-$$arch; done
+.PHONY: build-platform
+build-platform: need-go ## build bin/flink-platform for this machine
+	@go build -trimpath -buildvcs=false -ldflags '-s -w -buildid=' -o bin/flink-platform ./cmd/flink-platform
 
-.PHONY: run
-run: need-go need-java need-pip build ## run the example job on a real Flink (FLINK=1.20 for another version)
-	@home=$$(go run ./test/flinkhome $(FLINK)); go build -o bin/demo ./test/demo; exec bin/demo -binary $(BIN) -home "$$home"
+.PHONY: clean
+clean: ## remove what was built (not what was brought)
+	rm -rf bin dist
 
-# The quick tier (Go alone), then real Flink on the main versions.
-.PHONY: test
-test: need-go need-java need-pip need-podman lint unit deploy e2e vm containers-quick ## all tests on the main versions of Flink
+##@ For a change: single suites (test/README.md says what each proves)
+.PHONY: lint
+lint: need-go staticcheck ## gofmt, go vet, staticcheck
+	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$unformatted" ] || { echo "gofmt: $$unformatted"; exit 1; }
+	go vet ./... && go vet -tags '$(TAGS)' ./...
 
-.PHONY: unit
-unit: need-go ## tests that need only Go
+.PHONY: staticcheck
+staticcheck: need-go
+	go run honnef.co/go/tools/cmd/staticcheck@v0.8.2 -checks inherit,-ST1005 ./...
+	go run honnef.co/go/tools/cmd/staticcheck@v0.8.2 -checks inherit,-ST1005 -tags '$(TAGS)' ./...
+
+.PHONY: test-short
+test-short: need-go ## half a minute: what a change is likely to break
+	go test -short ./...
+
+.PHONY: test-unit
+test-unit: need-go ## tests that need only Go
 	go test ./...
 
-.PHONY: deploy
-deploy: need-go need-pip ## the Kubernetes manifests: built, held against schemas and against the code (kustomize and schemas are brought)
-	go test -tags deploy -count 1 -timeout 15m ./test/deploy
-
-.PHONY: lint
-lint: need-go staticcheck
-	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$unformatted" ] || { echo "gofmt: $$unformatted"; exit 1; }
-	go vet ./... && go vet -tags 'flink vm load container hive ha deploy kubelet' ./...
-
-MAIN_VERSIONS := 1.20.5 2.2.1
-ALL_VERSIONS  := 1.13.6 1.14.6 1.15.4 1.16.3 1.17.2 1.18.1 1.19.3 1.20.5 2.0.2 2.1.3 2.2.1 2.3.0
+# The rooms where a start is put together, and the least part of each, in percent, that its own tests and the scripts execute.
+COVERED  := $(wildcard internal/boot internal/cli internal/localrun)
+COVERAGE := 80
+# atomic: only those counters can be written before exec
+COVERAGE_FLAGS = -cover -covermode=atomic -coverpkg=$$(echo $(COVERED:%=./%) $(1) | tr ' ' ,)
+.PHONY: coverage
+coverage: need-go ## how much of the start and the command line their tests and the scripts execute; fails below 80 %
+	rm -rf bin/coverage && mkdir -p bin/coverage/data
+	go build $(call COVERAGE_FLAGS,./test/coverage/program) -o bin/coverage/flink-entrypoint ./test/coverage/program
+	FLINK_ENTRYPOINT_BINARY=$(CURDIR)/bin/coverage/flink-entrypoint GOCOVERDIR=$(CURDIR)/bin/coverage/data go test -count 1 ./cmd/flink-entrypoint ./test/service
+	go test -count 1 $(COVERAGE_FLAGS) $(COVERED:%=./%) -args -test.gocoverdir=$(CURDIR)/bin/coverage/data
+	@go tool covdata textfmt -i bin/coverage/data -o bin/coverage/profile
+	@go tool covdata percent -i bin/coverage/data | awk '/internal/ { print; n++; if ($$3 + 0 < $(COVERAGE)) low = 1 } \
+	  END { if (n != $(words $(COVERED)) || low) { print "error: less than $(COVERAGE) %"; print "hint: go tool cover -html bin/coverage/profile"; exit 1 } }'
 
 # One seed for the random comparisons here, so that a commit's result is the same each time; test-full takes new ones.
 SEED ?= 1
-.PHONY: e2e
-e2e: need-go need-java need-pip build ## tests against real Flink
+# The packages with tests against Flink; their other tests are short here, test-unit has the whole of them.
+FLINK_PACKAGES = $(sort $(addprefix ./,$(dir $(shell git grep -l '^//go:build.*flink' -- '*_test.go'))))
+.PHONY: test-flink
+test-flink: need-go need-java need-pip build ## against real Flink, on the main versions
 	go run ./test/flinkhome 1.15.4 $(MAIN_VERSIONS) >/dev/null
-	FLINK_VERSIONS="$(MAIN_VERSIONS)" FLINK_SCENARIOS=30 FLINK_SEED=$(SEED) FLINK_ENTRYPOINT_BINARY=$(CURDIR)/$(BIN) go test -tags flink -p 1 -count 1 -timeout 60m ./...
+	FLINK_VERSIONS="$(MAIN_VERSIONS)" FLINK_SCENARIOS=30 FLINK_SEED=$(SEED) $(WITH_BINARY) go test -tags flink -short -p 1 -count 1 -timeout 60m $(FLINK_PACKAGES)
 
-.PHONY: vm
-vm: need-go build ## limits under a real cgroup v2 kernel (qemu and a Debian kernel, brought by apt)
-	FLINK_ENTRYPOINT_BINARY=$(CURDIR)/$(BIN) go test -tags vm -count 1 -timeout 15m ./test/vm
+.PHONY: test-deploy
+test-deploy: need-go need-pip ## the Kubernetes manifests: built, held against schemas and against the code
+	go test -tags deploy -count 1 -timeout 15m ./test/deploy
 
-.PHONY: test-full
-test-full: need-go need-java need-pip lint build deploy vm load hive ha fuzz ## everything, on all versions of Flink
-	go run ./test/flinkhome all >/dev/null
-	FLINK_VERSIONS="$(ALL_VERSIONS)" FLINK_CASES=2000 FLINK_SCENARIOS=100 FLINK_ENTRYPOINT_BINARY=$(CURDIR)/$(BIN) go test -tags flink -p 1 -count 1 -timeout 180m ./...
-
-.PHONY: images
-images: need-go need-podman build-all ## build the container images with podman (drop-in and shell-less)
-	go run ./test/container/images $$(go run ./test/flinkhome $(MAIN_VERSIONS))
+.PHONY: test-vm
+test-vm: need-go build ## limits under a real cgroup v2 kernel (qemu and a Debian kernel, brought by apt)
+	$(WITH_BINARY) go test -tags vm -count 1 -timeout 15m ./test/vm
 
 .PHONY: test-containers
 test-containers: need-go need-podman build-all ## the images in real containers
@@ -77,65 +107,46 @@ test-containers: need-go need-podman build-all ## the images in real containers
 
 # What takes little of it, on one version: the images, what happens before a JVM, a locked-down cluster.
 QUICK_CONTAINERS := TestImages|TestSweep|TestBeforeTheStart|TestSignalsBeforeExec|TestLockedDown
-.PHONY: containers-quick
-containers-quick: need-go need-podman build ## the quickest of test-containers
+.PHONY: test-containers-quick
+test-containers-quick: need-go need-podman build ## the quickest of test-containers
 	cp $(BIN) bin/flink-entrypoint-linux-$$(go env GOARCH)
 	go run ./test/flinkhome $(lastword $(MAIN_VERSIONS)) >/dev/null
 	FLINK_VERSIONS="$(lastword $(MAIN_VERSIONS))" go test -tags container -count 1 -timeout 30m -run '^($(QUICK_CONTAINERS))$$' ./test/container
 
-# Not a part of the others: Kubernetes is built first, which takes ten minutes of CPU and 3 GB in Go's caches.
-.PHONY: e2e-kubelet
-e2e-kubelet: need-go need-pip need-podman build ## pods of deploy/ on a real API server and kubelet, built from Kubernetes' modules (Debian, root)
+# The oldest that has the runner, the main ones, and the newest, where job-result-store.delete-on-commit is deprecated.
+HA_VERSIONS ?= 1.15.4 $(MAIN_VERSIONS) 2.3.0
+.PHONY: test-ha
+test-ha: need-go need-java need-pip need-curl build ## leaders killed, standbys, reactive mode: real clusters on Flink's own ZooKeeper
+	go run ./test/flinkhome $(HA_VERSIONS) >/dev/null
+	FLINK_VERSIONS="$(HA_VERSIONS)" $(WITH_BINARY) go test -tags ha -count 1 -timeout 90m ./test/ha
+
+.PHONY: test-hive
+test-hive: need-go need-java need-pip build ## SQL on a real Hive metastore (Flink 1.20; jars by mvn)
+	go run ./test/flinkhome 1.20.5 >/dev/null
+	$(WITH_BINARY) go test -tags hive -count 1 -timeout 20m ./test/hive
+
+.PHONY: test-load
+test-load: need-go ## a thousand clients meet a definition service that comes back
+	go test -tags load -count 1 -timeout 15m ./test/herd
+
+# Kubernetes is built first, which takes ten minutes of CPU and 3 GB in Go's caches.
+.PHONY: test-kubelet
+test-kubelet: need-go need-pip need-podman build ## pods of deploy/ on a real API server and kubelet, built from Kubernetes' modules (Debian, root)
 	cp $(BIN) bin/flink-entrypoint-linux-$$(go env GOARCH)
 	go run ./test/flinkhome 2.2.1 >/dev/null
 	go test -tags kubelet -count 1 -timeout 120m -v ./test/kubelet
 
-.PHONY: bench bench-jvm
-bench: need-go need-java need-pip build ## measure the start beside the official way
-	go run ./test/flinkhome 1.18.1 1.20.5 2.2.1 >/dev/null
-	go run ./test/bench -binary $(BIN)
-bench-jvm: need-go need-java need-pip build ## the same, and real clusters until the job runs
-	go run ./test/flinkhome 1.18.1 1.20.5 2.2.1 >/dev/null
-	go run ./test/bench -binary $(BIN) -jvm
+# How often the platform is killed; FLINK_SEED chooses the places.
+KILLS ?= 300
+.PHONY: test-platform
+test-platform: need-go need-java need-pip need-curl ## the platform: killed anywhere, with simulated clusters and on real Flink; JobManagers killed, frozen, cut off; leaders
+	go run ./test/flinkhome $(MAIN_VERSIONS) >/dev/null
+	FLINK_VERSIONS="$(MAIN_VERSIONS)" KILLS=$(KILLS) go test -tags platform -parallel 8 -count 1 -timeout 120m ./test/platform
 
-.PHONY: growth
-growth: need-go ## what a key, a catalog, a line of SQL, a MiB costs, from small inputs to huge ones
-	go run ./test/growth/table ./internal/cgroup ./internal/confpatch ./internal/jobdef ./internal/catalog ./internal/sqltext ./internal/sqlrunner ./internal/mock ./internal/fetch ./internal/boot
-
-.PHONY: pictures
-pictures: need-go need-java need-pip build ## make the pictures of docs/images again, with a headless chromium
-	$(call need,chromium,apt-get install chromium)
-	home=$$(go run ./test/flinkhome 2.2.1) && go run ./test/docs/pictures -binary $(BIN) -home "$$home"
-
-.PHONY: release-snapshot
-release-snapshot: need-go ## release artefacts in dist/, without other tools; made twice and compared first
-	FLINK_ENTRYPOINT_RELEASE_ARCHES='amd64 arm64' go test -count 1 -timeout 30m ./test/release
-	go run ./test/release -out dist -version '$(VERSION)'
-
-.PHONY: vulncheck
-vulncheck: need-go ## known vulnerabilities in what the binary calls (asks the Go vulnerability database)
-	go run golang.org/x/vuln/cmd/govulncheck@v1.9.0 ./...
-
-.PHONY: staticcheck
-staticcheck: need-go
-	go run honnef.co/go/tools/cmd/staticcheck@v0.8.2 -checks inherit,-ST1005 ./...
-	go run honnef.co/go/tools/cmd/staticcheck@v0.8.2 -checks inherit,-ST1005 -tags 'flink vm load container hive ha deploy kubelet' ./...
-
-.PHONY: hive
-hive: need-go need-java need-pip build ## SQL on a real Hive metastore (Flink 1.20; jars by mvn)
-	go run ./test/flinkhome 1.20.5 >/dev/null
-	FLINK_ENTRYPOINT_BINARY=$(CURDIR)/$(BIN) go test -tags hive -count 1 -timeout 20m ./test/hive
-
-# The oldest that has the runner, the main ones, and the newest, where job-result-store.delete-on-commit is deprecated.
-HA_VERSIONS ?= 1.15.4 $(MAIN_VERSIONS) 2.3.0
-.PHONY: ha
-ha: need-go need-java need-pip need-curl build ## leaders killed, standbys, reactive mode: real clusters on Flink's own ZooKeeper
-	go run ./test/flinkhome $(HA_VERSIONS) >/dev/null
-	FLINK_VERSIONS="$(HA_VERSIONS)" FLINK_ENTRYPOINT_BINARY=$(CURDIR)/$(BIN) go test -tags ha -count 1 -timeout 90m ./test/ha
-
-.PHONY: load
-load: need-go ## a thousand clients meet a definition service that comes back
-	go test -tags load -count 1 -timeout 15m ./test/herd
+.PHONY: test-platform-quick
+test-platform-quick: need-go need-java need-pip need-curl ## 40 kills of the platform, its page, and its jobs on one version of Flink
+	go run ./test/flinkhome $(lastword $(MAIN_VERSIONS)) >/dev/null
+	FLINK_VERSIONS="$(lastword $(MAIN_VERSIONS))" KILLS=40 FLINK_SEED=$(SEED) go test -tags platform -parallel 8 -count 1 -timeout 20m -run '^(TestKilled|TestPage|TestRealJobs)$$' ./test/platform
 
 FUZZTIME ?= 30s
 .PHONY: fuzz
@@ -147,9 +158,44 @@ fuzz: need-go ## every fuzz target for FUZZTIME each
 	  done; \
 	done
 
-.PHONY: clean
-clean: ## remove what was built (not what was brought)
-	rm -rf bin dist
+.PHONY: test-full
+test-full: need-go need-java need-pip need-podman need-curl lint build test-deploy test-vm test-load test-hive test-ha test-containers test-kubelet test-platform fuzz ## every suite there is, on all versions of Flink (hours)
+	go run ./test/flinkhome all >/dev/null
+	FLINK_VERSIONS="$(ALL_VERSIONS)" FLINK_CASES=2000 FLINK_SCENARIOS=100 $(WITH_BINARY) go test -tags flink -p 1 -count 1 -timeout 180m ./...
+
+##@ For numbers and pictures
+.PHONY: bench bench-jvm bench-growth
+bench: need-go need-java need-pip build ## measure the start beside the official way
+	go run ./test/flinkhome 1.18.1 1.20.5 2.2.1 >/dev/null
+	go run ./test/bench -binary $(BIN)
+bench-jvm: need-go need-java need-pip build ## the same, real clusters until the job runs, and Flink's native Kubernetes mode
+	go run ./test/flinkhome 1.18.1 1.20.5 2.2.1 >/dev/null
+	go run ./test/bench -binary $(BIN) -jvm -native
+bench-growth: need-go ## what a key, a catalog, a line of SQL, a MiB costs, from small inputs to huge ones
+	go run ./test/growth/table ./internal/cgroup ./internal/confpatch ./internal/jobdef ./internal/catalog ./internal/sqltext ./internal/sqlrunner ./internal/mock ./internal/fetch ./internal/boot
+
+.PHONY: pictures
+pictures: need-go need-java need-pip build ## make the pictures of docs/images again, with a headless chromium
+	$(call need,chromium,apt-get install chromium)
+	home=$$(go run ./test/flinkhome 2.2.1) && go run ./test/docs/pictures -binary $(BIN) -home "$$home"
+
+##@ For a release
+.PHONY: build-all
+build-all: need-go ## build for linux/amd64 and linux/arm64
+	@for arch in amd64 arm64; do GOOS=linux GOARCH=$$arch $(GOBUILD) -o bin/flink-entrypoint-linux-$$arch ./cmd/flink-entrypoint; ls -l bin/flink-entrypoint-linux-$$arch; done
+
+.PHONY: images
+images: need-go need-podman build-all ## build the container images with podman (drop-in and shell-less)
+	go run ./test/container/images $$(go run ./test/flinkhome $(MAIN_VERSIONS))
+
+.PHONY: release-snapshot
+release-snapshot: need-go ## release artefacts in dist/, without other tools; made twice and compared first
+	FLINK_ENTRYPOINT_RELEASE_ARCHES='amd64 arm64' go test -count 1 -timeout 30m ./test/release
+	go run ./test/release -out dist -version '$(VERSION)'
+
+.PHONY: vulncheck
+vulncheck: need-go ## known vulnerabilities in what the binary calls (asks the Go vulnerability database)
+	go run golang.org/x/vuln/cmd/govulncheck@v1.9.0 ./...
 
 define need
 	@command -v $(1) >/dev/null || { echo "error: $(1) is missing"; echo "hint: $(2)"; exit 1; }

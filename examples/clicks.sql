@@ -2,7 +2,7 @@
 --
 --   flink-entrypoint debug examples/clicks.sql
 --
--- runs this script as it stands, without Kafka, a database, or their jars.
+-- runs this script as it is, without Kafka, a database, or their jars.
 
 SET 'pipeline.name' = 'clicks-per-page';
 SET 'table.exec.state.ttl' = '1 h';

@@ -14,5 +14,5 @@ import (
 )
 
 func main() {
-	os.Exit(cli.Main(cli.System{Args: os.Args[1:], Env: os.Environ(), Stdout: os.Stdout, Stderr: os.Stderr, Exec: syscall.Exec}))
+	os.Exit(cli.Main(cli.System{Name: os.Args[0], Args: os.Args[1:], Env: os.Environ(), Stdout: os.Stdout, Stderr: os.Stderr, Exec: syscall.Exec}))
 }

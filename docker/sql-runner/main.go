@@ -1,10 +1,13 @@
-// Command sql-runner compiles the SQL runner and the job listener beside it, and packs the jar that internal/sqlrunner embeds:
+// Command sql-runner compiles our Java and packs the jars that internal/sqlrunner embeds: the SQL runner and the job
+// listener beside it (runner.jar), the connector of local runs (connector.jar, for package mock), and what a JobManager
+// needs under a platform (platform.jar):
 //
-//	go run ./docker/sql-runner [-flink HOME] [-o FILE]
+//	go run ./docker/sql-runner [-flink HOME] [-flink2 HOME] [-o FILE]
 //
 // The result is a function of the source, JDK 17's javac (later ones emit other bytes for the same source; CI and
 // this program insist on 17) and Go's deflate: fixed order, fixed time stamps, nothing of the machine inside.
-// HOME is a Flink 1.15 distribution, the oldest the runner supports: go run ./test/flinkhome 1.15.4
+// HOME is a Flink 1.15 distribution, the oldest the runner supports: go run ./test/flinkhome 1.15.4. What uses
+// interfaces that only Flink 2 has is compiled against a distribution of that, go run ./test/flinkhome 2.2.1.
 package main
 
 import (
@@ -12,6 +15,7 @@ import (
 	"bytes"
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -23,9 +27,26 @@ import (
 )
 
 const (
-	sources = "docker/sql-runner/src/flinkentrypoint/*.java"
+	sources = "docker/sql-runner/src"
 	oldest  = "1.15.4"
+	second  = "2.2.1" // any 2.x gives the same bytes; this one is here for the tests
 )
+
+// jar is a Java package and what its jar has beside the classes.
+type jar struct {
+	name     string
+	folder   string
+	flink2   []string          // the sources that need Flink 2
+	services map[string]string // the classes by which Flink finds it, by interface; a line each
+}
+
+var jars = []jar{
+	{name: "runner.jar", folder: "flinkentrypoint"},
+	{name: "connector.jar", folder: "flinkentrypoint/mock", services: map[string]string{
+		"org.apache.flink.table.factories.Factory": "flinkentrypoint.mock.MockConnector\n"}},
+	{name: "platform.jar", folder: "flinkentrypoint/platform", flink2: []string{"StatusListenerFactory.java"}, services: map[string]string{
+		"org.apache.flink.core.fs.FileSystemFactory": "flinkentrypoint.platform.ArchiveFactory\nflinkentrypoint.platform.ArchiveFactory$Secure\n"}},
+}
 
 func main() {
 	root, err := homes.Root()
@@ -33,47 +54,81 @@ func main() {
 		root = "."
 	}
 	home := flag.String("flink", filepath.Join(root, oldest), "Flink `home` to compile against")
-	out := flag.String("o", "internal/sqlrunner/runner.jar", "`file` to write")
+	home2 := flag.String("flink2", filepath.Join(root, second), "Flink 2 `home` to compile against")
+	out := flag.String("o", "internal/sqlrunner/runner.jar", "`file` to write; the other jars go beside it")
 	flag.Parse()
-	if err := build(*home, *out); err != nil {
-		fmt.Fprintln(os.Stderr, "error:", err)
-		os.Exit(1)
+	for _, j := range jars {
+		file := filepath.Join(filepath.Dir(*out), j.name)
+		if j.name == "runner.jar" {
+			file = *out
+		}
+		if err := build(j, *home, *home2, file); err != nil {
+			fmt.Fprintln(os.Stderr, "error:", err)
+			os.Exit(1)
+		}
 	}
 }
 
-func build(home, out string) error {
+// build makes a jar and writes it to the file out.
+func build(j jar, home, home2, out string) error {
 	javac, err := findJavac()
 	if err != nil {
 		return err
 	}
-	var classPath []string
-	for _, pattern := range []string{"flink-dist-*.jar", "flink-table-api-java-uber-*.jar"} {
-		jars, err := filepath.Glob(filepath.Join(home, "lib", pattern))
-		if err != nil || len(jars) != 1 {
-			return fmt.Errorf("%s holds %d jars %s, expected 1\nhint: go run ./test/flinkhome %s", filepath.Join(home, "lib"), len(jars), pattern, oldest)
-		}
-		classPath = append(classPath, jars[0])
-	}
-	files, err := filepath.Glob(sources)
+	files, err := filepath.Glob(filepath.Join(sources, j.folder, "*.java"))
 	if err != nil || len(files) == 0 {
-		return fmt.Errorf("there is no source %s here: run this from the root of the repository", sources)
+		return fmt.Errorf("the directory has no source %s: run this from the root of the repository", sources)
 	}
+	isFlink2 := func(file string) bool { return slices.Contains(j.flink2, filepath.Base(file)) }
 	classes, err := os.MkdirTemp("", "sql-runner")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(classes)
+	classPath, err := libraries(home, oldest, "flink-dist-*.jar", "flink-table-api-java-uber-*.jar")
+	if err != nil {
+		return err
+	}
+	if err := compile(javac, classPath, classes, slices.DeleteFunc(slices.Clone(files), isFlink2)); err != nil {
+		return err
+	}
+	if len(j.flink2) > 0 {
+		if classPath, err = libraries(home2, second, "flink-dist-*.jar"); err != nil {
+			return err
+		}
+		newer := slices.DeleteFunc(files, func(file string) bool { return !isFlink2(file) })
+		if err := compile(javac, append(classPath, classes), classes, newer); err != nil {
+			return err
+		}
+	}
+	packed, err := pack(classes, j)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(out, packed, 0o644)
+}
+
+// libraries returns the one jar of each pattern in a home's lib.
+func libraries(home, version string, patterns ...string) ([]string, error) {
+	var classPath []string
+	for _, pattern := range patterns {
+		found, err := filepath.Glob(filepath.Join(home, "lib", pattern))
+		if err != nil || len(found) != 1 {
+			return nil, fmt.Errorf("%s holds %d jars %s, expected 1\nhint: go run ./test/flinkhome %s", filepath.Join(home, "lib"), len(found), pattern, version)
+		}
+		classPath = append(classPath, found[0])
+	}
+	return classPath, nil
+}
+
+func compile(javac string, classPath []string, classes string, files []string) error {
 	cmd := exec.Command(javac, append([]string{"--release", "8", "-Xlint:all", "-Werror", "-encoding", "UTF-8", "-g:source,lines",
 		"-classpath", strings.Join(classPath, string(os.PathListSeparator)), "-d", classes}, files...)...)
 	cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
 	if err := cmd.Run(); err != nil {
 		return fmt.Errorf("javac: %w", err)
 	}
-	jar, err := pack(classes)
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(out, jar, 0o644)
+	return nil
 }
 
 // findJavac returns JDK 17's javac: that of JAVA_HOME, of PATH, or one where distributions install it.
@@ -101,15 +156,15 @@ func findJavac() (string, error) {
 	return "", fmt.Errorf("no javac of JDK 17 in JAVA_HOME, PATH or /usr/lib/jvm (%s)\nhint: Debian: apt-get install openjdk-17-jdk-headless", strings.Join(seen, ", "))
 }
 
-// pack makes a jar of the classes below dir.
-func pack(dir string) ([]byte, error) {
-	classes, err := filepath.Glob(filepath.Join(dir, "flinkentrypoint", "*.class"))
+// pack makes a jar of its classes below dir.
+func pack(dir string, j jar) ([]byte, error) {
+	classes, err := filepath.Glob(filepath.Join(dir, j.folder, "*.class"))
 	if err != nil {
 		return nil, err
 	}
 	slices.Sort(classes)
-	var jar bytes.Buffer
-	z := zip.NewWriter(&jar)
+	var packed bytes.Buffer
+	z := zip.NewWriter(&packed)
 	add := func(name string, content []byte) error {
 		w, err := z.CreateHeader(&zip.FileHeader{Name: name, Method: zip.Deflate, Modified: time.Date(1980, 1, 1, 0, 0, 0, 0, time.UTC)})
 		if err == nil {
@@ -126,12 +181,17 @@ func pack(dir string) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		if err := add("flinkentrypoint/"+filepath.Base(class), content); err != nil {
+		if err := add(j.folder+"/"+filepath.Base(class), content); err != nil {
+			return nil, err
+		}
+	}
+	for _, service := range slices.Sorted(maps.Keys(j.services)) {
+		if err := add("META-INF/services/"+service, []byte(j.services[service])); err != nil {
 			return nil, err
 		}
 	}
 	if err := z.Close(); err != nil {
 		return nil, err
 	}
-	return jar.Bytes(), nil
+	return packed.Bytes(), nil
 }

@@ -13,6 +13,8 @@ import (
 	"testing"
 
 	"flink-entrypoint/internal/boot"
+	"flink-entrypoint/internal/explain"
+	"flink-entrypoint/internal/redact"
 )
 
 // vector is one run of the official image's entrypoint, as the launch room keeps them.
@@ -115,10 +117,11 @@ func compareWithOfficial(t *testing.T, version string, v vector) {
 	if !boot.IsRole(role) {
 		role, args = boot.PassThrough, words
 	}
-	plan, err := boot.Gather(context.Background(), boot.Explain, role,
+	redactor := new(redact.Redactor)
+	plan, err := boot.New(boot.Explain, role,
 		boot.Options{MemoryPolicy: "keep", MemoryRatio: "1", Slots: "keep", RunDir: work + "/run", Sysroot: work},
-		boot.World{Args: args, Env: env, Log: slog.New(slog.DiscardHandler),
-			Hostname: func() (string, error) { return "host1", nil }, FQDN: func(_ context.Context, h string) string { return h }})
+		boot.World{Args: args, Env: env, Log: slog.New(slog.DiscardHandler), Redactor: redactor,
+			Hostname: func() (string, error) { return "host1", nil }, FQDN: func(_ context.Context, h string) string { return h }}).Gather(context.Background())
 	if v.Result.Exit != 0 {
 		if err == nil {
 			t.Fatalf("the official entrypoint ended with %d, ours makes a plan", v.Result.Exit)
@@ -129,7 +132,7 @@ func compareWithOfficial(t *testing.T, version string, v vector) {
 		t.Fatal(err)
 	}
 	want := v.Result.ConfAfter
-	got := plan.EffectiveShown()
+	got := explain.Of(plan, redactor).Config.Effective
 	for key, value := range want {
 		if _, chosen := v.Input.Env["TASK_MANAGER_NUMBER_OF_TASK_SLOTS"]; key == "taskmanager.numberOfTaskSlots" && version < "1.14" && !chosen && got[key] == "" && value == "1" {
 			continue // FLINK-22648: 1.13 wrote Flink's own default, even over the value of the file

@@ -2,12 +2,12 @@ package boot
 
 import (
 	"fmt"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"flink-entrypoint/internal/redact"
 	"flink-entrypoint/test/growth"
 )
 
@@ -75,15 +75,15 @@ func growthCases(testing.TB) []growth.Case {
 					tb.Fatal(err)
 				}
 			}
-			run := filepath.Join(tb.TempDir(), "run")
+			dir := filepath.Join(tb.TempDir(), "run")
 			return func() error {
-				plan, err := gather(tb, home, c.role, env, func(o *Options, w *World) {
-					o.Definition, o.RunDir, w.Redactor = definition, run, new(Redactor)
+				run, plan, err := gatherRun(tb, home, c.role, env, func(o *Options, w *World) {
+					o.Definition, o.RunDir, w.Redactor = definition, dir, new(redact.Redactor)
 				})
 				if err != nil {
 					return err
 				}
-				_, err = plan.Apply(tb.Context(), slog.New(slog.DiscardHandler))
+				_, err = run.Apply(tb.Context(), plan)
 				return err
 			}
 		}

@@ -2,117 +2,87 @@ package boot
 
 import (
 	"fmt"
-	"slices"
-	"strings"
 
 	"flink-entrypoint/internal/flinkconf"
+	"flink-entrypoint/internal/flinkoptions"
 	"flink-entrypoint/internal/jobdef"
+	"flink-entrypoint/internal/phase"
+	"flink-entrypoint/internal/settings"
 	"flink-entrypoint/internal/sqlrunner"
 )
 
-// jobOption is an option of standalone-job (StandaloneApplicationClusterConfigurationParserFactory).
-type jobOption struct {
-	short, long string
-	value       bool // it takes one
-}
-
-func jobOptionTable() []jobOption {
-	return []jobOption{
-		{"D", "", true}, {"c", "configDir", true}, {"h", "host", true}, {"r", "webui-port", true}, {"x", "executionMode", true},
-		{"j", "job-classname", true}, {"jid", "job-id", true}, {"s", "fromSavepoint", true}, {"n", "allowNonRestoredState", false},
-		{"rm", "restoreMode", true}, {"cm", "claimMode", true}, {"jars", "jars", true},
-	}
-}
-
-// jobWords reads the words behind standalone-job as Flink's parser does, which stops at the first one that is no option. given
-// holds the long names of the options; program is what is left for the job.
-func jobWords(words []string) (given map[string]bool, program []string) {
-	given = map[string]bool{}
-	table := jobOptionTable()
-	for i := 0; i < len(words); i++ {
-		word := words[i]
-		if word == "--" {
-			return given, words[i+1:]
-		}
-		name, _, joined := strings.Cut(word, "=")
-		at := slices.IndexFunc(table, func(o jobOption) bool {
-			return name == "-"+o.short || o.long != "" && (name == "--"+o.long || name == "-"+o.long)
-		})
-		switch {
-		case at >= 0:
-			o := table[at]
-			given[o.long] = true
-			if o.value && !joined {
-				i++
-			}
-		case strings.HasPrefix(word, "-D"):
-		default:
-			return given, words[i:]
-		}
-	}
-	return given, nil
-}
-
 // jobOptions puts the job's options before the user's arguments: id, savepoint, and the class of a jar job. What the arguments or a
 // stronger layer of the configuration say instead wins: Flink takes the first of two options, and an option before a key.
-func (g *gatherer) jobOptions() error {
-	given, program := jobWords(g.world.Args)
-	d := g.def
+func (r *Run) jobOptions(in *reading, layers *settings.Layers) (plan jobPlan, err error) {
+	given, program := flinkoptions.JobWords(in.args, in.home.Version)
+	d := in.job
+	if r.isNative() { // its options are keys of the configuration
+		plan.arguments, err = d.jarArguments()
+		return plan, err
+	}
 	if d.SQL.Runs() {
 		if given["job-classname"] {
-			return fail(Usage, fmt.Errorf("--job-classname behind standalone-job, and the definition has a SQL job, which %s runs", sqlrunner.MainClass), "take one of them away")
+			return plan, phase.Fail(phase.Usage, fmt.Errorf("--job-classname after the role, and the definition has a SQL job, which %s runs", sqlrunner.MainClass), "remove one of them")
 		}
 		if len(program) > 0 {
-			return fail(Usage, fmt.Errorf("%q behind standalone-job is no option of Flink's, and a SQL job takes no arguments", program[0]), "options go before -D, values behind their option")
+			return plan, phase.Fail(phase.Usage, fmt.Errorf("%q after the role is not an option of Flink, and a SQL job has no arguments", program[0]), "options go before -D, values after their option")
 		}
 	}
-	conf, err := flinkconf.ApplyDynamicArgs(g.conf.want, g.world.Args, g.plan.Home.Version)
+	conf, err := flinkconf.ApplyDynamicArgs(layers.Want, in.args, in.home.Version)
 	if err != nil {
-		conf = g.conf.want // Flink's complaint is reported where its memory is calculated
+		conf = layers.Want // Flink's complaint is reported where its memory is calculated
 	}
 	option := func(name string, t jobdef.Text, keys ...string) error {
-		value, err := g.argument(t)
+		value, err := d.argument(t)
 		if err != nil || value == "" {
 			return err
 		}
 		if given[name] {
-			g.warnf("--%s behind the role counts, not the definition's %s", name, t.Path())
+			r.Warn("--%s after the role wins, not the definition's %s", name, t.Path())
 			return nil
 		}
 		for _, key := range keys {
 			if e, ok := conf.Get(key); ok && e.Source.Layer > flinkconf.Definition {
-				g.warnf("%s (%s) counts, not the definition's %s", key, e.Source.Where, t.Path())
+				r.Warn("%s (%s) wins, not the definition's %s", key, e.Source.Where, t.Path())
 				return nil
 			} else if ok && e.Source.Layer == flinkconf.Definition && e.Value.Reveal() != value {
-				g.warnf("%s: the definition's %s counts, not its configuration", key, t.Path())
+				r.Warn("%s: the definition's %s wins, not its configuration", key, t.Path())
 			}
 		}
-		g.jobArgs = append(g.jobArgs, "--"+name, value)
+		plan.options = append(plan.options, "--"+name, value)
 		return nil
 	}
 	if err := option("job-id", d.ID, "$internal.pipeline.job-id"); err != nil {
-		return err
+		return plan, err
 	}
 	if s := d.Savepoint; s != nil {
 		if err := option("fromSavepoint", s.Path, "execution.state-recovery.path", "execution.savepoint.path"); err != nil {
-			return err
+			return plan, err
 		}
 		if s.AllowNonRestoredState && !given["allowNonRestoredState"] {
-			g.jobArgs = append(g.jobArgs, "--allowNonRestoredState")
+			plan.options = append(plan.options, "--allowNonRestoredState")
 		}
 	}
-	if d.Jar == nil {
-		return nil
+	if d.Jar != nil {
+		if err := option("job-classname", d.Jar.EntryClass); err != nil {
+			return plan, err
+		}
 	}
-	if err := option("job-classname", d.Jar.EntryClass); err != nil {
-		return err
+	plan.arguments, err = d.jarArguments()
+	return plan, err
+}
+
+// jarArguments returns the arguments of a jar job.
+func (j *Job) jarArguments() (arguments []string, err error) {
+	if j.Jar == nil {
+		return nil, nil
 	}
-	for _, a := range d.Jar.Args {
-		text, err := g.argument(a)
+	for _, a := range j.Jar.Args {
+		text, err := j.argument(a)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		g.programArgs = append(g.programArgs, text)
+		arguments = append(arguments, text)
 	}
-	return nil
+	return arguments, nil
 }

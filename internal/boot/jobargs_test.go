@@ -7,9 +7,11 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"flink-entrypoint/internal/phase"
 )
 
-// TestWhoWinsTheJobOptions: id, savepoint and class of the definition against what is behind the role and in stronger layers.
+// TestWhoWinsTheJobOptions: id, savepoint and class of the definition against what follows the role and in stronger layers.
 func TestWhoWinsTheJobOptions(t *testing.T) {
 	const jar = "id: 00000000000000000000000000000001\nsavepoint: {path: s3://definition}\njar: {uri: /job.jar, entryClass: a.Definition, args: [x]}\n"
 	const sql = "savepoint: {path: s3://definition, allowNonRestoredState: true}\nsql: {script: INSERT INTO t SELECT 1;}\n"
@@ -20,22 +22,22 @@ func TestWhoWinsTheJobOptions(t *testing.T) {
 		args       []string
 		want       string // in the command line, in this order
 		without    []string
-		warning    string // a part of one
-		phase      Phase  // of the error
+		warning    string      // a part of one
+		phase      phase.Phase // of the error
 	}{
 		{name: "definition", definition: jar, want: "--job-id 00000000000000000000000000000001 --fromSavepoint s3://definition --job-classname a.Definition x"},
 		{name: "option", definition: jar, args: []string{"--fromSavepoint", "s3://option", "--job-id=2", "-j", "a.Option"}, without: []string{"s3://definition", "--job-classname"},
-			want: "--fromSavepoint s3://option --job-id=2 -j a.Option x", warning: "--fromSavepoint behind the role counts, not the definition's savepoint.path"},
-		{name: "short option", definition: jar, args: []string{"-s", "s3://option"}, without: []string{"s3://definition"}, want: "-s s3://option", warning: "--fromSavepoint behind the role"},
+			want: "--fromSavepoint s3://option --job-id=2 -j a.Option x", warning: "--fromSavepoint after the role wins, not the definition's savepoint.path"},
+		{name: "short option", definition: jar, args: []string{"-s", "s3://option"}, without: []string{"s3://definition"}, want: "-s s3://option", warning: "--fromSavepoint after the role"},
 		{name: "an argument of the job", definition: jar, args: []string{"run", "--fromSavepoint", "mine"}, want: "--fromSavepoint s3://definition --job-classname a.Definition run --fromSavepoint mine x"},
-		{name: "-D", definition: jar, args: []string{"-Dexecution.state-recovery.path=s3://d"}, without: []string{"s3://definition"}, warning: "execution.state-recovery.path (-D) counts"},
-		{name: "FLINK_PROPERTIES", definition: sql, properties: "execution.savepoint.path: s3://p", without: []string{"s3://definition"}, warning: "execution.savepoint.path (FLINK_PROPERTIES:1) counts"},
-		{name: "configuration", definition: jar + "configuration: {execution.savepoint.path: s3://c}\n", want: "--fromSavepoint s3://definition", warning: "savepoint.path counts, not its configuration"},
+		{name: "-D", definition: jar, args: []string{"-Dexecution.state-recovery.path=s3://d"}, without: []string{"s3://definition"}, warning: "execution.state-recovery.path (-D) wins"},
+		{name: "FLINK_PROPERTIES", definition: sql, properties: "execution.savepoint.path: s3://p", without: []string{"s3://definition"}, warning: "execution.savepoint.path (FLINK_PROPERTIES:1) wins"},
+		{name: "configuration", definition: jar + "configuration: {execution.savepoint.path: s3://c}\n", want: "--fromSavepoint s3://definition", warning: "savepoint.path wins, not its configuration"},
 		{name: "name and configuration", definition: jar + "configuration: {pipeline.name: other}\n", want: "--job-classname a.Definition x"},
-		{name: "slots twice", definition: jar + "configuration: {taskmanager.numberOfTaskSlots: 4}\nresources: {taskManager: {slots: 3}}\n", want: "x", warning: "taskmanager.numberOfTaskSlots is in the definition twice"},
+		{name: "slots twice", definition: jar + "configuration: {taskmanager.numberOfTaskSlots: 4}\nresources: {taskManager: {slots: 3}}\n", want: "x", warning: "taskmanager.numberOfTaskSlots is set twice in the definition"},
 		{name: "not restored state, once", definition: sql, args: []string{"-n"}, without: []string{"--allowNonRestoredState"}, want: "-n"},
-		{name: "class of a SQL job", definition: sql, args: []string{"--job-classname", "a.B"}, phase: Usage},
-		{name: "argument of a SQL job", definition: sql, args: []string{"-D", "a=b", "extra", "-Drest.port=9999"}, phase: Usage},
+		{name: "class of a SQL job", definition: sql, args: []string{"--job-classname", "a.B"}, phase: phase.Usage},
+		{name: "argument of a SQL job", definition: sql, args: []string{"-D", "a=b", "extra", "-Drest.port=9999"}, phase: phase.Usage},
 		{name: "options of a SQL job", definition: sql, args: []string{"-D", "a=b", "--restoreMode", "CLAIM", "-Drest.port=9999"}, want: "-D a=b --restoreMode CLAIM -Drest.port=9999 run"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -49,7 +51,7 @@ func TestWhoWinsTheJobOptions(t *testing.T) {
 			}
 			plan, err := gather(t, home, "standalone-job", env, func(o *Options, w *World) { o.Definition, o.MemoryLimit, w.Args = file, "2g", tt.args })
 			if tt.phase != "" {
-				var e *Error
+				var e *phase.Error
 				if !errors.As(err, &e) || e.Phase != tt.phase {
 					t.Fatalf("got %v, expected an error of %v", err, tt.phase)
 				}

@@ -11,17 +11,25 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
 	"flink-entrypoint/internal/fetch"
+	"flink-entrypoint/internal/redact"
 )
 
-// PassThrough is the role of a command that is no role of Flink's: its configuration is prepared, then it is executed.
-const PassThrough = "pass-through"
+// What is not a role.
+const (
+	// PassThrough is a command that is executed as it is, after its configuration is prepared.
+	PassThrough = "pass-through"
+	// Command is a command that may start one of Flink's scripts, whose role it then has; else it is PassThrough.
+	Command = "command"
+)
 
-// Roles are the Flink processes that can be started, by the names of the official image.
-var roles = [...]string{"jobmanager", "standalone-job", "taskmanager", "history-server", "sql-gateway"}
+// Roles are the Flink processes that can be started, by the names of the official image and of Flink's native Kubernetes mode.
+var roles = [...]string{"jobmanager", "standalone-job", "taskmanager", "history-server", "sql-gateway",
+	"kubernetes-session", "kubernetes-application", "kubernetes-taskmanager"}
 
 // IsRole reports whether name is a role.
 func IsRole(name string) bool {
@@ -32,6 +40,9 @@ func IsRole(name string) bool {
 	}
 	return false
 }
+
+// Roles returns the roles.
+func Roles() []string { return slices.Clone(roles[:]) }
 
 // RoleNames returns the roles for messages.
 func RoleNames() string { return strings.Join(roles[:], ", ") }
@@ -49,12 +60,16 @@ type Options struct {
 	FetchTimeout      time.Duration
 	FetchSplay        time.Duration
 
-	MemoryPolicy string // auto, limit, keep, or a size
-	MemoryLimit  string
-	CPULimit     string
-	MemoryRatio  string // decimal text, so that the multiplication is exact
-	Slots        string // auto, keep, or a number
-	Advertise    string
+	// What a JobManager of a platform's run must know; all three or none.
+	Run             string
+	EventsURL       string
+	EventsTokenFile string
+
+	MemoryPolicy          string // auto, limit, keep, or a size
+	MemoryLimit, CPULimit string
+	MemoryRatio           string // decimal text, so that the multiplication is exact
+	Slots                 string // auto, keep, or a number
+	Advertise             string
 
 	ConfDir      string
 	RunDir       string
@@ -62,6 +77,7 @@ type Options struct {
 	FlinkVersion string
 	Sysroot      string
 	ClassArchive string // auto, off, or where it is: a file or a directory
+	JIT          string // default or quick
 	Strict       bool
 }
 
@@ -73,40 +89,25 @@ type World struct {
 	FQDN     func(ctx context.Context, hostname string) string // name of this host for others: hosts file before DNS
 	Log      *slog.Logger
 	Version  string                                // of this program, for the User-Agent
+	Self     string                                // the file of this program; "" when it is not known
 	Progress fetch.Progress                        // may be nil
 	Proxy    func(*http.Request) (*url.URL, error) // chooses the proxy of a request; nil: none
 	Warnings []string                              // found before the pipeline, e.g. unknown variables
-	Redactor *Redactor                             // is told every secret as soon as it is known; may be nil
+	Redactor *redact.Redactor                      // gets every secret as soon as it is known; may be nil
 }
 
-// DefaultRunDir is where the rendered files lie unless --run-dir says otherwise. Images set FLINK_CONF_DIR to the conf below
-// it, for those who enter a container; as the base of another run dir that would be a directory that nobody has made.
+// DefaultRunDir is where the rendered files are unless --run-dir says otherwise. Images set FLINK_CONF_DIR to the conf below
+// it, for those who enter a container; as the base of another run dir that would be a directory that does not exist.
 const DefaultRunDir = "/tmp/flink-entrypoint"
 
 // Mode is what the plan is made for.
 type Mode uint8
 
-// The modes: start the process, write everything but start nothing, or only show.
+// The modes: start the process, write everything but start nothing, only show, or write everything for a training run of
+// warmup, which uses no archive.
 const (
 	Start Mode = iota
 	Render
 	Explain
+	Train
 )
-
-// environment looks variables up as a process would: the last of equal names wins.
-type environment map[string]string
-
-func newEnvironment(env []string) environment {
-	m := make(environment, len(env))
-	for _, kv := range env {
-		if k, v, ok := strings.Cut(kv, "="); ok {
-			m[k] = v
-		}
-	}
-	return m
-}
-
-func (e environment) lookup(name string) (string, bool) { v, ok := e[name]; return v, ok }
-
-// get returns the value of a variable, "" when it is unset: Flink's scripts do not tell the two apart.
-func (e environment) get(name string) string { return e[name] }

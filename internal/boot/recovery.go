@@ -3,11 +3,14 @@ package boot
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"io"
 	"strings"
 
 	"flink-entrypoint/internal/flinkconf"
 	"flink-entrypoint/internal/jobdef"
-	"flink-entrypoint/internal/secret"
+	"flink-entrypoint/internal/phase"
+	"flink-entrypoint/internal/placement"
+	"flink-entrypoint/internal/settings"
 	"flink-entrypoint/internal/sqlrunner"
 )
 
@@ -21,7 +24,7 @@ const (
 	whyDigest = "high availability: a job that is recovered must tell which definition it is from"
 )
 
-// carryDefinition makes the job carry the digest of its definition, and has the JobManager compare it with that of the
+// carryDefinition makes the job carry the digest of its definition, and has the JobManager compare it with the digest of the
 // definition in force now: with high availability a JobManager runs a job that it recovers as it was submitted.
 //
 // The carrier is the job itself, by its global job parameters, and not a file beside the high availability data: it is
@@ -29,64 +32,43 @@ const (
 // Configuration"). The digest is of the bytes and not of what they mean, so that another version of this program finds the
 // same. A job listener compares, since Flink calls it for SQL and jar jobs alike, for recovered jobs too. What does not
 // carry: a program that sets global job parameters of its own, which is said in Flink's log.
-func (g *gatherer) carryDefinition(script []byte) error {
-	if g.conf.highAvailability() == "" || !featuresOf(g.plan.Home.Version).jobListener {
+func (r *Run) carryDefinition(in *reading, conf *settings.Layers, place *placement.Placement, script string) error {
+	if conf.HighAvailability() == "" || !featuresOf(in.home.Version).jobListener {
 		return nil
 	}
-	digest := g.plan.Definition.SHA256
-	if g.opts.DefinitionPointer != "" { // the envelope may hold what changes with each answer
-		inner, err := jobdef.Pointer(g.document, g.opts.DefinitionPointer)
+	digest := in.job.Seen.SHA256
+	if r.opts.DefinitionPointer != "" { // the envelope may hold what changes with each answer
+		inner, err := jobdef.Pointer(in.job.document.Bytes, r.opts.DefinitionPointer)
 		if err != nil {
-			return fail(DefinitionInvalid, err, "")
+			return phase.Fail(phase.DefinitionInvalid, err, "")
 		}
 		digest = digestOf(inner)
 	}
-	g.carry(parameterDefinition, digest)
-	if s := g.def.SQL; s.Runs() && (!s.ScriptURI.IsZero() || s.Script.IsReference()) {
-		g.carry(parameterScript, digestOf(script))
+	carry(conf, parameterDefinition, digest)
+	if s := in.job.SQL; s.Runs() && (!s.ScriptURI.IsZero() || s.Script.IsReference()) {
+		carry(conf, parameterScript, digestOfText(script))
 	}
-	if !g.extend(keyJobListeners, sqlrunner.ListenerClass, ";", "[]") {
-		g.conf.set(keyJobListeners, sqlrunner.ListenerClass, flinkconf.Automatic, whyDigest)
+	if !conf.Extend(keyJobListeners, sqlrunner.ListenerClass, ";", "[]", whyDigest) {
+		conf.Set(keyJobListeners, sqlrunner.ListenerClass, flinkconf.Automatic, whyDigest)
 	}
-	if !g.hasRunnerJar() {
-		g.classPathJar() // never in usrlib, where a jar job's class is looked for
+	if !place.HasRunner() {
+		return place.AddRunnerToClassPath() // never in usrlib, where a jar job's class is looked for
 	}
 	return nil
 }
 
 // carry adds a global job parameter.
-func (g *gatherer) carry(name, value string) {
-	if !g.extend(keyJobParameters, name+": "+value, ",", "{}") {
-		g.conf.set(keyJobParameters+"."+name, value, flinkconf.Automatic, whyDigest)
+func carry(conf *settings.Layers, name, value string) {
+	if !conf.Extend(keyJobParameters, name+": "+value, ",", "{}", whyDigest) {
+		conf.Set(keyJobParameters+"."+name, value, flinkconf.Automatic, whyDigest)
 	}
 }
 
-// extend adds an item to a list or map that somebody chose, in the spelling that it has: Flink's, or YAML's in brackets.
-func (g *gatherer) extend(key, item, separator, brackets string) bool {
-	have, ok := g.conf.want.Get(key)
-	if !ok {
-		return false
-	}
-	text := strings.TrimSpace(have.Value.Reveal())
-	last := len(text) - 1
-	switch {
-	case text == "":
-		text = strings.Replace(item, ": ", ":", 1)
-	case text[0] != brackets[0] || text[last] != brackets[1]:
-		text += separator + strings.Replace(item, ": ", ":", 1)
-	case strings.TrimSpace(text[1:last]) == "":
-		text = brackets[:1] + item + brackets[1:]
-	default:
-		text = text[:last] + ", " + item + brackets[1:]
-	}
-	if have.Value.IsHidden() {
-		have.Value = secret.Hidden(text)
-	} else {
-		have.Value = public(text)
-	}
-	have.Source.Where += ", " + whyDigest
-	g.conf.want.Set(have)
-	return true
+// digestOfText is digestOf for what is too large to be copied.
+func digestOfText(text string) string {
+	sum := sha256.New()
+	_, _ = io.Copy(sum, struct{ io.Reader }{strings.NewReader(text)}) // neither can fail
+	return hex.EncodeToString(sum.Sum(nil))
 }
 
 func digestOf(b []byte) string {

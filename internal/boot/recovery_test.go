@@ -7,10 +7,11 @@ import (
 	"strings"
 	"testing"
 
+	"flink-entrypoint/internal/rundir"
 	"flink-entrypoint/internal/sqlrunner"
 )
 
-// TestJobsCarryTheirDefinition: what stands in the configuration for a job that another JobManager may recover.
+// TestJobsCarryTheirDefinition: what is in the configuration for a job that another JobManager may recover.
 func TestJobsCarryTheirDefinition(t *testing.T) {
 	const ha = "highAvailability: {type: zookeeper, clusterId: c, storageDir: file:///ha, quorum: 'zk:2181'}\n"
 	const sql = "sql: {script: INSERT INTO t SELECT 1;}\n"
@@ -103,7 +104,7 @@ func TestJobsCarryTheirDefinition(t *testing.T) {
 			if jars != tt.jars {
 				t.Errorf("the jar is %d times on the class path, want %d", jars, tt.jars)
 			}
-			written := slices.ContainsFunc(plan.Files, func(f File) bool { return filepath.Base(f.Path) == sqlrunner.JarName })
+			written := slices.ContainsFunc(plan.Files, func(f rundir.File) bool { return filepath.Base(f.Path) == sqlrunner.JarName })
 			if want := tt.jars > 0 || tt.usrlib; written != want {
 				t.Errorf("the jar is written: %t, want %t", written, want)
 			}

@@ -11,42 +11,28 @@ import (
 	"time"
 
 	"flink-entrypoint/internal/flinkconf"
+	"flink-entrypoint/internal/flinkoptions"
+	"flink-entrypoint/internal/flinkversion"
+	"flink-entrypoint/internal/phase"
+	"flink-entrypoint/test/world"
 )
 
 // stubHome makes what Gather looks at of a Flink home and of a Java, both without any program.
 func stubHome(t testing.TB, version string, conf map[string]string) (home string, env []string) {
 	t.Helper()
 	dir := t.TempDir()
-	files := map[string]string{
-		"flink/lib/flink-dist-" + version + ".jar":        "",
-		"flink/bin/config.sh":                             "",
-		"flink/opt/flink-sql-gateway-" + version + ".jar": "",
-		"java/release":                         "JAVA_VERSION=\"17.0.15\"\n",
-		"java/bin/java":                        "#!/bin/sh\n",
-		"sys/proc/self/cgroup":                 "0::/\n",
-		"sys/proc/self/mountinfo":              "24 23 0:22 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n",
-		"sys/proc/meminfo":                     "MemTotal:       25165824 kB\n",
-		"sys/sys/fs/cgroup/cgroup.controllers": "cpu memory\n",
-		"sys/sys/fs/cgroup/memory.max":         "2147483648\n",
-		"sys/sys/fs/cgroup/cpu.max":            "350000 100000\n",
-	}
-	for name, content := range conf {
-		files["flink/conf/"+name] = content
-	}
-	for name, content := range files {
-		path := filepath.Join(dir, name)
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, []byte(content), 0o755); err != nil {
-			t.Fatal(err)
-		}
-	}
+	world.Write(t, dir, world.StubHome(version, "").In("flink"), world.StubJava("17.0.15", "").In("java"), world.Sysroot(2<<30, 3.5).In("sys"), world.Files(conf).In("flink/conf"))
 	return filepath.Join(dir, "flink"), []string{"FLINK_HOME=" + filepath.Join(dir, "flink"), "JAVA_HOME=" + filepath.Join(dir, "java"), "HOSTNAME=here", "DISABLE_JEMALLOC=true"}
 }
 
 // gather plans one start of a stub.
 func gather(t testing.TB, home, role string, env []string, change func(*Options, *World)) (*Plan, error) {
+	t.Helper()
+	_, plan, err := gatherRun(t, home, role, env, change)
+	return plan, err
+}
+
+func gatherRun(t testing.TB, home, role string, env []string, change func(*Options, *World)) (*Run, *Plan, error) {
 	t.Helper()
 	o := Options{RunDir: filepath.Join(t.TempDir(), "run"), Sysroot: filepath.Join(filepath.Dir(home), "sys"),
 		MemoryPolicy: "auto", MemoryRatio: "1.0", FetchTimeout: time.Second}
@@ -55,12 +41,17 @@ func gather(t testing.TB, home, role string, env []string, change func(*Options,
 	if change != nil {
 		change(&o, &w)
 	}
-	return Gather(t.Context(), Explain, role, o, w)
+	run := New(Explain, role, o, w)
+	plan, err := run.Gather(t.Context())
+	if plan != nil { // the tests may run as root
+		plan.Warnings = slices.DeleteFunc(plan.Warnings, func(w string) bool { return strings.HasPrefix(w, "running as root") })
+	}
+	return run, plan, err
 }
 
 // moduleLine is the stock env.java.opts.all of 2.1 and later, so that tests about something else see no warning about it.
 func moduleLine() string {
-	return "env.java.opts.all: " + strings.Join(neededModuleOptions(flinkconf.Version{Major: 1, Minor: 18}, 17), " ") + "\n"
+	return "env.java.opts.all: " + strings.Join(flinkoptions.NeededModules(flinkversion.Of(1, 18, 0), 17), " ") + "\n"
 }
 
 // TestPrecedence climbs from Flink's default to -D. Each step adds a stronger layer while all weaker ones stay, and each
@@ -102,7 +93,7 @@ func TestPrecedence(t *testing.T) {
 		},
 		{
 			name: "process size", role: "taskmanager", key: "taskmanager.memory.process.size", version: "2.2.1",
-			base:       "taskmanager.memory.process.size: 1728m\n", // the stock value, which nobody chose
+			base:       "taskmanager.memory.process.size: 1728m\n", // the stock value, which the user did not choose
 			definition: "configuration: {taskmanager.memory.process.size: 1500m}", properties: "taskmanager.memory.process.size: 1600m",
 			auto: nil, flag: func(o *Options) { o.MemoryPolicy = "1700m" }, args: nil,
 			want: []step{{flinkconf.Automatic, "2g", "cgroup v2 limit /sys/fs/cgroup/memory.max"}, {flinkconf.Automatic, "2g", "cgroup v2 limit /sys/fs/cgroup/memory.max"},
@@ -197,7 +188,7 @@ func TestModuleOptions(t *testing.T) {
 		{name: "1.17 has none", version: "1.17.2", file: "flink-conf.yaml", conf: "a: 1\n", want: []string{"Java 17 is not supported by Flink 1.17"}},
 		{name: "Java 11 needs none", version: "1.18.1", file: "flink-conf.yaml", conf: "a: 1\n", java: "11.0.27"},
 		{name: "one is missing", version: "2.2.1", file: "config.yaml", conf: without("--add-opens=java.base/java.util=ALL-UNNAMED"),
-			want: []string{"env.java.opts.all (config.yaml:1) replaces the stock value, and 1 of the 19 options that Flink 2.2 needs on Java 17 are missing: code that reaches into the JDK will fail with InaccessibleObjectException or IllegalAccessError; add --add-opens=java.base/java.util=ALL-UNNAMED"}},
+			want: []string{"env.java.opts.all (config.yaml:1) replaces the stock value, and 1 of the 19 options that Flink 2.2 needs on Java 17 are missing: code that uses internals of the JDK will fail with InaccessibleObjectException or IllegalAccessError; add --add-opens=java.base/java.util=ALL-UNNAMED"}},
 		{name: "gone since 2.1", version: "2.1.3", file: "config.yaml", conf: without("--add-exports=java.base/sun.net.util=ALL-UNNAMED")},
 		{name: "there until 2.0", version: "2.0.2", file: "config.yaml", conf: without("--add-exports=java.base/sun.net.util=ALL-UNNAMED"), want: []string{"add --add-exports=java.base/sun.net.util=ALL-UNNAMED"}},
 		{name: "FLINK_PROPERTIES replaces them", version: "2.2.1", file: "config.yaml", conf: stock, env: []string{"FLINK_PROPERTIES=env.java.opts.all: -XX:+UseG1GC"},
@@ -243,7 +234,7 @@ func TestDeprecatedKeyWarnings(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			home, env := stubHome(t, tt.version, map[string]string{tt.file: moduleLine() + tt.conf + "\n"})
-			if v, _ := flinkconf.ParseVersion(tt.version); !v.AtLeast(1, 18) {
+			if v, _ := flinkversion.Parse(tt.version); !v.Reaches(flinkversion.Since(1, 18)) {
 				if err := os.WriteFile(filepath.Join(home, "../java/release"), []byte("JAVA_VERSION=\"11.0.27\"\n"), 0o600); err != nil {
 					t.Fatal(err)
 				}
@@ -277,7 +268,7 @@ func TestFilesThatFlinkIgnores(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		checkWarnings(t, plan, filepath.Join(home, "conf/flink-conf.yaml")+" is ignored: Flink 2.2 reads config.yaml; what it says about taskmanager.memory.process.size, jobmanager.heap.size, high-availability, s3.secret-key, metrics.scope.jm and 1 more is lost; explain shows it as lines for config.yaml")
+		checkWarnings(t, plan, filepath.Join(home, "conf/flink-conf.yaml")+" is ignored: Flink 2.2 reads config.yaml; its values of taskmanager.memory.process.size, jobmanager.heap.size, high-availability, s3.secret-key, metrics.scope.jm and 1 more are lost; explain shows them as lines for config.yaml")
 		want := []string{
 			"# flink-conf.yaml:1, instead of config.yaml:3", "taskmanager.memory.process.size: 4g",
 			"# jobmanager.heap.size (flink-conf.yaml:2) is left out: Flink 2.2 does not read it",
@@ -296,7 +287,7 @@ func TestFilesThatFlinkIgnores(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		checkWarnings(t, plan, "what it says about env.java.opts.all is lost", "no env.java.opts.all is set")
+		checkWarnings(t, plan, "its values of env.java.opts.all are lost", "no env.java.opts.all is set")
 	})
 	t.Run("config.yaml on 1.20", func(t *testing.T) {
 		home, env := stubHome(t, "1.20.5", map[string]string{"flink-conf.yaml": moduleLine() + "a: 1\n", "config.yaml": "a: 1\nb: {c: 2, d: 3}\n"})
@@ -304,9 +295,9 @@ func TestFilesThatFlinkIgnores(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		checkWarnings(t, plan, "config.yaml is ignored: Flink 1.20 reads flink-conf.yaml as long as there is one; what it says about b.c, b.d is lost")
+		checkWarnings(t, plan, "config.yaml is ignored: Flink 1.20 reads flink-conf.yaml as long as that file exists; its values of b.c, b.d are lost")
 		if plan.Config.Conversion != nil {
-			t.Error("a conversion that nobody needs")
+			t.Error("an unneeded conversion")
 		}
 	})
 	t.Run("nothing lost", func(t *testing.T) {
@@ -315,7 +306,7 @@ func TestFilesThatFlinkIgnores(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		checkWarnings(t, plan, "it says nothing else")
+		checkWarnings(t, plan, "it has no other settings")
 	})
 	t.Run("a broken one", func(t *testing.T) {
 		home, env := stubHome(t, "1.19.3", map[string]string{"flink-conf.yaml": moduleLine() + "a: 1\n", "config.yaml": "a: [\n"})
@@ -323,7 +314,7 @@ func TestFilesThatFlinkIgnores(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		checkWarnings(t, plan, "its content would be an error")
+		checkWarnings(t, plan, "Flink could not read it anyway")
 	})
 }
 
@@ -335,12 +326,12 @@ func TestForeignFileThatWouldWin(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(out, "flink-conf.yaml"), []byte("a: 1\n"), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		plan, err := gather(t, home, "taskmanager", env, func(o *Options, _ *World) { o.ConfOut = out })
+		run, plan, err := gatherRun(t, home, "taskmanager", env, func(o *Options, _ *World) { o.ConfOut = out })
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, err = plan.Apply(t.Context(), slog.New(slog.DiscardHandler))
-		if phase, _ := PhaseOf(err); (err != nil) != fails || fails && phase != Write {
+		_, err = run.Apply(t.Context(), plan)
+		if at, _ := phase.Of(err); (err != nil) != fails || fails && at != phase.Write {
 			t.Errorf("%s: %v", version, err)
 		}
 	}

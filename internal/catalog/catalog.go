@@ -1,6 +1,6 @@
 // Package catalog writes the SQL that prepares a session for a job: settings, jars, modules, catalogs, functions.
 //
-// In comes a [Spec], the job definition's wishes; out go [Statement]s that Flink reads back to exactly those
+// In: a [Spec], what the job definition asks for. Out: [Statement]s that Flink reads back to exactly those
 // values, each in a form to run and a form to show. The order is fixed, because later statements need earlier ones:
 //
 //  1. RESET, SET: settings may rule how everything else is read; but table.sql-dialect goes last, since Hive's
@@ -21,10 +21,11 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"unicode"
 	"unicode/utf16"
 	"unicode/utf8"
 
+	"flink-entrypoint/internal/flinkversion"
+	"flink-entrypoint/internal/javatext"
 	"flink-entrypoint/internal/secret"
 	"flink-entrypoint/internal/sqltext"
 )
@@ -48,8 +49,8 @@ type KV struct {
 	Value secret.Text
 }
 
-// Module is a module to load. The module core is always loaded: without options it may stand in the list to say
-// where it comes in the resolution order, else it comes first.
+// Module is a module to load. The module core is always loaded: without options it may be in the list to say
+// its position in the resolution order, else it comes first.
 type Module struct {
 	Name    string
 	Options []KV
@@ -64,11 +65,11 @@ type Catalog struct {
 	CreateStatement secret.Text
 }
 
-// Function is a function to create. Temporary and system: found under its simple name wherever the session stands.
+// Function is a function to create. Temporary and system: found under its simple name from every catalog and database.
 // Temporary alone, and neither: belongs to the catalog and database that its name or USE says; what is neither
 // is stored in the catalog, and one that is there already is left as it is.
 type Function struct {
-	Name              string // one to three parts joined by dots; a part may stand in backticks
+	Name              string // one to three parts joined by dots; a part may be in backticks
 	Class             string
 	Language          string // JAVA (also if empty), SCALA or PYTHON
 	Temporary, System bool
@@ -77,8 +78,8 @@ type Function struct {
 
 // Target is what the statements are for.
 type Target struct {
-	Major, Minor int                   // of the Flink release
-	Sensitive    func(key string) bool // Flink's rule for keys whose values are secret; nil: no key is
+	Flink     flinkversion.Version
+	Sensitive func(key string) bool // Flink's rule for keys whose values are secret; nil: no key is
 }
 
 // Statement is one statement without its semicolon. A quoted part of it never spans lines, except a catalog's
@@ -101,16 +102,15 @@ func (e *Error) Error() string { return e.Subject + ": " + e.Message }
 
 // VersionError says that this version of Flink cannot do what the Spec asks for.
 type VersionError struct {
-	Subject      string
-	Feature      string
-	Major, Minor int // of this Flink
-	SinceMajor   int // of the first that can
-	SinceMinor   int
+	Subject string
+	Feature string
+	Flink   flinkversion.Release // the one that runs
+	Since   flinkversion.Release // the first that can
 }
 
 // Error returns subject, feature and the two versions.
 func (e *VersionError) Error() string {
-	return fmt.Sprintf("%s: %s needs Flink %d.%d, this is %d.%d", e.Subject, e.Feature, e.SinceMajor, e.SinceMinor, e.Major, e.Minor)
+	return fmt.Sprintf("%s: %s needs Flink %s, this is %s", e.Subject, e.Feature, e.Since, e.Flink)
 }
 
 // feature is something that not every version has.
@@ -123,18 +123,18 @@ const (
 	catalogComment
 )
 
-// since says which release brought a feature to the SQL that a table environment executes.
-func since(f feature) (name string, major, minor int) {
+// since returns the release that brought a feature to the SQL that a table environment executes.
+func since(f feature) (name string, first flinkversion.Release) {
 	table := [...]struct {
-		name         string
-		major, minor int
+		name  string
+		first flinkversion.Release
 	}{
-		addJar:             {"ADD JAR", 1, 16}, // before: in sql-client alone
-		usingJar:           {"CREATE FUNCTION … USING JAR", 1, 16},
-		catalogIfNotExists: {"CREATE CATALOG IF NOT EXISTS", 1, 20},
-		catalogComment:     {"CREATE CATALOG … COMMENT", 1, 20},
+		addJar:             {"ADD JAR", sqltext.JarStatements()},
+		usingJar:           {"CREATE FUNCTION … USING JAR", flinkversion.Since(1, 16)},
+		catalogIfNotExists: {"CREATE CATALOG IF NOT EXISTS", flinkversion.Since(1, 20)},
+		catalogComment:     {"CREATE CATALOG … COMMENT", flinkversion.Since(1, 20)},
 	}
-	return table[f].name, table[f].major, table[f].minor
+	return table[f].name, table[f].first
 }
 
 // Init returns the statements for s in their fixed order. The error joins everything that is wrong with s: [*Error]
@@ -189,16 +189,16 @@ func (in *initializer) fail(subject, hint, format string, args ...any) {
 
 // needs records an error if the target lacks the feature.
 func (in *initializer) needs(f feature, subject string) {
-	name, major, minor := since(f)
-	if t := in.target; t.Major < major || t.Major == major && t.Minor < minor {
-		in.errs = append(in.errs, &VersionError{subject, name, t.Major, t.Minor, major, minor})
+	name, first := since(f)
+	if v := in.target.Flink; !v.Reaches(first) {
+		in.errs = append(in.errs, &VersionError{subject, name, v.Release(), first})
 	}
 }
 
 // name checks what becomes an identifier.
 func (in *initializer) name(subject, name string) {
 	switch {
-	case strings.TrimFunc(name, func(r rune) bool { return unicode.IsSpace(r) || r >= 0x1C && r <= 0x1F }) == "":
+	case strings.TrimFunc(name, javatext.IsWhitespace) == "":
 		in.fail(subject, "", "the name is empty")
 	case !utf8.ValidString(name):
 		in.fail(subject, "", "the name is not UTF-8")
@@ -228,7 +228,7 @@ func (in *initializer) settings(s Spec) {
 			in.fail(subject, "", "the value is not UTF-8")
 			continue
 		}
-		if trim(value) != value {
+		if javatext.Trim(value) != value {
 			in.fail(subject, "remove them; a file often ends in a line end", "the value starts or ends with blanks or control characters, which SET drops")
 			continue
 		}
@@ -248,16 +248,13 @@ func (in *initializer) key(subject, key string) bool {
 	switch {
 	case key == "":
 		in.fail(subject, "", "the key is empty")
-	case trim(key) != key || !utf8.ValidString(key):
+	case javatext.Trim(key) != key || !utf8.ValidString(key):
 		in.fail(subject, "", "the key starts or ends with blanks, or is not UTF-8")
 	default:
 		return true
 	}
 	return false
 }
-
-// trim is String.trim, which Flink's session applies to keys and values of SET.
-func trim(s string) string { return strings.TrimFunc(s, func(r rune) bool { return r <= ' ' }) }
 
 func (in *initializer) jars(paths []string) {
 	for _, path := range paths {
@@ -269,8 +266,8 @@ func (in *initializer) jars(paths []string) {
 	}
 }
 
-// plain checks what becomes a plain literal: the grammar takes no other there, so control characters would stand
-// in the file as they are.
+// plain checks what becomes a plain literal: the grammar takes no other there, so control characters would be
+// written to the file as they are.
 func (in *initializer) plain(subject, what, s string) {
 	switch {
 	case s == "":
@@ -353,7 +350,7 @@ func (in *initializer) functions(functions []Function) {
 		subject := "function " + quoteName(f.Name)
 		parts, ok := path(f.Name)
 		if !ok || len(parts) > 3 {
-			in.fail(subject, "write name, database.name or catalog.database.name; a part with a dot stands in backticks", "the name is not one to three parts")
+			in.fail(subject, "write name, database.name or catalog.database.name; put a part with a dot in backticks", "the name is not one to three parts")
 			continue
 		}
 		for i, p := range parts {
@@ -366,7 +363,7 @@ func (in *initializer) functions(functions []Function) {
 		case "", "JAVA", "SCALA":
 		case "PYTHON":
 			if len(f.Jars) > 0 {
-				in.fail(subject, "set python.files instead", "a Python function takes no jars")
+				in.fail(subject, "set python.files instead", "a Python function cannot have jars")
 			}
 		default:
 			in.fail(subject, "", "unknown language %q, expected JAVA, SCALA or PYTHON", f.Language)

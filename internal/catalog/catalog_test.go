@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"flink-entrypoint/internal/flinkversion"
 	"flink-entrypoint/internal/secret"
 	"flink-entrypoint/internal/sqltext"
 )
@@ -58,7 +59,7 @@ func everything() Spec {
 }
 
 func TestInitGolden(t *testing.T) {
-	statements, err := Init(everything(), Target{2, 2, sensitive})
+	statements, err := Init(everything(), Target{flinkversion.Of(2, 2, 0), sensitive})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,7 +89,7 @@ func TestInitGolden(t *testing.T) {
 		t.Errorf("a secret is shown:\n%s", all)
 	}
 	// What is written is read back as the same statements.
-	split, err := sqltext.Split(string(sql), sqltext.DialectOf(2, 2))
+	split, err := sqltext.Split(string(sql), sqltext.DialectOf(flinkversion.Of(2, 2, 0)))
 	if err != nil || len(split) != len(statements) {
 		t.Fatalf("%d statements are read back as %d, %v", len(statements), len(split), err)
 	}
@@ -105,7 +106,7 @@ func TestInitGolden(t *testing.T) {
 }
 
 func TestWriteNothing(t *testing.T) {
-	statements, err := Init(Spec{}, Target{2, 2, nil})
+	statements, err := Init(Spec{}, Target{flinkversion.Of(2, 2, 0), nil})
 	if err != nil || len(statements) != 0 || len(Write(statements)) != 0 {
 		t.Errorf("Init of nothing: %v, %v", statements, err)
 	}
@@ -131,7 +132,7 @@ func TestInitStatements(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			statements, err := Init(tt.spec, Target{1, 20, sensitive})
+			statements, err := Init(tt.spec, Target{flinkversion.Of(1, 20, 0), sensitive})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -149,48 +150,52 @@ func TestInitStatements(t *testing.T) {
 func TestInitErrors(t *testing.T) {
 	stored := func(s string) Spec { return Spec{Catalogs: []Catalog{{CreateStatement: secret.Public(s)}}} }
 	tests := []struct {
-		name         string
-		spec         Spec
-		major, minor int
-		want         string // one line per error
+		name  string
+		spec  Spec
+		flink string
+		want  string // one line per error
 	}{
-		{"ADD JAR", Spec{Jars: []string{"/a.jar"}}, 1, 15, `jar "/a.jar": ADD JAR needs Flink 1.16, this is 1.15`},
-		{"USING JAR", Spec{Functions: []Function{{Name: "f", Class: "a", Jars: []string{"/a.jar"}}}}, 1, 15, `function "f": CREATE FUNCTION … USING JAR needs Flink 1.16, this is 1.15`},
-		{"IF NOT EXISTS and COMMENT", Spec{Catalogs: []Catalog{{Name: "c", IfNotExists: true, Comment: "x", Options: kv("type", "x")}}}, 1, 19,
+		{"ADD JAR", Spec{Jars: []string{"/a.jar"}}, "1.15", `jar "/a.jar": ADD JAR needs Flink 1.16, this is 1.15`},
+		{"USING JAR", Spec{Functions: []Function{{Name: "f", Class: "a", Jars: []string{"/a.jar"}}}}, "1.15", `function "f": CREATE FUNCTION … USING JAR needs Flink 1.16, this is 1.15`},
+		{"IF NOT EXISTS and COMMENT", Spec{Catalogs: []Catalog{{Name: "c", IfNotExists: true, Comment: "x", Options: kv("type", "x")}}}, "1.19",
 			"catalog \"c\": CREATE CATALOG IF NOT EXISTS needs Flink 1.20, this is 1.19\ncatalog \"c\": CREATE CATALOG … COMMENT needs Flink 1.20, this is 1.19"},
-		{"the same, stored", stored("CREATE CATALOG IF NOT EXISTS c WITH ('type'='x')"), 1, 19, `catalog 1, its stored statement, "c": CREATE CATALOG IF NOT EXISTS needs Flink 1.20, this is 1.19`},
-		{"two statements", stored("CREATE CATALOG c WITH ('type'='x'); USE CATALOG c"), 2, 2, "catalog 1, its stored statement: found 2 statements, expected one CREATE CATALOG"},
-		{"other statement", stored("DROP CATALOG c"), 2, 2, "catalog 1, its stored statement: found DROP, expected one CREATE CATALOG"},
-		{"no statement", stored("-- CREATE CATALOG c"), 2, 2, "catalog 1, its stored statement: found 0 statements, expected one CREATE CATALOG"},
-		{"lexer", stored("CREATE CATALOG c WITH ('type'='x)"), 2, 2, "catalog 1, its stored statement: line 1, column 31: the string that starts here has no end"},
-		{"not WITH", stored("CREATE CATALOG c WITH ('type'='x') AS SELECT 1"), 2, 2, "catalog 1, its stored statement: line 1, column 36: expected the end"},
-		{"qualified", stored("CREATE CATALOG a.b WITH ('type'='x')"), 2, 2, "catalog 1, its stored statement: line 1, column 17: expected the end"},
-		{"option without quotes", stored("CREATE CATALOG c WITH ('a'='b', type='x')"), 2, 2, "catalog 1, its stored statement: line 1, column 33: expected a string"},
-		{"open", stored("CREATE CATALOG c WITH ('a'='b'"), 2, 2, "catalog 1, its stored statement: at its end: expected ,"},
-		{"hidden, the name is not told", Spec{Catalogs: []Catalog{{Name: "a", Options: kv("type", "x")}, {CreateStatement: secret.Hidden("CREATE CATALOG a WITH ('type'='x')")}}}, 2, 2,
+		{"the same, stored", stored("CREATE CATALOG IF NOT EXISTS c WITH ('type'='x')"), "1.19", `catalog 1, its stored statement, "c": CREATE CATALOG IF NOT EXISTS needs Flink 1.20, this is 1.19`},
+		{"two statements", stored("CREATE CATALOG c WITH ('type'='x'); USE CATALOG c"), "2.2", "catalog 1, its stored statement: found 2 statements, expected one CREATE CATALOG"},
+		{"other statement", stored("DROP CATALOG c"), "2.2", "catalog 1, its stored statement: found DROP, expected one CREATE CATALOG"},
+		{"no statement", stored("-- CREATE CATALOG c"), "2.2", "catalog 1, its stored statement: found 0 statements, expected one CREATE CATALOG"},
+		{"lexer", stored("CREATE CATALOG c WITH ('type'='x)"), "2.2", "catalog 1, its stored statement: line 1, column 31: the string that starts here has no end"},
+		{"not WITH", stored("CREATE CATALOG c WITH ('type'='x') AS SELECT 1"), "2.2", "catalog 1, its stored statement: line 1, column 36: expected the end"},
+		{"qualified", stored("CREATE CATALOG a.b WITH ('type'='x')"), "2.2", "catalog 1, its stored statement: line 1, column 17: expected the end"},
+		{"option without quotes", stored("CREATE CATALOG c WITH ('a'='b', type='x')"), "2.2", "catalog 1, its stored statement: line 1, column 33: expected a string"},
+		{"open", stored("CREATE CATALOG c WITH ('a'='b'"), "2.2", "catalog 1, its stored statement: at its end: expected ,"},
+		{"hidden, the name is not told", Spec{Catalogs: []Catalog{{Name: "a", Options: kv("type", "x")}, {CreateStatement: secret.Hidden("CREATE CATALOG a WITH ('type'='x')")}}}, "2.2",
 			"catalog 2, its stored statement: it has the same name as catalog 1"},
-		{"both", Spec{Catalogs: []Catalog{{Name: "a", CreateStatement: secret.Public("x")}}}, 2, 2, "catalog 1, its stored statement: a catalog has either a statement or a name and options"},
-		{"no type", Spec{Catalogs: []Catalog{{Name: "a"}}}, 2, 2, `catalog "a": it has no option type`},
-		{"default_catalog", Spec{Catalogs: []Catalog{{Name: "default_catalog", Options: kv("type", "x")}}}, 2, 2, `catalog "default_catalog": Flink has a catalog of this name from the start`},
-		{"option twice", Spec{Catalogs: []Catalog{{Name: "a", Options: kv("type", "x", "type", "y")}}}, 2, 2, `catalog "a": option "type" is given twice`},
-		{"names", Spec{UseCatalog: strings.Repeat("x", 257), Modules: []Module{{Name: ""}}}, 2, 2,
+		{"both", Spec{Catalogs: []Catalog{{Name: "a", CreateStatement: secret.Public("x")}}}, "2.2", "catalog 1, its stored statement: a catalog has either a statement or a name and options"},
+		{"no type", Spec{Catalogs: []Catalog{{Name: "a"}}}, "2.2", `catalog "a": the option type is missing`},
+		{"default_catalog", Spec{Catalogs: []Catalog{{Name: "default_catalog", Options: kv("type", "x")}}}, "2.2", `catalog "default_catalog": Flink has a catalog of this name from the start`},
+		{"option twice", Spec{Catalogs: []Catalog{{Name: "a", Options: kv("type", "x", "type", "y")}}}, "2.2", `catalog "a": option "type" is given twice`},
+		{"names", Spec{UseCatalog: strings.Repeat("x", 257), Modules: []Module{{Name: ""}}}, "2.2",
 			"module \"\": the name is empty\nuse of catalog \"" + strings.Repeat("x", 80) + "…\": the name has more than 256 characters, Flink's limit"},
-		{"SET drops blanks", Spec{Set: append(kv(" a", "b", "", "b"), KV{"c", secret.Hidden("s3cr3t\n")})}, 2, 2,
+		{"SET drops blanks", Spec{Set: append(kv(" a", "b", "", "b"), KV{"c", secret.Hidden("s3cr3t\n")})}, "2.2",
 			"SET \" a\": the key starts or ends with blanks, or is not UTF-8\nSET \"\": the key is empty\nSET \"c\": the value starts or ends with blanks or control characters, which SET drops"},
-		{"control characters in plain literals", Spec{Jars: []string{"/a\tb", ""}, Functions: []Function{{Name: "f", Class: "a\nb", Jars: []string{"\x00"}}}}, 2, 2,
+		{"control characters in plain literals", Spec{Jars: []string{"/a\tb", ""}, Functions: []Function{{Name: "f", Class: "a\nb", Jars: []string{"\x00"}}}}, "2.2",
 			"jar \"/a\\tb\": the path holds control characters or is not UTF-8\njar \"\": the path is empty\nfunction \"f\": the class holds control characters or is not UTF-8\n" +
 				"function \"f\": the path of a jar holds control characters or is not UTF-8"},
-		{"modules", Spec{Modules: []Module{{Name: "core", Options: kv("a", "b")}, {Name: "h"}, {Name: "h"}}, UseModules: []string{"h", "x", "h"}}, 2, 2,
+		{"modules", Spec{Modules: []Module{{Name: "core", Options: kv("a", "b")}, {Name: "h"}, {Name: "h"}}, UseModules: []string{"h", "x", "h"}}, "2.2",
 			"module \"core\": Flink loads it itself, without options\nmodule \"h\": it is listed twice\nuse of module \"x\": it is not loaded\nuse of module \"h\": it is listed twice"},
 		{"functions", Spec{Functions: []Function{{Name: "a.b.c.d", Class: "x"}, {Name: "a.`b", Class: "x"}, {Name: "f", Class: "x", System: true}, {Name: "a.f", Class: "x", System: true, Temporary: true},
-			{Name: "f", Class: "x", Language: "RUBY"}, {Name: "f", Class: "", Language: "python", Jars: []string{"/a.jar"}}}}, 2, 2,
+			{Name: "f", Class: "x", Language: "RUBY"}, {Name: "f", Class: "", Language: "python", Jars: []string{"/a.jar"}}}}, "2.2",
 			"function \"a.b.c.d\": the name is not one to three parts\nfunction \"a.`b\": the name is not one to three parts\nfunction \"f\": Flink creates system functions as temporary ones only\n" +
 				"function \"a.f\": a system function has a simple name, without catalog and database\nfunction \"f\": unknown language \"RUBY\", expected JAVA, SCALA or PYTHON\n" +
-				"function \"f\": the class is empty\nfunction \"f\": a Python function takes no jars"},
+				"function \"f\": the class is empty\nfunction \"f\": a Python function cannot have jars"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			_, err := Init(tt.spec, Target{tt.major, tt.minor, sensitive})
+			v, err := flinkversion.Parse(tt.flink)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = Init(tt.spec, Target{v, sensitive})
 			if err == nil {
 				t.Fatal("no error")
 			}
@@ -200,14 +205,14 @@ func TestInitErrors(t *testing.T) {
 		})
 	}
 	var v *VersionError
-	_, err := Init(tests[0].spec, Target{1, 15, nil})
-	if !errors.As(err, &v) || v.SinceMajor != 1 || v.SinceMinor != 16 {
-		t.Errorf("%#v is no VersionError", err)
+	_, err := Init(tests[0].spec, Target{flinkversion.Of(1, 15, 0), nil})
+	if !errors.As(err, &v) || v.Since != flinkversion.Since(1, 16) {
+		t.Errorf("%#v is not a VersionError", err)
 	}
 }
 
 func TestParseCatalog(t *testing.T) {
-	c, err := ParseCatalog(secret.Hidden("create catalog if not exists `d m` comment 'it''s' with ('type'='x', 'password'='y');"), Target{2, 2, nil})
+	c, err := ParseCatalog(secret.Hidden("create catalog if not exists `d m` comment 'it''s' with ('type'='x', 'password'='y');"), Target{flinkversion.Of(2, 2, 0), nil})
 	if err != nil || c.Name != "d m" || c.Comment != "it's" || !c.IfNotExists || len(c.Options) != 2 || !c.Options[0].Value.IsHidden() || c.Options[1].Value.Reveal() != "y" {
 		t.Errorf("%+v, %v", c, err)
 	}
@@ -244,7 +249,7 @@ func BenchmarkInit(b *testing.B) {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				statements, err := Init(s, Target{2, 2, sensitive})
+				statements, err := Init(s, Target{flinkversion.Of(2, 2, 0), sensitive})
 				if err != nil || len(Write(statements)) == 0 {
 					b.Fatal(err)
 				}

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"flink-entrypoint/internal/flinkversion"
 	"flink-entrypoint/internal/secret"
 	"flink-entrypoint/test/growth"
 )
@@ -43,7 +44,7 @@ func growthCases() []growth.Case {
 			for i := range n {
 				c.add(&spec, i)
 			}
-			target := Target{Major: 2, Minor: 2, Sensitive: func(key string) bool { return strings.Contains(key, "password") }}
+			target := Target{Flink: flinkversion.Of(2, 2, 0), Sensitive: func(key string) bool { return strings.Contains(key, "password") }}
 			return func() error {
 				statements, err := Init(spec, target)
 				if err == nil && len(Write(statements)) < 5*n {

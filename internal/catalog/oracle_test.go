@@ -20,6 +20,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"flink-entrypoint/internal/flinkversion"
+	"flink-entrypoint/internal/javatext"
 	"flink-entrypoint/internal/secret"
 	"flink-entrypoint/internal/sqltext"
 	"flink-entrypoint/test/flinkhome/homes"
@@ -45,7 +47,8 @@ func startOracles(t *testing.T, each func(t *testing.T, o *oracle)) {
 
 func startOracle(t *testing.T, home string) *oracle {
 	var o oracle
-	if _, err := fmt.Sscanf(filepath.Base(home), "%d.%d", &o.target.Major, &o.target.Minor); err != nil {
+	var err error
+	if o.target.Flink, err = flinkversion.Parse(filepath.Base(home)); err != nil {
 		t.Fatalf("%s: %v", home, err)
 	}
 	o.target.Sensitive = sensitive
@@ -203,7 +206,7 @@ func vectorsComeBack(t *testing.T, o *oracle) {
 func checkValue(t *testing.T, o *oracle, value string) {
 	t.Helper()
 	statements, err := Init(Spec{Set: kv("k", value)}, o.target)
-	if (err != nil) != (trim(value) != value) {
+	if (err != nil) != (javatext.Trim(value) != value) {
 		t.Errorf("SET to %q: %v", value, err)
 	}
 	for _, s := range statements {
@@ -225,12 +228,12 @@ func initComesBack(t *testing.T, o *oracle) {
 	for range *count {
 		var s Spec
 		var want [][]string
-		key, value := trim("k"+hostile(r)+"k"), trim("v"+hostile(r)+"v")
+		key, value := javatext.Trim("k"+hostile(r)+"k"), javatext.Trim("v"+hostile(r)+"v")
 		s.Reset = []string{key}
 		want = append(want, []string{"ResetOperation", key})
 		s.Set = kv(key, value)
 		want = append(want, []string{"SetOperation", key, value})
-		if o.target.Major > 1 || o.target.Minor >= 16 {
+		if o.target.Flink.Reaches(flinkversion.Since(1, 16)) {
 			jar := "/" + printable(hostile(r))
 			s.Jars = []string{jar}
 			want = append(want, []string{"AddJarOperation", jar})
@@ -239,7 +242,7 @@ func initComesBack(t *testing.T, o *oracle) {
 		s.Modules = []Module{module, {Name: "core"}}
 		want = append(want, answerOf([]string{"LoadModuleOperation", module.Name}, module.Options), []string{"UseModulesOperation", module.Name, "core"})
 		catalog := Catalog{Name: hostileName(r), Options: hostileOptions(r)}
-		if o.target.Major > 1 || o.target.Minor >= 20 {
+		if o.target.Flink.Reaches(flinkversion.Since(1, 20)) {
 			catalog.IfNotExists, catalog.Comment = r.IntN(2) == 0, hostile(r)
 		}
 		s.Catalogs = []Catalog{catalog}

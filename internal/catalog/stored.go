@@ -53,7 +53,7 @@ func (in *initializer) catalogs(catalogs []Catalog) {
 			hasType = hasType || kv.Key == "type"
 		}
 		if !hasType {
-			in.fail(subject, "the option type says which catalog it is: hive, jdbc, paimon, iceberg, …", "it has no option type")
+			in.fail(subject, "the option type says which catalog it is: hive, jdbc, paimon, iceberg, …", "the option type is missing")
 		}
 		b := builder{sensitive: in.target.Sensitive}
 		b.text("CREATE CATALOG ")
@@ -88,7 +88,7 @@ func ParseCatalog(statement secret.Text, t Target) (Catalog, error) {
 		return Catalog{}, &Error{Subject: subject, Message: err.Error(), Hint: hint}
 	}
 	const form = "CREATE CATALOG name WITH ('type' = '…', …)"
-	statements, err := sqltext.Split(statement.Reveal(), sqltext.DialectOf(t.Major, t.Minor))
+	statements, err := sqltext.Split(statement.Reveal(), sqltext.DialectOf(t.Flink))
 	if err != nil {
 		if e := new(sqltext.Error); errors.As(err, &e) {
 			return fail(err, e.Hint)
@@ -175,7 +175,7 @@ func (p *parser) fail(expected string) {
 	p.err = fmt.Errorf("line %d, column %d: expected %s", t.Line, t.Column, expected)
 }
 
-// take moves behind a word or symbol if it is there.
+// take moves past a word or symbol if it is there.
 func (p *parser) take(text string) bool {
 	if p.err != nil || p.at >= len(p.tokens) {
 		return false

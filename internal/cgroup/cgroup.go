@@ -1,15 +1,16 @@
 // Package cgroup finds the memory and CPU limits of this process: cgroup v1, v2 and both at once, with
 // the limits of every ancestor that can be seen.
 //
-// In come a directory that stands for "/" and the machine's totals; out come [Limits], each with the file
-// it was read from. Nothing is sized here, and nothing is guessed: where the kernel names no limit there
-// is none. What the files mean is from the kernel's admin-guide/cgroup-v2.rst and cgroup-v1/*.rst, and
+// In: a directory to use as "/" and the machine's totals. Out: [Limits], each with the file
+// it was read from. Nothing is sized here, and nothing is guessed: where the kernel names no limit, the
+// result has no limit. What the files mean is from the kernel's admin-guide/cgroup-v2.rst and cgroup-v1/*.rst, and
 // cgroups(7), cgroup_namespaces(7), proc_pid_mountinfo(5).
 package cgroup
 
 import (
 	"fmt"
 	"io/fs"
+	"strconv"
 	"strings"
 )
 
@@ -37,18 +38,19 @@ type CPU struct {
 // Limits is what this process may use, and what the machine has. A limit that does not exist is nil.
 type Limits struct {
 	Memory        *Memory  `json:"memory"`
-	MemoryHigh    *Memory  `json:"memoryHigh"`    // smallest memory.high: the kernel reclaims above it, but kills nobody
-	AbovePhysical bool     `json:"abovePhysical"` // Memory is finite, but the machine has no more than that
+	MemoryHigh    *Memory  `json:"memoryHigh"`    // smallest memory.high: the kernel reclaims memory above it, but kills no process
+	AbovePhysical bool     `json:"abovePhysical"` // Memory is finite, but the machine has less than that
+	NoMemory      string   `json:"noMemory"`      // why Memory is nil, if that is known; also one of Notes
 	CPU           *CPU     `json:"cpu"`
 	HostMemory    int64    `json:"hostMemory"` // bytes, 0 = unknown
 	HostCPUs      int      `json:"hostCpus"`   // 0 = unknown
-	Notes         []string `json:"notes"`      // sentences for a reader: what was seen and does not count, or counts differently
+	Notes         []string `json:"notes"`      // sentences for a reader: what was found but not used, or used differently
 }
 
 // Error tells which file could not be read or understood.
 type Error struct {
 	Path  string // with the sysroot
-	Found string // what stands there; empty if Err is set
+	Found string // what is there; empty if Err is set
 	Want  string // what was expected there
 	Err   error  // why it could not be read
 }
@@ -84,7 +86,7 @@ func Detect(sysroot string, host Host) (Limits, error) {
 	}
 	if w.virtual(meminfo) || w.virtual(online) {
 		l.HostMemory, l.HostCPUs = 0, 0
-		l.note("lxcfs shows this container's share as the whole machine: what the machine has is not known")
+		l.note("lxcfs shows this container's share as the whole machine: the machine's memory is not known")
 	}
 	memory := t.find("memory", w)
 	if memory.lost != "" {
@@ -92,6 +94,11 @@ func Detect(sysroot string, host Host) (Limits, error) {
 	}
 	if err := l.memory(t, memory); err != nil {
 		return l, err
+	}
+	if l.Memory == nil {
+		if l.NoMemory = t.noMemory(w, memory); l.NoMemory != "" {
+			l.note("the kernel shows no memory limit: %s", l.NoMemory)
+		}
 	}
 	if err := l.quota(t, t.find("cpu", w)); err != nil {
 		return l, err
@@ -137,15 +144,19 @@ func (l *Limits) memory(t tree, h hierarchy) error {
 		}
 	}
 	if m := l.Memory; m != nil {
-		if l.AbovePhysical = l.HostMemory > 0 && m.Bytes >= l.HostMemory; l.AbovePhysical {
-			l.note("memory limit %d (%s) is not below the machine's memory (%d): it limits nothing", m.Bytes, m.Path, l.HostMemory)
+		// Some sandboxes, e.g. gVisor, show the limit as the machine's memory, less what is not a whole page.
+		if l.AbovePhysical = l.HostMemory > 0 && m.Bytes-l.HostMemory >= largestPage; l.AbovePhysical {
+			l.note("memory limit %d (%s) is above the machine's memory (%d): it has no effect", m.Bytes, m.Path, l.HostMemory)
+		}
+		if m.Bytes == 0 {
+			l.note("memory limit 0 (%s): no process can run in it", m.Path)
 		}
 		if m.Shared {
-			l.note("memory limit %d (%s) is an ancestor's: this cgroup has none of its own and shares that one with others", m.Bytes, m.Path)
+			l.note("memory limit %d (%s) is the limit of a parent cgroup: this cgroup has no own limit and shares this one with others", m.Bytes, m.Path)
 		}
 	}
 	if m := l.MemoryHigh; m != nil {
-		l.note("memory.high %d (%s) slows a container down and ends none: it does not count as its limit", m.Bytes, m.Path)
+		l.note("memory.high %d (%s) slows a container down but does not end it: it is not used as the limit", m.Bytes, m.Path)
 	}
 	return nil
 }
@@ -177,14 +188,14 @@ func (l *Limits) quota(t tree, h hierarchy) error {
 		}
 		if i == 0 { // what does not count may also be unreadable
 			if w, ok, _ := t.read(dir+weight, ""); ok && strings.TrimSpace(w) != usual {
-				l.note("%s %.20q is a share among neighbours and no limit: it does not count", dir+weight, strings.TrimSpace(w))
+				l.note("%s %.20q is a relative weight, not a limit: it is not used", dir+weight, strings.TrimSpace(w))
 			}
 		}
 	}
 	return nil
 }
 
-// quota reads the CPU quota of one cgroup in cores; 0 is none.
+// quota reads the CPU quota of one cgroup in cores; 0: no quota.
 func (t tree) quota(dir, source string) (cores float64, path string, err error) {
 	if source == V2 {
 		path = dir + "/cpu.max"
@@ -230,7 +241,7 @@ func (l *Limits) cpuset(t tree, h hierarchy) error {
 	case l.CPU != nil, set.count < most, unknown && !set.fromZero, most == 0 && set.count == 1:
 		l.CPU = &CPU{Cores: n, Source: h.source, Path: path}
 	case most == 0:
-		l.note("%s names %d CPUs, and nothing tells how many the machine has: taken for all of them", path, set.count)
+		l.note("%s names %d CPUs, and the machine's number of CPUs is not known: these are taken for all of them", path, set.count)
 	}
 	return nil
 }
@@ -248,4 +259,17 @@ func (t tree) cpus(dir, source string) (set cpuList, path string, err error) {
 		}
 	}
 	return set, path, err
+}
+
+// ParseCores reads a CPU quantity: cores, or Kubernetes' milli cores.
+func ParseCores(s string) (float64, error) {
+	text, scale := s, 1.0
+	if t, ok := strings.CutSuffix(s, "m"); ok {
+		text, scale = t, 1000
+	}
+	v, err := strconv.ParseFloat(text, 64)
+	if err != nil || !(v > 0) || v > 1e6 {
+		return 0, fmt.Errorf("found %q, expected a positive number of cores", s)
+	}
+	return v / scale, nil
 }

@@ -162,11 +162,11 @@ func TestUnreadable(t *testing.T) {
 	err := <-done
 	wantError(t, err, []string{locked, "permission denied", "a number of bytes or max"})
 	if !errors.Is(err, os.ErrPermission) {
-		t.Errorf("%v is no permission error", err)
+		t.Errorf("%v is not a permission error", err)
 	}
 }
 
-// TestMissingSysroot: a typing mistake is no machine without limits.
+// TestMissingSysroot: a mistyped path must not look like a machine without limits.
 func TestMissingSysroot(t *testing.T) {
 	_, err := Detect("testdata/no-such-capture", Machine)
 	wantError(t, err, []string{"testdata/no-such-capture", "a directory with proc and sys"})

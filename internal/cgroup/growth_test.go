@@ -47,7 +47,7 @@ func growthCases() []growth.Case {
 			return func() error {
 				limits, err := Detect(root, Machine)
 				if err == nil && (limits.Memory == nil || limits.Memory.Bytes != 1<<30) {
-					err = fmt.Errorf("the limit is %v, expected that of the topmost directory", limits.Memory)
+					err = fmt.Errorf("the limit is %v, expected the limit of the topmost directory", limits.Memory)
 				}
 				return err
 			}

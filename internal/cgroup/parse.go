@@ -6,9 +6,12 @@ import (
 	"strings"
 )
 
+// largestPage is the largest page size in use.
+const largestPage = 64 << 10
+
 // unlimited is the smallest number that v1 prints for "no limit": MaxInt64 rounded down to the page size,
-// here the largest page size in use (64 KiB; with 4 KiB pages it is 0x7FFFFFFFFFFFF000).
-const unlimited = math.MaxInt64 &^ (64<<10 - 1)
+// here the largest one (with 4 KiB pages it is 0x7FFFFFFFFFFFF000).
+const unlimited = math.MaxInt64 &^ (largestPage - 1)
 
 // parseBytes understands an amount of memory; none is the word for no limit, which is any number from
 // unlimited on.
@@ -31,10 +34,10 @@ func parseHierarchical(text string) (int64, bool) {
 	return -1, true
 }
 
-// defaultPeriod is the CPU period in microseconds where nobody has set one.
+// defaultPeriod is the CPU period in microseconds if none is set.
 const defaultPeriod = 100_000
 
-// parseQuota understands "QUOTA PERIOD" in microseconds (cpu.max) and returns cores; 0 is no quota.
+// parseQuota understands "QUOTA PERIOD" in microseconds (cpu.max) and returns cores; 0: no quota.
 func parseQuota(text string) (cores float64, ok bool) {
 	quota, period, two := strings.Cut(text, " ")
 	p := int64(defaultPeriod)
@@ -108,7 +111,7 @@ func parseMember(line string) (member, bool) {
 
 // mount is a line of /proc/self/mountinfo.
 type mount struct {
-	root    string // what of the file system stands at point; of a cgroup mount a path as member.path
+	root    string // the part of the file system that is mounted at point; of a cgroup mount a path as member.path
 	point   string
 	kind    string // "cgroup", "cgroup2" or something else
 	options string // of the file system: "rw,cpu,cpuacct"

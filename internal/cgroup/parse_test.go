@@ -119,7 +119,7 @@ func FuzzParsers(f *testing.F) {
 		}
 		if m, ok := parseMember(text); ok {
 			steps := 0
-			for at := m.path; ups(at) < 2; at = parent(at) { // the way up ends
+			for at := m.path; levelsAbove(at) < 2; at = parent(at) { // the way up ends
 				if rest, ok := below(at, "/"); ok && !strings.HasPrefix(path.Join("/mnt", rest), "/mnt") {
 					t.Errorf("%q leads out of its mount", at)
 				}

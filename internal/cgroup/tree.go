@@ -10,7 +10,7 @@ import (
 	"syscall"
 )
 
-// tree reads files below a directory that stands for "/".
+// tree reads files below a directory that is used as "/".
 type tree struct {
 	root  string            // "" is "/"
 	known map[string]string // what follow found
@@ -45,7 +45,7 @@ func (t tree) follow(name string, links int) (string, error) {
 		return "", err
 	}
 	at += "/" + path.Base(name)
-	// Whatever else is wrong with it, opening it will tell.
+	// Any other problem shows when the file is opened.
 	if target, err := os.Readlink(t.root + at); err == nil {
 		if links == 40 {
 			return "", syscall.ELOOP
@@ -61,7 +61,7 @@ func (t tree) follow(name string, links int) (string, error) {
 	return at, nil
 }
 
-// missing tells an error that there is no such file from one that it cannot be read.
+// missing reports whether an error means that a file does not exist, rather than that it cannot be read.
 func missing(err error) bool {
 	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)
 }
@@ -75,7 +75,7 @@ func (t tree) exists(dir string) bool {
 	return !missing(err)
 }
 
-// read returns the text of a file; ok is false if there is no such file.
+// read returns the text of a file; ok is false if the file does not exist.
 func (t tree) read(path, want string) (text string, ok bool, err error) {
 	name, err := t.real(path)
 	if err == nil {
@@ -93,7 +93,7 @@ func (t tree) read(path, want string) (text string, ok bool, err error) {
 	return "", false, &Error{Path: t.root + path, Want: want, Err: err}
 }
 
-// value reads a file that holds one thing; ok is false if there is no such file.
+// value reads a file that holds one value; ok is false if the file does not exist.
 func value[T any](t tree, path, want string, parse func(string) (T, bool)) (v T, ok bool, err error) {
 	text, ok, err := t.read(path, want)
 	if !ok {
@@ -106,7 +106,7 @@ func value[T any](t tree, path, want string, parse func(string) (T, bool)) (v T,
 	return v, true, nil
 }
 
-// list reads a file of lines; of a missing one there are none.
+// list reads a file of lines; a missing file has none.
 func list[T any](t tree, path, want string, parse func(line string) (T, bool)) ([]T, error) {
 	text, ok, err := t.read(path, want)
 	if !ok {

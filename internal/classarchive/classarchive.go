@@ -1,10 +1,10 @@
 // Package classarchive decides whether a JVM may start from an archive of shared classes (application class data sharing,
-// JEP 350) that an earlier run of the same JVM with the same class path left behind.
+// JEP 350) that an earlier run of the same JVM with the same class path has written.
 //
-// In comes the archive's file and what is about to be started, out comes the option or the reason why not. The JVM
-// checks an archive itself and goes on without one that does not fit; but then it has also left aside the archive of its
-// own classes, starts slower than without any option, and prints a warning where it feels like it. So the same is checked
-// here first, from a manifest beside the archive: a few calls of stat.
+// In: the archive's file and the process that will be started. Out: the option, or the reason why not. The JVM checks an
+// archive itself and goes on without one that does not match; but then it does not use the archive of its own classes
+// either, starts slower than without any option, and sometimes prints a warning. So the same is checked here first, from
+// a manifest beside the archive, with a few calls of stat.
 package classarchive
 
 import (
@@ -35,8 +35,8 @@ const (
 // Supported reports whether a Java of that specification version can make and use an archive.
 func Supported(spec int) bool { return spec >= firstJava }
 
-// stamp is what tells that a file is still the one that was there when the archive was made. Seconds, because an image's
-// layers and the JVM's own check know no finer time.
+// stamp shows whether a file is still the one that was there when the archive was made. Its time is in seconds, since an
+// image's layers and the JVM's own check have no finer time.
 type stamp struct {
 	kind        string // jvm, archive or jar
 	path        string
@@ -70,18 +70,52 @@ type Archive struct {
 	stamps      []stamp
 }
 
-// File returns where the archive of a name lies: where is a file (….jsa) or the directory of it.
-func File(where, name string) string {
-	if strings.HasSuffix(where, suffix) {
-		return where
+// Place returns the path of the archive of a name. where is what the user asked for: a file (….jsa) or a directory, "auto" or ""
+// for the directory in the Flink home, "off" for no archive.
+func Place(where, home, name string) (file string, off bool) {
+	switch {
+	case where == "off":
+		return "", true
+	case where == "", where == "auto":
+		where = filepath.Join(home, DirName)
+	case strings.HasSuffix(where, suffix):
+		return where, false
 	}
-	return filepath.Join(where, name+suffix)
+	return filepath.Join(where, name+suffix), false
+}
+
+// Find returns the archive of a name if it is for this Java and class path; where is --class-archive, home the Flink home. One that is not
+// for them is a warning, and so is a missing one that was named by its path.
+func Find(where, home, name string, java distribution.Java, classPath []string) (file, warning string) {
+	file, off := Place(where, home, name)
+	if off || !Supported(java.Spec) {
+		return "", ""
+	}
+	archive, err := Open(file)
+	if errors.Is(err, fs.ErrNotExist) && (where == "" || where == "auto") {
+		return "", ""
+	}
+	reason := ""
+	if err != nil {
+		reason = err.Error()
+	} else {
+		reason = archive.Mismatch(java, classPath)
+	}
+	if reason != "" {
+		return "", fmt.Sprintf("the class archive %s is not used: %s; flink-entrypoint warmup %s makes it again", file, reason, name)
+	}
+	return file, ""
 }
 
 // manifestOf returns the path of an archive's manifest.
 func manifestOf(archive string) string { return strings.TrimSuffix(archive, suffix) + manifest }
 
-// Open reads the manifest of an archive. The error is fs.ErrNotExist where there is none.
+// Belongs reports whether a file of that name in a directory of archives is one of them, its manifest, or on the way to be either.
+func Belongs(name string) bool {
+	return strings.Contains(name, suffix) || strings.Contains(name, manifest)
+}
+
+// Open reads the manifest of an archive. The error is fs.ErrNotExist if the manifest does not exist.
 func Open(archive string) (*Archive, error) {
 	text, err := os.ReadFile(manifestOf(archive))
 	if err != nil {
@@ -158,13 +192,13 @@ func orUnknown(version string) string {
 	return version
 }
 
-// jvmFiles are those of an installed Java that an archive depends on, as far as they exist: its classes, its code, and the
+// jvmFiles are the files of an installed Java that an archive depends on, as far as they exist: its classes, its code, and the
 // archive of its own classes below ours.
 func jvmFiles(installed string) []string {
 	return []string{installed + "/lib/modules", installed + "/lib/server/libjvm.so", installed + "/lib/server/classes.jsa"}
 }
 
-// Seal writes the manifest of an archive that was just made, which puts it into force.
+// Seal writes the manifest of an archive that was just made: from then on the archive is used.
 func Seal(archive string, java distribution.Java, classPath []string, write func(path string, content []byte) error) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s\njava %s\n", headline, java.Version)
@@ -194,7 +228,7 @@ func Seal(archive string, java distribution.Java, classPath []string, write func
 	return write(manifestOf(archive), []byte(b.String()))
 }
 
-// Break takes an archive out of force, before another is put in its place.
+// Break makes an archive unused, before another one replaces it.
 func Break(archive string) error {
 	if err := os.Remove(manifestOf(archive)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -213,7 +247,7 @@ func Archivable(classPath []string) []string {
 	return classPath
 }
 
-// silence keeps the JVM from printing what it thinks of an archive. It stands before the user's options, so a -Xlog of theirs
+// silence keeps the JVM from printing messages about an archive. It comes before the user's options, so a user's -Xlog
 // wins. From 24 on part of it is tagged aot (JDK-8350488).
 func silence(spec int) string {
 	if spec >= 24 {
@@ -232,9 +266,21 @@ func MakeOptions(archive string, spec int) []string {
 	return []string{"-XX:ArchiveClassesAtExit=" + archive, silence(spec)}
 }
 
-// Decided returns the option by which somebody else has decided about archives, or with which the JVM would not use this
-// one: "" when there is none. words are the JVM's options, of the command line and of JAVA_TOOL_OPTIONS and its like.
-func Decided(words []string) string {
+// Decided returns the option by which the user chooses an archive, or with which the JVM would not use this
+// one: "" without such an option. options are the JVM's on the command line; it reads more of them in variables.
+func Decided(options []string, getenv func(name string) string) string {
+	if o := decided(options); o != "" {
+		return o
+	}
+	for _, name := range []string{"JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS"} {
+		if o := decided(strings.Fields(getenv(name))); o != "" {
+			return o
+		}
+	}
+	return ""
+}
+
+func decided(words []string) string {
 	heap := ""
 	for _, w := range words {
 		for _, prefix := range decisive() {
@@ -255,10 +301,10 @@ func Decided(words []string) string {
 // decisive are beginnings of such options.
 func decisive() []string {
 	return []string{
-		// The user's own way with archives.
+		// The user's own choice of archives.
 		"-Xshare:", "-XX:SharedArchiveFile=", "-XX:ArchiveClassesAtExit=", "-XX:SharedClassListFile=", "-XX:+AutoCreateSharedArchive",
 		"-XX:DumpLoadedClassList=", "-XX:AOT", "-XX:+RecordDynamicDumpInfo", "-XX:-UseSharedSpaces", "-XX:+DumpSharedSpaces",
-		// Classes are not those of the jars then, or laid out otherwise.
+		// The classes then differ from the classes in the jars, or have another layout.
 		"-javaagent:", "-agentlib:", "-agentpath:", "-Xbootclasspath/a:", "--patch-module", "--upgrade-module-path", "--limit-modules",
 		"-Xverify", "-XX:+BytecodeVerification", "-XX:-BytecodeVerification", "-XX:+UseZGC", "-XX:-UseCompressedOops",
 		"-XX:-UseCompressedClassPointers", "-XX:+UseCompactObjectHeaders", "-XX:ObjectAlignmentInBytes=", "-XX:Flags=", "-XX:VMOptionsFile=", "@",

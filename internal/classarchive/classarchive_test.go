@@ -58,7 +58,7 @@ func TestMismatch(t *testing.T) {
 		want   string // "" where the archive fits
 	}{
 		{"as it was made", func(*testing.T, *world) {}, ""},
-		{"more behind the class path", func(_ *testing.T, w *world) { w.jars = append(w.jars, "/run/runner.jar", "/etc/hadoop") }, ""},
+		{"more at the end of the class path", func(_ *testing.T, w *world) { w.jars = append(w.jars, "/run/runner.jar", "/etc/hadoop") }, ""},
 		{"a jar before it", func(_ *testing.T, w *world) { w.jars = append([]string{"/x.jar"}, w.jars...) }, "where the class path now has /x.jar"},
 		{"a jar less", func(_ *testing.T, w *world) { w.jars = w.jars[:1] }, "b.jar, which is not on the class path"},
 		{"another order", func(_ *testing.T, w *world) { w.jars[0], w.jars[1] = w.jars[1], w.jars[0] }, "where the class path now has"},
@@ -147,7 +147,7 @@ func TestDecided(t *testing.T) {
 		"-XX:MaxHeapSize=40000M":                               "-XX:MaxHeapSize=40000M",
 		"-Xmx1t":                                               "-Xmx1t",
 	} {
-		if got := Decided(strings.Fields(options)); got != want {
+		if got := decided(strings.Fields(options)); got != want {
 			t.Errorf("%s: got %q, want %q", options, got, want)
 		}
 	}

@@ -1,4 +1,4 @@
-// Package cli is the command line: flags and their environment twins, subcommands, exit codes, the termination
+// Package cli is the command line: flags and their environment variables, subcommands, exit codes, the termination
 // message, and the log handler. It reads the environment; nothing below it does.
 //
 // Output rules, followed everywhere: what a program may parse goes to stdout, everything for people to stderr; messages
@@ -16,19 +16,27 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/pflag"
 
+	"flink-entrypoint/internal/atomicfile"
 	"flink-entrypoint/internal/boot"
 	"flink-entrypoint/internal/fetch"
 	"flink-entrypoint/internal/launch"
+	"flink-entrypoint/internal/nearest"
+	"flink-entrypoint/internal/phase"
+	"flink-entrypoint/internal/redact"
+	"flink-entrypoint/internal/scripts"
 )
 
 // System is what the program gets from the operating system.
 type System struct {
-	Args   []string // without the program's name
+	Name   string   // by which the program was called
+	Args   []string // without the name
 	Env    []string
 	Stdout io.Writer
 	Stderr io.Writer
@@ -43,7 +51,7 @@ type program struct {
 	warnings []string // found before there was a logger
 	rest     []string // after the flags
 	signals  *interruption
-	redactor boot.Redactor
+	redactor redact.Redactor
 
 	levelGiven bool // the log level was chosen
 }
@@ -60,7 +68,7 @@ type command struct {
 // commands lists the subcommands in the order of the help.
 func commands() []command {
 	return []command{
-		{"render", "ROLE [ARGS…]", "prepare, write everything, do not start (initContainer)", (*program).render, nil},
+		{"render", "ROLE [ARGS…]", "prepare and write all files, without a start (for an initContainer)", (*program).render, nil},
 		{"explain", "ROLE [ARGS…]", "show what would happen; change nothing", (*program).explain, nil},
 		{"validate", "[--engine]", "check a definition and its SQL; change nothing", (*program).validate, func() *pflag.FlagSet { return newValidateFlags(new(bool)) }},
 		{"debug", "[FLAGS] JOB", "run a SQL job here on mocked sources and sinks", (*program).debug, func() *pflag.FlagSet { return newDebugFlags(&debugFlags{}) }},
@@ -69,17 +77,23 @@ func commands() []command {
 		{"install", "DIR", "copy this binary to DIR (shared volume)", (*program).install, nil},
 		{"schema", "", "print the JSON Schema of the job definition", (*program).schema, nil},
 		{"version", "", "print the version", (*program).version, nil},
-		{"help", "[TOPIC]", "show this help, or that of a role, a command, or flags", (*program).help, nil},
+		{"help", "[TOPIC]", "show this help, or the help of a role, a command, or flags", (*program).help, nil},
 	}
 }
 
 // Main runs the program and returns its exit code. It returns only when nothing was executed.
-func Main(sys System) int {
+func Main(sys System) (code int) {
+	defer func() {
+		if recover() != nil { // while a failure was reported
+			code = phase.Internal.ExitCode()
+		}
+	}()
 	p := &program{System: sys}
+	p.Stdout = pipe{sys.Stdout}
 	var ctx context.Context
 	ctx, p.signals = catchSignals()
 	err := p.signals.await(func() (err error) {
-		defer p.ownMistake(&err)
+		defer p.recoverPanic(&err)
 		return p.run(ctx)
 	})
 	switch {
@@ -91,25 +105,48 @@ func Main(sys System) int {
 	return p.report(err)
 }
 
-// ownMistake turns a panic into an error with an exit code of ours: Go's own, 2, would read as one of Flink's.
-func (p *program) ownMistake(err *error) {
+// recoverPanic turns a panic into an error with an exit code of this program: Go's own, 2, would look like an exit code of Flink.
+func (p *program) recoverPanic(err *error) {
 	if r := recover(); r != nil {
-		_, _ = p.redactor.Writer(p.Stderr).Write(debug.Stack())
-		*err = &boot.Error{Phase: boot.Internal, Err: fmt.Errorf("this is a mistake of flink-entrypoint: %v", r), Hint: "please report it with the lines above"}
+		func() {
+			defer func() { _ = recover() }() // what has failed may be needed here too
+			_, _ = p.redactor.Writer(p.Stderr).Write(debug.Stack())
+		}()
+		*err = &phase.Error{Phase: phase.Internal, Err: fmt.Errorf("internal error, a bug of flink-entrypoint: %v", r), Hint: "please report it with the lines above"}
 	}
 }
 
+// pipe is stdout. That its reader has gone (explain … | head) is not a failure: it has read what it wanted.
+type pipe struct{ io.Writer }
+
+func (p pipe) Write(b []byte) (int, error) {
+	n, err := p.Writer.Write(b)
+	if errors.Is(err, syscall.EPIPE) {
+		return len(b), nil
+	}
+	return n, err
+}
+
 func (p *program) run(ctx context.Context) error {
+	// Whatever is wrong with the command line, its error quotes none of these: -Dmy.password=x before the role is an unknown flag.
+	redact.Arguments(p.Args, func(_, hidden string) { p.redactor.AddOption(hidden) })
 	flags := newFlagSet(&p.opts)
+	var script []string // a call by a link with the name of one of Flink's scripts, whose arguments all others are
+	if p.Name != "" && scripts.IsName(filepath.Base(p.Name)) {
+		script = append([]string{p.Name}, p.Args...)
+		p.Args = nil
+	}
 	if err := flags.Parse(p.Args); err != nil {
+		p.findTerminationLog()
 		return usageError("%w", err)
 	}
-	warnings, err := applyTwins(flags, p.Env)
+	warnings, err := applyEnvironment(flags, p.Env)
 	if err != nil {
+		p.findTerminationLog()
 		return usageError("%w", err)
 	}
 	p.levelGiven = flags.Changed("log-level")
-	if p.log, err = newLogger(p.redactor.Writer(p.Stderr), p.opts.logFormat, p.opts.logLevel); err != nil {
+	if p.log, err = newLogger(p.Stderr, &p.redactor, p.opts.logFormat, p.opts.logLevel); err != nil {
 		return usageError("%w", err)
 	}
 	log.SetOutput(io.Discard) // net/http prints stray bytes of answers there, and those may be part of a definition
@@ -121,13 +158,17 @@ func (p *program) run(ctx context.Context) error {
 		}
 		p.warnings = warnings
 	}
+	if script != nil {
+		p.rest = script
+		return p.start(ctx, script, false)
+	}
 	switch {
 	case p.opts.help:
 		return p.help(ctx, p.rest)
 	case p.opts.version:
 		return p.version(ctx, nil)
 	case len(p.rest) == 0:
-		return &boot.Error{Phase: boot.Usage, Err: errors.New("no role or command given"), Hint: "flink-entrypoint help shows what there is"}
+		return &phase.Error{Phase: phase.Usage, Err: errors.New("no role or command given"), Hint: "flink-entrypoint help lists roles and commands"}
 	}
 	if !passThrough {
 		for _, c := range commands() {
@@ -144,20 +185,20 @@ func (p *program) run(ctx context.Context) error {
 
 // start prepares and becomes the Flink process, or any other command.
 func (p *program) start(ctx context.Context, words []string, passThrough bool) error {
-	plan, err := p.gather(ctx, boot.Start, words, passThrough)
+	run, plan, err := p.gather(ctx, boot.Start, words, passThrough)
 	if err != nil {
 		return didYouMean(err, words[0])
 	}
-	if _, err := plan.Apply(ctx, p.log); err != nil {
+	if _, err := run.Apply(ctx, plan); err != nil {
 		return err
 	}
 	if err := ctx.Err(); err != nil {
 		return err
 	}
 	cmd := plan.Command
-	p.log.Info("starting", "phase", "exec", "path", cmd.Path, "prepared", p.phaseTimes(plan))
+	p.log.Info("starting", "phase", "exec", "path", cmd.Path, "prepared", p.phaseTimes(run.Times()))
 	for _, err := range cmd.Redirect() {
-		p.log.Warn("stdout or stderr stays where it is", "error", err)
+		p.log.Warn("cannot redirect stdout or stderr", "error", err)
 	}
 	if !p.signals.mayExec() {
 		return errStopped
@@ -166,10 +207,10 @@ func (p *program) start(ctx context.Context, words []string, passThrough bool) e
 }
 
 // phaseTimes is how long the preparation took: in the log for people as a whole, in that for programs phase by phase.
-func (p *program) phaseTimes(plan *boot.Plan) slog.Value {
+func (p *program) phaseTimes(times []boot.PhaseTime) slog.Value {
 	var total time.Duration
 	var phases []slog.Attr
-	for _, t := range plan.Times() {
+	for _, t := range times {
 		total += t.Took
 		phases = append(phases, slog.Duration(string(t.Phase), t.Took))
 	}
@@ -181,16 +222,17 @@ func (p *program) phaseTimes(plan *boot.Plan) slog.Value {
 
 // didYouMean adds the nearest role or command to the failure of one that was not found.
 func didYouMean(err error, word string) error {
-	var e *boot.Error
-	if !errors.As(err, &e) || e.Phase != boot.ExecNotFound && e.Phase != boot.Usage || e.Hint != "" {
+	var e *phase.Error
+	if !errors.As(err, &e) || e.Phase != phase.ExecNotFound && e.Phase != phase.Usage || e.Hint != "" {
 		return err
 	}
 	names := strings.Split(boot.RoleNames(), ", ")
 	for _, c := range commands() {
 		names = append(names, c.name)
 	}
-	if near := nearest(word, names); near != "" {
-		return &boot.Error{Phase: e.Phase, Err: e.Err, Hint: fmt.Sprintf("did you mean %s?", near)}
+	slices.Sort(names)
+	if near := nearest.Name(word, names, nearEnough); near != "" {
+		return &phase.Error{Phase: e.Phase, Err: e.Err, Hint: fmt.Sprintf("did you mean %s?", near)}
 	}
 	return err
 }
@@ -199,11 +241,11 @@ func (p *program) render(ctx context.Context, words []string) error {
 	if err := needsRole("render", words); err != nil {
 		return err
 	}
-	plan, err := p.gather(ctx, boot.Render, words, false)
+	run, plan, err := p.gather(ctx, boot.Render, words, false)
 	if err != nil {
 		return err
 	}
-	changed, err := plan.Apply(ctx, p.log)
+	changed, err := run.Apply(ctx, plan)
 	if err != nil {
 		return err
 	}
@@ -217,24 +259,29 @@ func needsRole(command string, words []string) error {
 		if len(words) > 0 {
 			found = fmt.Sprintf("%q", words[0])
 		}
-		return &boot.Error{Phase: boot.Usage, Err: fmt.Errorf("%s needs a role, found %s", command, found), Hint: "roles: " + boot.RoleNames()}
+		return &phase.Error{Phase: phase.Usage, Err: fmt.Errorf("%s needs a role, found %s", command, found), Hint: "roles: " + boot.RoleNames()}
 	}
 	return nil
 }
 
 // gather makes the plan of a role or a pass-through command.
-func (p *program) gather(ctx context.Context, mode boot.Mode, words []string, passThrough bool) (*boot.Plan, error) {
+func (p *program) gather(ctx context.Context, mode boot.Mode, words []string, passThrough bool) (*boot.Run, *boot.Plan, error) {
 	role, args := words[0], words[1:]
-	if passThrough || !boot.IsRole(role) {
+	switch {
+	case passThrough:
 		role, args = boot.PassThrough, words
+	case !boot.IsRole(role):
+		role, args = boot.Command, words
 	}
-	w := p.world(args)
-	return boot.Gather(ctx, mode, role, p.opts.Options, w)
+	run := boot.New(mode, role, p.opts.Options, p.world(args))
+	plan, err := run.Gather(ctx)
+	return run, plan, err
 }
 
 // world is what the pipeline may see of the outside.
 func (p *program) world(args []string) boot.World {
 	w := boot.World{Args: args, Env: p.Env, Hostname: os.Hostname, FQDN: fqdn, Log: p.log, Version: versionString(), Warnings: p.warnings, Redactor: &p.redactor, Proxy: http.ProxyFromEnvironment}
+	w.Self, _ = os.Executable() // unknown: a link to this program is not taken for a script
 	if f, ok := p.Stderr.(*os.File); ok && isTerminal(f) && p.opts.logFormat == "text" {
 		w.Progress = fetch.Bar(f)
 	}
@@ -242,52 +289,50 @@ func (p *program) world(args []string) boot.World {
 }
 
 // install copies this binary into a directory, for a volume that a container without it mounts.
-func (p *program) install(_ context.Context, words []string) error {
+func (p *program) install(ctx context.Context, words []string) error {
 	if len(words) != 1 {
 		return usageError("install needs one argument, the directory; found %d", len(words))
 	}
 	self, err := os.Executable()
 	if err != nil {
-		return &boot.Error{Phase: boot.Write, Err: fmt.Errorf("cannot find this program's own file: %w", err)}
+		return &phase.Error{Phase: phase.Write, Err: fmt.Errorf("cannot find this program's own file: %w", err)}
 	}
 	target := filepath.Join(words[0], filepath.Base(self))
-	if err := copyExecutable(self, target); err != nil {
-		return &boot.Error{Phase: boot.Write, Err: fmt.Errorf("cannot install %s: %w", target, err)}
+	if err := copyExecutable(ctx, self, target); err != nil {
+		return &phase.Error{Phase: phase.Write, Err: fmt.Errorf("cannot install %s: %w", target, err)}
 	}
 	fmt.Fprintln(p.Stdout, target)
 	return nil
 }
 
+// installPatience is how long install waits for another one into the same directory.
+const installPatience = 10 * time.Second
+
 // copyExecutable puts a copy in place by rename, so that a reader sees the old file or the whole new one.
-func copyExecutable(from, to string) (err error) {
+func copyExecutable(ctx context.Context, from, to string) error {
 	in, err := os.Open(from)
 	if err != nil {
 		return err
 	}
 	defer in.Close()
-	out, err := os.CreateTemp(filepath.Dir(to), ".flink-entrypoint-*")
+	dir := filepath.Dir(to)
+	lock, _ := atomicfile.LockDir(ctx, dir, installPatience) // without it the copy has a name of its own all the same
+	defer lock.Release()
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	lock.RemoveStale(nil, dir)
+	out, err := atomicfile.Create(to)
 	if err != nil {
 		return err
 	}
-	defer func() {
-		if err != nil {
-			os.Remove(out.Name())
-		}
-	}()
-	if _, err = io.Copy(out, in); err != nil {
-		out.Close()
+	defer out.Discard()
+	if _, err := io.Copy(out.File, in); err != nil {
 		return err
 	}
-	if err = out.Chmod(0o755); err != nil {
-		out.Close()
-		return err
-	}
-	if err = out.Close(); err != nil {
-		return err
-	}
-	return os.Rename(out.Name(), to)
+	return out.Place(0o755, atomicfile.Lasting)
 }
 
 func usageError(format string, args ...any) error {
-	return &boot.Error{Phase: boot.Usage, Err: fmt.Errorf(format, args...), Hint: "flink-entrypoint help shows what there is"}
+	return &phase.Error{Phase: phase.Usage, Err: fmt.Errorf(format, args...), Hint: "flink-entrypoint help lists roles and commands"}
 }

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// TestDebugFlags: what is wrong with a flag is said before anything runs.
+// TestDebugFlags: a wrong flag is reported before anything runs.
 func TestDebugFlags(t *testing.T) {
 	dir := t.TempDir()
 	path := func(name, content string) string {

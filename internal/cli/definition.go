@@ -4,23 +4,26 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/spf13/pflag"
 
 	"flink-entrypoint/internal/boot"
+	"flink-entrypoint/internal/jobdef"
+	"flink-entrypoint/internal/localrun"
+	"flink-entrypoint/internal/phase"
+	"flink-entrypoint/internal/validate"
 )
 
 // schema prints the JSON Schema of the job definition.
 func (p *program) schema(_ context.Context, _ []string) error {
-	_, err := p.Stdout.Write(boot.Schema())
+	_, err := p.Stdout.Write(jobdef.Schema())
 	return err
 }
 
 func newValidateFlags(engine *bool) *pflag.FlagSet {
 	f := pflag.NewFlagSet("validate", pflag.ContinueOnError)
 	f.Usage = func() {}
-	f.BoolVar(engine, "engine", false, "let Flink's planner check every statement, run none (needs Java)")
+	f.BoolVar(engine, "engine", false, "let Flink's planner check every statement, but run none (needs Java)")
 	return f
 }
 
@@ -50,44 +53,55 @@ func (p *program) validate(ctx context.Context, words []string) error {
 	if err != nil {
 		return p.shownFaults(err)
 	}
-	_, err = fmt.Fprintf(p.Stdout, "valid: %s\n", seen.Name)
+	_, err = fmt.Fprintf(p.Stdout, "valid: %s\n", p.redactor.Redact(seen.Name))
 	return err
 }
 
 func (p *program) validated(ctx context.Context, engine bool) (*boot.DefinitionSeen, []string, error) {
 	if !engine {
-		seen, err := boot.Validate(ctx, p.opts.Options, p.world(nil))
-		return seen, nil, err
+		return p.validatedHere(ctx)
 	}
-	local, err := boot.PrepareCheck(ctx, p.opts.Options, p.world(nil))
+	local, err := localrun.Check(ctx, p.opts.Options, p.world(nil))
 	if local == nil {
 		return nil, nil, err
 	}
 	defer local.Close()
-	seen := &local.Definition
-	if err != nil {
-		return seen, local.Warnings, err
-	}
-	var out, errs strings.Builder
-	line := func(b *strings.Builder) func(string) {
-		return func(s string) { b.WriteString(s + "\n") }
-	}
-	p.signals.children.Store(true)
-	code, err := runChild(ctx, local, func() {}, line(&out), line(&errs))
 	if err == nil {
-		err = ctx.Err()
+		err = local.Plan(ctx, p.expectChildren)
 	}
+	return &local.Definition, local.Warnings, err
+}
+
+// validatedHere checks a definition and its script without an engine and without a Flink home.
+func (p *program) validatedHere(ctx context.Context) (*boot.DefinitionSeen, []string, error) {
+	if p.opts.Definition == "" {
+		return nil, nil, phase.Fail(phase.Usage, boot.ErrNoDefinition, "give it with --definition")
+	}
+	run := boot.New(boot.Explain, "", p.opts.Options, p.world(nil))
+	proc, err := run.BecomeFlink(nil)
 	if err != nil {
-		return seen, local.Warnings, err
+		return nil, nil, err
 	}
-	faults, done := local.Report(out.String())
-	switch {
-	case !done:
-		err = &boot.Error{Phase: boot.SQL, Err: fmt.Errorf("the check ended with %d before its end: %s", code, lastWords(errs.String())), Hint: keepLog(local, errs.String())}
-	case len(faults) > 0:
-		err = &boot.Error{Phase: boot.SQL, Err: &boot.FaultsError{Faults: faults}}
+	job, err := run.ReadJob(ctx, proc, nil)
+	if err != nil {
+		return nil, run.Warnings(), proc.Denied(err)
 	}
-	return seen, local.Warnings, err
+	if !validate.HasScript(job.Definition) {
+		return &job.Seen, run.Warnings(), nil
+	}
+	version, err := run.VersionFor(job)
+	if err != nil {
+		return &job.Seen, run.Warnings(), err
+	}
+	script, err := job.ReadScript(ctx)
+	if err != nil {
+		return &job.Seen, run.Warnings(), err
+	}
+	warnings, err := validate.Script(job.Definition, version, p.opts.Definition, job.Source(script.Text))
+	if refused, ok := errors.AsType[*validate.Refused](err); ok {
+		err = phase.Fail(phase.SQL, refused, refused.Hint)
+	}
+	return &job.Seen, append(run.Warnings(), warnings...), err
 }
 
 // validatedFault is a fault of a script for programs.
@@ -99,17 +113,18 @@ type validatedFault struct {
 	EndColumn int    `json:"endColumn,omitempty"`
 	Statement string `json:"statement,omitempty"`
 	Message   string `json:"message"`
+	Hint      string `json:"hint,omitempty"`
 }
 
 func (p *program) validatedJSON(seen *boot.DefinitionSeen, warnings []string, err error) error {
-	var faults *boot.FaultsError
+	var faults *validate.FaultsError
 	if !errors.As(err, &faults) {
 		if err != nil {
-			problems := append([]boot.Problem{}, boot.Problems(err)...)
-			for i := range problems {
-				problems[i].Message, problems[i].Hint = p.redactor.Redact(problems[i].Message), p.redactor.Redact(problems[i].Hint)
+			var problems any = p.faultsForPrograms(validate.Faults(err))
+			if list := validate.Problems(err); len(list) > 0 {
+				problems = list
 			}
-			if writeErr := writeJSON(p.Stdout, map[string]any{"valid": false, "errors": problems, "error": p.failureOf(err)}); writeErr != nil {
+			if writeErr := p.writeJSON(map[string]any{"valid": false, "errors": problems, "error": p.failureOf(err)}); writeErr != nil {
 				return writeErr
 			}
 			return err
@@ -118,26 +133,31 @@ func (p *program) validatedJSON(seen *boot.DefinitionSeen, warnings []string, er
 		if len(warnings) > 0 {
 			out["warnings"] = warnings
 		}
-		return writeJSON(p.Stdout, out)
+		return p.writeJSON(out)
 	}
-	list := []validatedFault{}
-	for _, f := range faults.Faults {
-		list = append(list, validatedFault{f.File, f.Line, f.Column, f.EndLine, f.EndColumn, f.Statement, p.redactor.Redact(f.Message)})
-	}
-	phase, _ := boot.PhaseOf(err)
+	list := p.faultsForPrograms(faults.Faults)
+	at, _ := phase.Of(err)
 	message := fmt.Sprintf("%d errors in the script", len(list))
 	if len(list) == 1 {
 		message = "1 error in the script"
 	}
-	out := map[string]any{"valid": false, "errors": list, "error": map[string]string{"phase": string(phase), "message": message}}
+	out := map[string]any{"valid": false, "errors": list, "error": map[string]string{"phase": string(at), "message": message}}
 	if seen != nil {
 		out["name"], out["sha256"] = seen.Name, seen.SHA256
 	}
 	if len(warnings) > 0 {
 		out["warnings"] = warnings
 	}
-	if writeErr := writeJSON(p.Stdout, out); writeErr != nil {
+	if writeErr := p.writeJSON(out); writeErr != nil {
 		return writeErr
 	}
 	return err
+}
+
+func (p *program) faultsForPrograms(faults []validate.Fault) []validatedFault {
+	list := []validatedFault{}
+	for _, f := range faults {
+		list = append(list, validatedFault{f.File, f.Line, f.Column, f.EndLine, f.EndColumn, f.Statement, p.redactor.Redact(f.Message), p.redactor.Redact(f.Hint)})
+	}
+	return list
 }

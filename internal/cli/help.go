@@ -8,16 +8,19 @@ import (
 	"github.com/spf13/pflag"
 
 	"flink-entrypoint/internal/boot"
+	"flink-entrypoint/internal/phase"
 )
 
-const usageHead = `flink-entrypoint prepares a Flink process and becomes it.
+const usageHead = `flink-entrypoint prepares the configuration of a Flink process, then executes the process.
 
-  flink-entrypoint [FLAGS] ROLE [FLINK ARGS…]  prepare, then become the Flink process
-  flink-entrypoint [FLAGS] COMMAND [ARGS…]     anything else: prepare the configuration, then exec
+  flink-entrypoint [FLAGS] ROLE [FLINK ARGS…]  prepare, then execute a Flink process (exec)
+  flink-entrypoint [FLAGS] COMMAND [ARGS…]     a command below; any other: prepare, then execute it
 
 Roles
   jobmanager (session cluster), standalone-job (application cluster), taskmanager,
-  history-server, sql-gateway
+  history-server, sql-gateway, kubernetes-session, kubernetes-application, kubernetes-taskmanager
+  Flink's own scripts (bash -c 'kubernetes-jobmanager.sh …', taskmanager.sh start-foreground,
+  flink, sql-client.sh) start as these roles and clients, without a shell.
 
 Commands
 `
@@ -29,12 +32,12 @@ func (p *program) help(_ context.Context, words []string) error {
 		for _, c := range commands() {
 			fmt.Fprintf(p.Stdout, "  %-22s%s\n", strings.TrimSpace(c.name+" "+c.args), c.short)
 		}
-		fmt.Fprintf(p.Stdout, "\nFlags come before the role; everything after it belongs to Flink. \"--\" ends our flags.\n%s",
+		fmt.Fprintf(p.Stdout, "\nFlags come before the role; everything after it belongs to Flink. \"--\" ends the flags.\n%s",
 			flagUsages("definition", "memory", "memory-limit", "slots", "conf-dir", "run-dir", "strict"))
 		fmt.Fprint(p.Stdout, "All flags: flink-entrypoint help flags\n")
 		return nil
 	}
-	name, args, short := words[0], "[FLINK ARGS…]", "prepare, then become this Flink process; its arguments are Flink's own, such as -D key=value"
+	name, args, short := words[0], "[FLINK ARGS…]", "prepare, then execute this Flink process; its arguments are Flink's own, such as -D key=value"
 	var own *pflag.FlagSet
 	for _, c := range commands() {
 		if c.name == name {
@@ -49,7 +52,7 @@ func (p *program) help(_ context.Context, words []string) error {
 		fmt.Fprintf(p.Stdout, "Each --some-flag is also read from %sSOME_FLAG.\n%s", envPrefix, newFlagSet(&options{}).FlagUsages())
 		return nil
 	case !boot.IsRole(name) && args == "[FLINK ARGS…]":
-		return didYouMean(&boot.Error{Phase: boot.Usage, Err: fmt.Errorf("there is no command %q", name)}, name)
+		return didYouMean(&phase.Error{Phase: phase.Usage, Err: fmt.Errorf("unknown command %q", name)}, name)
 	}
 	fmt.Fprintf(p.Stdout, "flink-entrypoint [FLAGS] %s\n\n%s\n", strings.TrimSpace(name+" "+args), short)
 	if own != nil {

@@ -10,7 +10,7 @@ import (
 	"flink-entrypoint/internal/boot"
 )
 
-// TestHelpFitsAScreen: whoever asks for help sees all of it at once.
+// TestHelpFitsAScreen: a user who asks for help sees all of it at once.
 func TestHelpFitsAScreen(t *testing.T) {
 	const lines, columns = 36, 100
 	topics := append(strings.Split(boot.RoleNames(), ", "), "", "flags")

@@ -30,7 +30,7 @@ func TestREADMEListsTheFlags(t *testing.T) {
 			name = ""
 		}
 		def := ""
-		if f.DefValue != "" && f.DefValue != "false" && f.DefValue != "[]" && f.DefValue != "0s" {
+		if f.DefValue != "" && f.DefValue != "false" && f.DefValue != "[]" && f.DefValue != "0" {
 			def = fmt.Sprintf(" (default `%s`)", f.DefValue)
 		}
 		fmt.Fprintf(&table, "| `--%s%s` | %s%s |\n", f.Name, name, strings.ReplaceAll(usage, "|", `\|`), def)

@@ -7,10 +7,13 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
 	"flink-entrypoint/internal/boot"
+	"flink-entrypoint/internal/phase"
+	"flink-entrypoint/internal/redact"
 )
 
 // defaultTerminationLog is where Kubernetes looks for a container's last words.
@@ -24,7 +27,7 @@ var errStopped = errors.New("stopped by a signal before the start")
 
 // report prints a failure, writes the termination message, and returns the exit code. It is the one place that does so.
 func (p *program) report(err error) int {
-	phase, hint := boot.PhaseOf(err)
+	at, hint := phase.Of(err)
 	if errors.Is(err, context.DeadlineExceeded) && hint == "" {
 		hint = "raise --fetch-timeout"
 	}
@@ -34,8 +37,42 @@ func (p *program) report(err error) int {
 	}
 	message = p.redactor.Redact(message)
 	fmt.Fprintln(p.Stderr, message)
-	p.writeTerminationMessage(fmt.Sprintf("%s: %s", phase, message))
-	return phase.ExitCode()
+	p.writeTerminationMessage(fmt.Sprintf("%s: %s", at, message))
+	return at.ExitCode()
+}
+
+// findTerminationLog looks for --termination-log where the command line or a variable could not be read as a whole: the flag
+// may come after the one at fault.
+func (p *program) findTerminationLog() {
+	const flag = "--termination-log"
+	for _, kv := range p.Env {
+		if value, ok := strings.CutPrefix(kv, environmentName(flag[len("--"):])+"="); ok && p.opts.terminationLog == "" {
+			p.opts.terminationLog = value
+		}
+	}
+	known := newFlagSet(&options{})
+	for i := 0; i < len(p.Args); i++ {
+		word := p.Args[i]
+		if word == "--" || boot.IsRole(word) || isCommand(word) {
+			return // what follows is not ours
+		}
+		if value, ok := strings.CutPrefix(word, flag+"="); ok {
+			p.opts.terminationLog = value
+			continue
+		}
+		name, long := strings.CutPrefix(word, "--")
+		if f := known.Lookup(name); !long || f == nil || f.NoOptDefVal != "" || i+1 == len(p.Args) {
+			continue
+		}
+		i++ // its value, which may look like a role: --advertise jobmanager
+		if word == flag {
+			p.opts.terminationLog = p.Args[i]
+		}
+	}
+}
+
+func isCommand(word string) bool {
+	return slices.ContainsFunc(commands(), func(c command) bool { return c.name == word })
 }
 
 // writeTerminationMessage is best effort: a full or missing file must not hide the real failure.
@@ -61,25 +98,49 @@ func (p *program) writeTerminationMessage(message string) {
 
 // newLogger returns our own log, always on stderr: for people without a time stamp (the container runtime adds one),
 // for machines as JSON.
-func newLogger(w io.Writer, format, level string) (*slog.Logger, error) {
+// Secrets are taken out of the message and of the values that are text: taken out of the finished line, a secret of digits
+// would make a number of JSON unreadable.
+func newLogger(w io.Writer, r *redact.Redactor, format, level string) (*slog.Logger, error) {
 	var l slog.Level
 	if err := l.UnmarshalText([]byte(level)); err != nil {
 		return nil, fmt.Errorf("--log-level: found %q, expected debug, info, warn or error", level)
 	}
 	switch format {
 	case "json":
-		return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: l})), nil
+		return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: l, ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr { return redacted(r, a) }})), nil
 	case "text":
-		return slog.New(&lineHandler{w: w, level: l}), nil
+		return slog.New(&lineHandler{w: w, redactor: r, level: l}), nil
 	}
 	return nil, fmt.Errorf("--log-format: found %q, expected text or json", format)
 }
 
+// redacted is an attribute as it may be shown. Numbers, times and durations are ours.
+func redacted(r *redact.Redactor, a slog.Attr) slog.Attr {
+	switch v := a.Value.Resolve(); v.Kind() {
+	case slog.KindString:
+		if a.Key != slog.LevelKey {
+			a.Value = slog.StringValue(r.Redact(v.String()))
+		}
+	case slog.KindGroup:
+		var inner []slog.Attr
+		for _, g := range v.Group() {
+			inner = append(inner, redacted(r, g))
+		}
+		a.Value = slog.GroupValue(inner...)
+	case slog.KindAny:
+		if _, isLevel := v.Any().(slog.Level); !isLevel {
+			a.Value = slog.StringValue(r.Redact(fmt.Sprint(v.Any())))
+		}
+	}
+	return a
+}
+
 // lineHandler writes "flink-entrypoint: message key=value" lines.
 type lineHandler struct {
-	w     io.Writer
-	level slog.Level
-	attrs string
+	w        io.Writer
+	redactor *redact.Redactor
+	level    slog.Level
+	attrs    string
 }
 
 func (h *lineHandler) Enabled(_ context.Context, l slog.Level) bool { return l >= h.level }
@@ -95,9 +156,9 @@ func (h *lineHandler) Handle(_ context.Context, r slog.Record) error {
 	case r.Level < slog.LevelInfo:
 		b.WriteString("debug: ")
 	}
-	b.WriteString(r.Message)
+	b.WriteString(h.redactor.Redact(r.Message))
 	b.WriteString(h.attrs)
-	r.Attrs(func(a slog.Attr) bool { writeAttr(&b, a); return true })
+	r.Attrs(func(a slog.Attr) bool { h.writeAttr(&b, a); return true })
 	b.WriteByte('\n')
 	_, err := io.WriteString(h.w, b.String()) // one write, so that lines of several writers do not mix
 	return err
@@ -106,18 +167,18 @@ func (h *lineHandler) Handle(_ context.Context, r slog.Record) error {
 func (h *lineHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
 	var b strings.Builder
 	for _, a := range attrs {
-		writeAttr(&b, a)
+		h.writeAttr(&b, a)
 	}
-	return &lineHandler{w: h.w, level: h.level, attrs: h.attrs + b.String()}
+	return &lineHandler{w: h.w, redactor: h.redactor, level: h.level, attrs: h.attrs + b.String()}
 }
 
 func (h *lineHandler) WithGroup(string) slog.Handler { return h }
 
-func writeAttr(b *strings.Builder, a slog.Attr) {
+func (h *lineHandler) writeAttr(b *strings.Builder, a slog.Attr) {
 	if a.Key == "phase" {
 		return // for machines; people see it in the message
 	}
-	v := a.Value.Resolve().String()
+	v := redacted(h.redactor, a).Value.Resolve().String()
 	if v == "" || strings.ContainsAny(v, " \t\n\"=") {
 		fmt.Fprintf(b, " %s=%q", a.Key, v)
 		return

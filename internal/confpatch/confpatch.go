@@ -6,14 +6,20 @@
 // files in place by rename. log4j properties are patched by [PatchLog4j].
 //
 // Sources: org.apache.flink.configuration.GlobalConfiguration and YamlParserUtils, 1.13 to 2.3, and the
-// snakeyaml-engine 2.6 that 1.19 and later bundle. The YAML reader is our own because it must agree with
-// that library to the character (YAML 1.2 core schema, its leniencies, its error messages), which no Go
+// snakeyaml-engine 2.6 that 1.19 and later bundle. The YAML reader is the project's own because it must agree with
+// that library in every character (YAML 1.2 core schema, what it tolerates, its error messages), which no Go
 // library does.
 package confpatch
 
 import (
 	"flink-entrypoint/internal/flinkconf"
+	"flink-entrypoint/internal/flinkversion"
+	"flink-entrypoint/internal/javatext"
 	"flink-entrypoint/internal/secret"
+	"flink-entrypoint/internal/yaml"
+	"os"
+	"path/filepath"
+	"strconv"
 )
 
 // Format is the syntax of a configuration file.
@@ -39,37 +45,33 @@ type rules struct {
 	logsBadLine  bool // a warning quotes the line
 }
 
-// rulesTable is ordered by version; the last row whose version is not above Flink's counts.
-func rulesTable() []struct {
-	major, minor int
-	rules
-} {
-	return []struct {
-		major, minor int
-		rules
-	}{
-		{0, 0, rules{legacyFile: true, logsInOrder: true, logsBadLine: true}},
-		{1, 16, rules{legacyFile: true, logsBadLine: true}},
-		{1, 17, rules{legacyFile: true}}, // FLINK-24679
-		{1, 19, rules{legacyFile: true, standardFile: true, logsParser: true}},
-		{2, 0, rules{standardFile: true, logsParser: true}}, // FLINK-33677
-	}
+func rulesOf(v flinkversion.Version) rules {
+	return flinkversion.RulesOf(v, []flinkversion.Change[rules]{
+		flinkversion.From(0, 0, func(r *rules) { r.legacyFile, r.logsInOrder, r.logsBadLine = true, true, true }),
+		flinkversion.From(1, 16, func(r *rules) { r.logsInOrder = false }),
+		flinkversion.From(1, 17, func(r *rules) { r.logsBadLine = false }), // FLINK-24679
+		flinkversion.From(1, 19, func(r *rules) { r.standardFile, r.logsParser = true, true }),
+		flinkversion.From(2, 0, func(r *rules) { r.legacyFile = false }), // FLINK-33677
+	})
 }
 
-func rulesOf(v flinkconf.Version) rules {
-	table := rulesTable()
-	found := table[0].rules
-	for _, row := range table {
-		if v.AtLeast(row.major, row.minor) {
-			found = row.rules
-		}
-	}
-	return found
+// LastLegacy is the last release that reads flink-conf.yaml: by its rules [Parse] reads one that a later Flink ignores.
+func LastLegacy() flinkversion.Version { return flinkversion.Of(1, 20, 0) }
+
+// ReadsStandard reports whether Flink v reads config.yaml.
+func ReadsStandard(v flinkversion.Version) bool { return rulesOf(v).standardFile }
+
+// InForceIn is InForce for a directory.
+func InForceIn(dir string, v flinkversion.Version) (name string, format Format, ok bool) {
+	return InForce(v, func(name string) bool {
+		_, err := os.Stat(filepath.Join(dir, name))
+		return err == nil
+	})
 }
 
 // InForce returns the configuration file that Flink v reads from a conf dir, given which files exist in it.
-// When ok is false there is none; name and format are then those of the file that Flink asks for.
-func InForce(v flinkconf.Version, exists func(name string) bool) (name string, format Format, ok bool) {
+// When ok is false no such file exists; name and format are then what Flink asks for.
+func InForce(v flinkversion.Version, exists func(name string) bool) (name string, format Format, ok bool) {
 	r := rulesOf(v)
 	if r.legacyFile && (!r.standardFile || exists(LegacyName)) {
 		return LegacyName, Legacy, exists(LegacyName)
@@ -88,33 +90,31 @@ type LogLine struct {
 type File struct {
 	name     string
 	format   Format
-	version  flinkconf.Version
+	version  flinkversion.Version
 	rules    rules
 	src      []byte
-	text     string // src decoded, without byte order mark
-	encoding encoding
+	text     string         // src decoded, without byte order mark
 	leaves   []leaf         // in the order of the text, overridden ones too
-	winner   map[string]int // per key, the leaf that counts
+	winner   map[string]int // per key, the leaf that wins
 	keys     []string       // distinct, in the order of their first appearance
 	badLines []badLine
 	warnings []string
 	legacy   []legacyLine
-	root     *node // of a Standard file; nil if the document is empty
-	composer *composer
-	edit     func(key string, v *value) *value // what FLINK_PROPERTIES does to values; may be nil
+	document *yaml.Document                              // of a Standard file
+	edit     func(key string, v *yaml.Value) *yaml.Value // what FLINK_PROPERTIES does to values; may be nil
 }
 
 // A leaf is one key that a file sets.
 type leaf struct {
 	key   string
-	value *value
+	value *yaml.Value
 	line  int
-	entry int // of a Standard file: index of the root's entry it stands in
+	entry int // of a Standard file: index of the root's entry that has it
 }
 
 // Parse reads a configuration file as Flink v does. name is what errors and provenance call the file. The
 // error is a [*SyntaxError]; a Legacy file has none.
-func Parse(name string, format Format, v flinkconf.Version, src []byte) (*File, error) {
+func Parse(name string, format Format, v flinkversion.Version, src []byte) (*File, error) {
 	f := &File{name: name, format: format, version: v, rules: rulesOf(v), src: src}
 	if format == Standard {
 		if err := f.parseStandard(); err != nil {
@@ -132,7 +132,7 @@ func (f *File) addLeaf(l leaf) {
 		f.winner = map[string]int{}
 	}
 	if old, twice := f.winner[l.key]; twice {
-		f.warn(l.line, "overrides "+l.key+" of line "+itoa(f.leaves[old].line))
+		f.warn(l.line, "overrides "+l.key+" of line "+strconv.Itoa(f.leaves[old].line))
 	} else {
 		f.keys = append(f.keys, l.key)
 	}
@@ -141,7 +141,7 @@ func (f *File) addLeaf(l leaf) {
 }
 
 func (f *File) warn(line int, text string) {
-	f.warnings = append(f.warnings, f.name+":"+itoa(line)+": "+text)
+	f.warnings = append(f.warnings, f.name+":"+strconv.Itoa(line)+": "+text)
 }
 
 // Conf returns what Flink reads: keys with the text of Configuration.toMap, kind, and FILE:LINE as source.
@@ -151,23 +151,12 @@ func (f *File) Conf() *flinkconf.Conf {
 		l := f.leaves[f.winner[key]]
 		c.Set(flinkconf.Entry{
 			Key:    key,
-			Value:  secret.Public(l.value.confText()),
-			Kind:   l.value.confKind(),
-			Source: flinkconf.Source{Layer: flinkconf.BaseFile, Where: f.name + ":" + itoa(l.line)},
+			Value:  secret.Public(l.value.ConfText()),
+			Kind:   kindOf(l.value),
+			Source: flinkconf.Source{Layer: flinkconf.BaseFile, Where: f.name + ":" + strconv.Itoa(l.line)},
 		})
 	}
 	return c
-}
-
-// confText is the text of a value in Configuration.toMap.
-func (v *value) confText() string {
-	switch v.kind {
-	case stringValue, boolValue, intValue, longValue, bigValue:
-		return v.text
-	case doubleValue:
-		return v.scalarText()
-	}
-	return dump(v)
 }
 
 // Log returns what GlobalConfiguration logs while it loads the file, in its order.
@@ -189,8 +178,8 @@ func (f *File) Log() []LogLine {
 	for _, b := range f.badLines {
 		log = append(log, b.LogLine)
 	}
-	for _, i := range hashMapOrder(f.keys, 16) {
-		log = append(log, f.propertyLog(f.leaves[f.winner[f.keys[i]]]))
+	for _, key := range javatext.HashMapOrder(f.keys, javatext.DefaultCapacity) {
+		log = append(log, f.propertyLog(f.leaves[f.winner[key]]))
 	}
 	return log
 }
@@ -210,12 +199,12 @@ func (f *File) parserLog() []LogLine {
 func (f *File) propertyLog(l leaf) LogLine {
 	text := secret.Mask
 	if !flinkconf.IsSensitive(l.key, f.version) {
-		text = l.value.logText()
+		text = l.value.LogText()
 	}
 	return LogLine{"INFO", secret.Public("Loading configuration property: " + l.key + ", " + text)}
 }
 
-// Warnings returns what a person should know: lines that Flink ignores, keys set twice. They never quote
+// Warnings returns what a user should know: lines that Flink ignores, keys set twice. They never quote
 // the content of a line.
 func (f *File) Warnings() []string { return f.warnings }
 
@@ -228,22 +217,19 @@ func (f *File) ShellLines() []string {
 	if !f.rules.standardFile {
 		return nil
 	}
-	keys := make([]string, 0, len(f.keys))
-	for _, i := range hashMapOrder(f.keys, 16) {
-		keys = append(keys, f.keys[i])
-	}
+	keys := javatext.HashMapOrder(f.keys, javatext.DefaultCapacity)
 	capacity := (len(keys)*4 + 2) / 3
 	if len(keys) <= 2 {
 		capacity = len(keys) + 1
 	}
 	lines := make([]string, 0, len(keys))
-	for _, i := range hashMapOrder(keys, capacity) {
-		v := f.leaves[f.winner[keys[i]]].value
-		text := v.text
+	for _, key := range javatext.HashMapOrder(keys, capacity) {
+		v := f.leaves[f.winner[key]].value
+		text := v.Text
 		if f.format == Standard {
-			text = dump(v)
+			text = yaml.Dump(v)
 		}
-		lines = append(lines, keys[i]+": "+text)
+		lines = append(lines, key+": "+text)
 	}
 	return lines
 }

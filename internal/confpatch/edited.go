@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"flink-entrypoint/internal/flinkconf"
+	"flink-entrypoint/internal/flinkversion"
 	"flink-entrypoint/internal/secret"
 )
 
@@ -15,8 +15,8 @@ func hasBlock(src []byte) bool {
 	return bytes.Contains(src, []byte(blockBegin)) || bytes.IndexByte(src, 0) >= 0
 }
 
-// withBlocks parses a file and finds its generated blocks; nil where there are none or Flink could not read it.
-func withBlocks(name string, format Format, v flinkconf.Version, src []byte) *patch {
+// withBlocks parses a file and finds its generated blocks; nil if it has none or Flink could not read it.
+func withBlocks(name string, format Format, v flinkversion.Version, src []byte) *patch {
 	f, err := Parse(name, format, v, src)
 	if err != nil {
 		return nil
@@ -29,7 +29,7 @@ func withBlocks(name string, format Format, v flinkconf.Version, src []byte) *pa
 
 // adopt makes what an earlier run generated the file's own: the lines stay and the comments around them go, so
 // that Render keeps them.
-func adopt(name string, format Format, v flinkconf.Version, src []byte) []byte {
+func adopt(name string, format Format, v flinkversion.Version, src []byte) []byte {
 	if !hasBlock(src) {
 		return src
 	}
@@ -53,8 +53,23 @@ func adopt(name string, format Format, v flinkconf.Version, src []byte) []byte {
 	return p.encoded(b.String())
 }
 
+// ByController reports whether a controller wrote the file, native Kubernetes or an operator: it then has kubernetes.cluster-id or
+// a key that begins with $internal. and everything in it was chosen. What an earlier run generated is not looked at.
+func (f *File) ByController(src []byte) bool {
+	has := func(f *File) bool {
+		return slices.ContainsFunc(f.keys, func(key string) bool {
+			return key == "kubernetes.cluster-id" || strings.HasPrefix(key, "$internal.")
+		})
+	}
+	if !has(f) || !hasBlock(src) {
+		return has(f)
+	}
+	own, err := Parse(f.name, f.format, f.version, dropped(f.name, f.format, f.version, src))
+	return err == nil && has(own)
+}
+
 // dropped is the file without what an earlier run generated.
-func dropped(name string, format Format, v flinkconf.Version, src []byte) []byte {
+func dropped(name string, format Format, v flinkversion.Version, src []byte) []byte {
 	if !hasBlock(src) {
 		return src
 	}
@@ -73,13 +88,13 @@ func (p *patch) encoded(text string) []byte {
 	if p.format == Legacy {
 		return []byte(text)
 	}
-	return p.encoding.encode(text)
+	return p.document.Encoding.Encode(text)
 }
 
-// mergeEdit returns the base of a file that a person edited after it had been rendered in place: their text, without
+// mergeEdit returns the base of a file that a user edited after it had been rendered in place: their text, without
 // the generated lines that they left alone, and with the lines of the original that had to give way to those. A
 // generated line that they changed is theirs.
-func mergeEdit(name string, format Format, v flinkconf.Version, original, rendered, edited []byte) []byte {
+func mergeEdit(name string, format Format, v flinkversion.Version, original, rendered, edited []byte) []byte {
 	now, ours, old := withBlocks(name, format, v, edited), withBlocks(name, format, v, rendered), withBlocks(name, format, v, original)
 	if ours == nil || old == nil {
 		return adopt(name, format, v, edited)
@@ -101,7 +116,7 @@ func mergeEdit(name string, format Format, v flinkconf.Version, original, render
 		if made, ok := oursBlock[key]; !ok || made != text {
 			set(key, text)
 		} else if i, ok := old.winner[key]; ok {
-			set(key, old.leaves[i].value.confText())
+			set(key, old.leaves[i].value.ConfText())
 		}
 	}
 	for _, key := range old.File.keys {
@@ -110,8 +125,8 @@ func mergeEdit(name string, format Format, v flinkconf.Version, original, render
 			inNow = true
 		}
 		_, inOurs := ours.winner[key]
-		if !inNow && !inOurs { // we had deleted it, not they
-			set(key, old.leaves[old.winner[key]].value.confText())
+		if !inNow && !inOurs { // the earlier start had deleted it, not the user
+			set(key, old.leaves[old.winner[key]].value.ConfText())
 		}
 	}
 	out, err := now.Render(changes, "")
@@ -121,9 +136,9 @@ func mergeEdit(name string, format Format, v flinkconf.Version, original, render
 	return adopt(name, format, v, out)
 }
 
-// apart reads a file and its generated blocks one by one: somebody who adds a key above its generated line makes the
-// whole unreadable.
-func apart(name string, format Format, v flinkconf.Version, src []byte) (*patch, map[string]string) {
+// apart reads a file and its generated blocks one by one: a user who adds a key above its generated line makes the
+// whole file unreadable.
+func apart(name string, format Format, v flinkversion.Version, src []byte) (*patch, map[string]string) {
 	var outside, block strings.Builder
 	inside := false
 	for text, i := string(src), 0; i < len(text); {
@@ -145,12 +160,12 @@ func apart(name string, format Format, v flinkconf.Version, src []byte) (*patch,
 	}
 	texts := make(map[string]string, len(generated.keys))
 	for _, key := range generated.keys {
-		texts[key] = generated.leaves[generated.winner[key]].value.confText()
+		texts[key] = generated.leaves[generated.winner[key]].value.ConfText()
 	}
 	return p, texts
 }
 
-// blockTexts returns what the generated blocks say.
+// blockTexts returns the text of the generated blocks.
 func (p *patch) blockTexts() map[string]string {
 	texts := map[string]string{}
 	if len(p.blocks) == 0 {
@@ -158,7 +173,7 @@ func (p *patch) blockTexts() map[string]string {
 	}
 	for _, l := range p.leaves {
 		if p.generatedLeaf(l) {
-			texts[l.key] = l.value.confText()
+			texts[l.key] = l.value.ConfText()
 		}
 	}
 	return texts

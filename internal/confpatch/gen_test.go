@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"flink-entrypoint/internal/secret"
+	"flink-entrypoint/internal/yaml"
 )
 
 // generator makes random configuration files: well-formed ones of every style, and mutations of them and of
@@ -67,7 +68,7 @@ func (g *generator) scalar(pad string, flow bool) string {
 	case 0:
 		return "'" + strings.ReplaceAll(strings.ReplaceAll(t, "'", "''"), "\n", "\n\n"+pad) + "'"
 	case 1:
-		return `"` + escapeDouble(t, false) + `"`
+		return `"` + yaml.EscapeDouble(t, false) + `"`
 	case 2:
 		return `"` + g.pick(`\x41`, `\u00e9`, `\U0001F600`, `\ud83d\ude00`, `\t`, `\/`, `\_`, "\\\n"+pad+"  x", "a\n"+pad+"b", `\ud800`,
 			g.pick(`\ud800`, `\ud83d`, `\udbff`, `\udc00`)+g.pick(" ", "x", "é", `\uffff`, `\ue000`, `\ud800`, `\t`, "", "😀", `\U0001F600`)+g.pick("", " ", "y")) + `"`
@@ -81,7 +82,7 @@ func (g *generator) scalar(pad string, flow bool) string {
 		}
 		return g.pick("foo", "a:b", "-x", "x#y", "http://x/y", "a b")
 	}
-	return quote(t, g.one(2))
+	return yaml.Quote(t, g.one(2))
 }
 
 func (g *generator) flow(depth int) string {
@@ -115,7 +116,7 @@ func (g *generator) keyText() string {
 	case 1:
 		return "k"
 	}
-	if quote(k, false) == k {
+	if yaml.Quote(k, false) == k {
 		return k
 	}
 	return "q"
@@ -126,9 +127,9 @@ func (g *generator) quotedKey(k string) string {
 	case 0:
 		return "'" + strings.ReplaceAll(k, "'", "''") + "'"
 	case 1:
-		return `"` + escapeDouble(k, false) + `"`
+		return `"` + yaml.EscapeDouble(k, false) + `"`
 	}
-	return quote(k, false)
+	return yaml.Quote(k, false)
 }
 
 // mapping writes a block mapping, no key twice.

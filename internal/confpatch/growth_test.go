@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"flink-entrypoint/internal/confpatch"
-	"flink-entrypoint/internal/flinkconf"
+	"flink-entrypoint/internal/flinkversion"
 	"flink-entrypoint/internal/secret"
 	"flink-entrypoint/test/growth"
 )
@@ -19,20 +19,20 @@ type file struct {
 	name   string
 	sizes  []int
 	format confpatch.Format
-	flink  flinkconf.Version
+	flink  flinkversion.Version
 	text   func(n int) string
 }
 
 func growthCases() []growth.Case {
 	all, some := []int(nil), []int{10, 10_000}
 	files := []file{
-		{"legacy", all, confpatch.Legacy, flinkconf.Version{Major: 1, Minor: 18}, flat},
-		{"flat", all, confpatch.Standard, flinkconf.Version{Major: 2, Minor: 2}, flat},
-		{"nested", all, confpatch.Standard, flinkconf.Version{Major: 2, Minor: 2}, nested},
-		{"deep", some, confpatch.Standard, flinkconf.Version{Major: 2, Minor: 2}, oneSection},
-		{"flow", some, confpatch.Standard, flinkconf.Version{Major: 2, Minor: 2}, flow},
-		{"anchors", some, confpatch.Standard, flinkconf.Version{Major: 2, Minor: 2}, anchors},
-		{"text", some, confpatch.Standard, flinkconf.Version{Major: 2, Minor: 2}, blockScalars},
+		{"legacy", all, confpatch.Legacy, flinkversion.Of(1, 18, 0), flat},
+		{"flat", all, confpatch.Standard, flinkversion.Of(2, 2, 0), flat},
+		{"nested", all, confpatch.Standard, flinkversion.Of(2, 2, 0), nested},
+		{"deep", some, confpatch.Standard, flinkversion.Of(2, 2, 0), oneSection},
+		{"flow", some, confpatch.Standard, flinkversion.Of(2, 2, 0), flow},
+		{"anchors", some, confpatch.Standard, flinkversion.Of(2, 2, 0), anchors},
+		{"text", some, confpatch.Standard, flinkversion.Of(2, 2, 0), blockScalars},
 	}
 	var cases []growth.Case
 	for _, f := range files {
@@ -92,7 +92,7 @@ func growthCases() []growth.Case {
 		cases = append(cases, growth.Case{Name: "properties-" + name, Prepare: func(tb testing.TB, n int) func() error {
 			text := strings.ReplaceAll(text(n), "plain", "${REGION}")
 			return func() error {
-				entries, _, err := confpatch.Properties(text, confpatch.Standard, flinkconf.Version{Major: 2, Minor: 2}, func(string) (string, bool) { return "eu", true })
+				entries, _, err := confpatch.Properties(text, confpatch.Standard, flinkversion.Of(2, 2, 0), func(string) (string, bool) { return "eu", true })
 				if err == nil && len(entries) != n {
 					err = fmt.Errorf("%d entries, expected %d", len(entries), n)
 				}
@@ -157,7 +157,7 @@ func flow(n int) string {
 	return b.String() + "}\n"
 }
 
-// anchors make an entry depend on the one before it, so that changing one has it written anew, and then its neighbour.
+// anchors make an entry depend on the one before it, so that changing one has it written again, and then its neighbour.
 func anchors(n int) string {
 	var b strings.Builder
 	for i := range n {

@@ -1,9 +1,12 @@
 package confpatch
 
 import (
+	"strconv"
 	"strings"
 
+	"flink-entrypoint/internal/javatext"
 	"flink-entrypoint/internal/secret"
+	"flink-entrypoint/internal/yaml"
 )
 
 // A legacyLine is a line of flink-conf.yaml with its terminator, as bytes of the file.
@@ -38,14 +41,14 @@ func lineAt(s string, i int) (end, next int) {
 	return end, end + 1
 }
 
-// decodeLine replaces what is no UTF-8 as Java's decoder does.
+// decodeLine replaces bytes that are not UTF-8 as Java's decoder does.
 func decodeLine(s string) string {
 	if asciiOnly(s) {
 		return s
 	}
 	var b strings.Builder
 	for s != "" {
-		c, n, bad, _ := javaUTF8(s)
+		c, n, bad, _ := javatext.DecodeUTF8(s)
 		if bad {
 			c = 0xFFFD
 		}
@@ -66,28 +69,32 @@ func asciiOnly(s string) bool {
 
 func (f *File) parseLine(line *legacyLine, raw string, number int) {
 	text, _, _ := strings.Cut(raw, "#")
-	text = javaTrim(text)
+	text = javatext.Trim(text)
 	if text == "" {
 		return
 	}
 	key, v, ok := strings.Cut(text, ": ")
 	if !ok {
 		f.badLine("Error while trying to split key and value in configuration file", "Line is not a key-value pair (missing space after ':'?)", raw, number)
-		if strings.HasSuffix(text, ":") {
+		before, _, equals := strings.Cut(text, "=")
+		switch {
+		case strings.HasSuffix(text, ":"):
 			f.warn(number, "ignored by Flink: the value is empty")
-		} else {
+		case equals && isName(before) && !strings.Contains(before, ":"):
+			f.warn(number, "ignored by Flink: found 'key=value', expected 'key: value'")
+		default:
 			f.warn(number, "ignored by Flink: no ':' followed by a blank")
 		}
 		return
 	}
-	key, v = javaTrim(key), javaTrim(v)
+	key, v = javatext.Trim(key), javatext.Trim(v)
 	if key == "" || v == "" {
 		f.badLine("Error after splitting key and value in configuration file", "Key or value was empty", raw, number)
 		f.warn(number, "ignored by Flink: the key or the value is empty")
 		return
 	}
 	line.key = key
-	f.addLeaf(leaf{key: key, value: &value{kind: stringValue, text: v}, line: number})
+	f.addLeaf(leaf{key: key, value: &yaml.Value{Kind: yaml.StringValue, Text: v}, line: number})
 }
 
 // A badLine is the warning about a line that Flink ignores, and how many keys were read before it.
@@ -97,9 +104,9 @@ type badLine struct {
 }
 
 func (f *File) badLine(what, why, raw string, number int) {
-	text := secret.Public(what + " <CONF>/" + f.name + ":" + itoa(number) + ": " + why)
+	text := secret.Public(what + " <CONF>/" + f.name + ":" + strconv.Itoa(number) + ": " + why)
 	if f.rules.logsBadLine {
-		text = secret.Hidden(what + " <CONF>/" + f.name + ":" + itoa(number) + ": \"" + raw + `"`)
+		text = secret.Hidden(what + " <CONF>/" + f.name + ":" + strconv.Itoa(number) + ": \"" + raw + `"`)
 	}
 	f.badLines = append(f.badLines, badLine{LogLine{"WARN", text}, len(f.leaves)})
 }

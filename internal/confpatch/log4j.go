@@ -21,7 +21,7 @@ func PatchLog4j(src []byte, rootLevel string, loggers map[string]string) ([]byte
 	var add []string // keys that may be new, in order
 	want := func(key, value string) {
 		if value == "" || strings.ContainsAny(value, "\r\n") || strings.ContainsAny(key, "\r\n") {
-			err = fmt.Errorf("log4j properties: %q: the level %q is no single word", key, value)
+			err = fmt.Errorf("log4j properties: %q: the level %q is not a single word", key, value)
 		}
 		set[key] = value
 		add = append(add, key)
@@ -109,7 +109,7 @@ func loggerID(name string, taken map[string]bool) string {
 }
 
 // logicalLine returns where the line at i ends without and with its terminator; a backslash before the
-// terminator of a line that is no comment continues it.
+// terminator of a line that is not a comment continues it.
 func logicalLine(s string, i int) (end, next int) {
 	comment := strings.TrimLeft(s[i:], " \t\f")
 	isComment := comment != "" && (comment[0] == '#' || comment[0] == '!')

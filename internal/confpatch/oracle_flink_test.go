@@ -16,13 +16,13 @@ import (
 	"testing"
 	"time"
 
-	"flink-entrypoint/internal/flinkconf"
+	"flink-entrypoint/internal/flinkversion"
 	"flink-entrypoint/test/flinkhome/homes"
 )
 
 // oracle is a JVM that runs testdata/oracle/ConfOracle.java on one Flink distribution.
 type oracle struct {
-	version flinkconf.Version
+	version flinkversion.Version
 	in      *bufio.Writer
 	out     *bufio.Reader
 }
@@ -58,7 +58,7 @@ func startOracle(t *testing.T, version string) *oracle {
 			t.Errorf("oracle: %v", err)
 		}
 	})
-	v, err := flinkconf.ParseVersion(version)
+	v, err := flinkversion.Parse(version)
 	if err != nil {
 		t.Fatal(err)
 	}

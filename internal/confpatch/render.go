@@ -6,7 +6,9 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"flink-entrypoint/internal/javatext"
 	"flink-entrypoint/internal/secret"
+	"flink-entrypoint/internal/yaml"
 )
 
 // A Change sets a key to a text, or deletes it. Source says for people where it comes from; it becomes a
@@ -82,7 +84,7 @@ func (f *File) render(changes []Change, header string) (out []byte, rewritten bo
 	if f.format == Legacy {
 		return []byte(text), rewritten, nil
 	}
-	return f.encoding.encode(text), rewritten, nil
+	return f.document.Encoding.Encode(text), rewritten, nil
 }
 
 // unfit says why a change cannot be written, "" if it can.
@@ -98,15 +100,15 @@ func (f *File) unfit(c Change) string {
 		return ""
 	}
 	switch {
-	case javaTrim(c.Key) != c.Key, strings.ContainsAny(c.Key, "#\n\r"), strings.Contains(c.Key, ": "):
-		return "the key cannot stand in " + f.name + ": it must not hold '#', ': ', a line break, or a blank at either end"
+	case javatext.Trim(c.Key) != c.Key, strings.ContainsAny(c.Key, "#\n\r"), strings.Contains(c.Key, ": "):
+		return "the key cannot be written to " + f.name + ": it must not hold '#', ': ', a line break, or a blank at either end"
 	case v == "":
 		return "the value is empty, which " + f.name + " cannot hold (Flink ignores such a line)"
 	case strings.Contains(v, "#"):
 		return "the value holds '#', which " + f.name + " cannot hold (Flink cuts the line there); use config.yaml with Flink 1.19 or later"
 	case strings.ContainsAny(v, "\n\r"):
 		return "the value holds a line break, which " + f.name + " cannot hold"
-	case javaTrim(v) != v:
+	case javatext.Trim(v) != v:
 		return "the value begins or ends with a blank, which " + f.name + " cannot hold (Flink trims it)"
 	}
 	return ""
@@ -171,22 +173,20 @@ func (p *patch) findBlocks() {
 // wholeEntries reports whether no entry reaches into or out of text[from:to], as one would that merely
 // quotes our comments.
 func (p *patch) wholeEntries(from, to int) bool {
-	if p.format == Legacy || p.root == nil {
+	if p.format == Legacy || p.document.Root == nil {
 		return true
 	}
-	if p.root.kind != mappingNode || p.root.flow {
-		return !(p.at(p.root.begin) < to && p.at(p.root.finish) > from)
+	if p.document.Root.Kind != yaml.MappingNode || p.document.Root.Flow {
+		return !(p.document.Root.Start.Offset < to && p.document.Root.End > from)
 	}
-	for _, pair := range p.root.pairs {
-		b, e := p.at(pair.begin), p.at(pair.end)
+	for _, pair := range p.document.Root.Pairs {
+		b, e := pair.Start.Offset, pair.End
 		if b < from && e > from || b < to && e > to {
 			return false
 		}
 	}
 	return true
 }
-
-func (p *patch) at(idx int) int { return p.composer.offset(idx) }
 
 func (p *patch) generated(offset int) bool {
 	for _, b := range p.blocks {
@@ -215,7 +215,7 @@ func (p *patch) generatedLeaf(l leaf) bool {
 	if p.format == Legacy {
 		return p.generated(p.File.legacy[l.line-1].begin)
 	}
-	return p.root.kind == mappingNode && !p.root.flow && p.generated(p.at(p.root.pairs[l.entry].begin))
+	return p.document.Root.Kind == yaml.MappingNode && !p.document.Root.Flow && p.generated(p.document.Root.Pairs[l.entry].Start.Offset)
 }
 
 func (p *patch) legacy() {
@@ -229,7 +229,7 @@ func (p *patch) legacy() {
 	}
 }
 
-// entryState is what becomes of an entry of the root.
+// entryState is what happens to an entry of the root.
 type entryState uint8
 
 const (
@@ -246,22 +246,22 @@ func (p *patch) standard() {
 	for key := range p.old {
 		affected = affected || p.keys[key]
 	}
-	root := p.root
+	root := p.document.Root
 	switch {
 	case !affected:
 	case root == nil:
-	case root.kind == scalarNode || root.tag == tagNull: // a null document
-		p.edits = append(p.edits, edit{from: p.at(root.begin), to: p.at(root.finish)})
-	case root.flow || root.kind != mappingNode:
+	case root.Kind == yaml.ScalarNode || root.Tag == yaml.TagNull: // a null document
+		p.edits = append(p.edits, edit{from: root.Start.Offset, to: root.End})
+	case root.Flow || root.Kind != yaml.MappingNode:
 		p.flowRoot()
-	case len(root.pairs) > 0:
-		p.indent = strings.Repeat(" ", root.pairs[0].column)
+	case len(root.Pairs) > 0:
+		p.indent = strings.Repeat(" ", root.Pairs[0].Start.Column)
 		p.blockRoot()
 	}
 }
 
 func (p *patch) flowRoot() {
-	from, to := p.at(p.root.begin), p.at(p.root.finish)
+	from, to := p.document.Root.Start.Offset, p.document.Root.End
 	var b strings.Builder
 	if begin := p.lineBegin(from); strings.Trim(p.text[begin:from], " ") == "" {
 		from = begin
@@ -290,19 +290,19 @@ func (p *patch) lineAfter(i int) int {
 // line writes a leaf as a flat line.
 func (p *patch) line(b *strings.Builder, l leaf) {
 	var text string
-	switch l.value.kind {
-	case stringValue:
-		text = quote(l.value.text, false)
-	case bytesValue:
-		text = `!!binary "` + l.value.text + `"`
+	switch l.value.Kind {
+	case yaml.StringValue:
+		text = yaml.Quote(l.value.Text, false)
+	case yaml.BytesValue:
+		text = `!!binary "` + l.value.Text + `"`
 	default:
-		text = dump(l.value)
+		text = yaml.Dump(l.value)
 	}
 	p.writeLine(b, l.key, text)
 }
 
 func (p *patch) writeLine(b *strings.Builder, key, text string) {
-	key = quote(key, false)
+	key = yaml.Quote(key, false)
 	b.WriteString(p.indent)
 	if utf8.RuneCountInString(key) > 1000 { // more than a simple key may have
 		b.WriteString("? " + key + p.eol + p.indent)
@@ -312,16 +312,16 @@ func (p *patch) writeLine(b *strings.Builder, key, text string) {
 }
 
 func (p *patch) blockRoot() {
-	pairs := p.root.pairs
+	pairs := p.document.Root.Pairs
 	leaves := make([][]int, len(pairs))
 	for i, l := range p.leaves {
 		leaves[l.entry] = append(leaves[l.entry], i)
 	}
 	states := make([]entryState, len(pairs))
 	inside := make([][]edit, len(pairs))
-	links := make([][]link, len(pairs)) // per entry
-	for _, l := range p.composer.links {
-		if i := p.entryAt(l.at); i >= 0 {
+	links := make([][]yaml.Link, len(pairs)) // per entry
+	for _, l := range p.document.Links {
+		if i := p.entryAt(l.At); i >= 0 {
 			links[i] = append(links[i], l)
 		}
 	}
@@ -330,7 +330,7 @@ func (p *patch) blockRoot() {
 		emitted[c.Key] = true
 	}
 	reemit := func(i int) {
-		if states[i] == reemitted || p.generated(p.at(pairs[i].begin)) {
+		if states[i] == reemitted || p.generated(pairs[i].Start.Offset) {
 			return
 		}
 		states[i] = reemitted
@@ -342,7 +342,7 @@ func (p *patch) blockRoot() {
 	}
 	for i, pair := range pairs {
 		hit := slices.ContainsFunc(leaves[i], func(l int) bool { return p.keys[p.leaves[l].key] })
-		if !hit || p.generated(p.at(pair.begin)) {
+		if !hit || p.generated(pair.Start.Offset) {
 			continue
 		}
 		left := slices.ContainsFunc(leaves[i], func(l int) bool { return !p.keys[p.leaves[l].key] })
@@ -355,19 +355,19 @@ func (p *patch) blockRoot() {
 		reemit(i)
 	}
 	// A block scalar that ends the file without a line break would get one from what follows.
-	if last := len(pairs) - 1; len(p.sets) > 0 && p.at(pairs[last].end) == len(p.text) && slices.Contains(p.composer.blocks, pairs[last].end) &&
+	if last := len(pairs) - 1; len(p.sets) > 0 && pairs[last].End == len(p.text) && slices.Contains(p.document.Blocks, pairs[last].End) &&
 		p.lineBegin(len(p.text)) != len(p.text) {
 		reemit(last)
 	}
 	for again := true; again; {
 		again = false
 		for i, pair := range pairs {
-			if states[i] == reemitted || p.generated(p.at(pair.begin)) {
+			if states[i] == reemitted || p.generated(pair.Start.Offset) {
 				continue
 			}
-			if emitted[pair.key.value.javaString(nil)] || slices.ContainsFunc(links[i], func(l link) bool {
-				j := p.entryAt(l.target.begin)
-				return l.alias && (l.target == p.root || j >= 0 && states[j] != kept)
+			if emitted[pair.Key.Value.JavaString(nil)] || slices.ContainsFunc(links[i], func(l yaml.Link) bool {
+				j := p.entryAt(l.Target.Start.Offset)
+				return l.Alias && (l.Target == p.document.Root || j >= 0 && states[j] != kept)
 			}) {
 				reemit(i)
 				again = true
@@ -377,7 +377,7 @@ func (p *patch) blockRoot() {
 	remain := len(p.sets) > 0
 	for i, pair := range pairs {
 		switch {
-		case p.generated(p.at(pair.begin)):
+		case p.generated(pair.Start.Offset):
 		case states[i] == reemitted:
 			var b strings.Builder
 			for _, l := range leaves[i] {
@@ -386,24 +386,24 @@ func (p *patch) blockRoot() {
 				}
 			}
 			remain = remain || b.Len() > 0
-			p.edits = append(p.edits, edit{from: p.lineBegin(p.at(pair.begin)), to: p.lineAfter(p.at(pair.end)), text: b.String(), column: pair.column})
+			p.edits = append(p.edits, edit{from: p.lineBegin(pair.Start.Offset), to: p.lineAfter(pair.End), text: b.String(), column: pair.Start.Column})
 		default:
 			remain = true
 			p.edits = append(p.edits, inside[i]...)
 		}
 	}
 	// Properties of the root, or "..." without "---", need something to belong to.
-	p.flat = !remain && (p.root.begin < pairs[0].begin || p.composer.docEnd >= 0 && !p.composer.explicit)
+	p.flat = !remain && (p.document.Root.Start.Offset < pairs[0].Start.Offset || p.document.End >= 0 && !p.document.Explicit)
 }
 
 // entryAt returns the root's entry that holds a code point, -1 if none does.
 func (p *patch) entryAt(idx int) int {
-	pairs := p.root.pairs
-	i, found := slices.BinarySearchFunc(pairs, idx, func(pair pair, idx int) int { return pair.begin - idx })
+	pairs := p.document.Root.Pairs
+	i, found := slices.BinarySearchFunc(pairs, idx, func(pair yaml.Pair, idx int) int { return pair.Start.Offset - idx })
 	if !found {
 		i--
 	}
-	if i < 0 || idx >= max(pairs[i].end, pairs[i].begin+1) {
+	if i < 0 || idx >= max(pairs[i].End, pairs[i].Start.Offset+1) {
 		return -1
 	}
 	return i
@@ -411,24 +411,24 @@ func (p *patch) entryAt(idx int) int {
 
 // cut finds the lines of the changed keys below a pair whose value is a block mapping; false where that
 // cannot be done line by line.
-func (p *patch) cut(parent pair, prefix string) ([]edit, bool) {
-	n := parent.value
-	if n.kind != mappingNode || n.flow || n.tag != tagMap {
+func (p *patch) cut(parent yaml.Pair, prefix string) ([]edit, bool) {
+	n := parent.Value
+	if n.Kind != yaml.MappingNode || n.Flow || n.Tag != yaml.TagMap {
 		return nil, false
 	}
-	prefix += parent.key.value.javaString(nil) + "."
+	prefix += parent.Key.Value.JavaString(nil) + "."
 	var edits []edit
-	for _, pair := range n.pairs {
+	for _, pair := range n.Pairs {
 		total, hit := p.count(pair, prefix)
 		switch {
 		case hit == 0:
 		case hit == total:
-			begin := p.at(pair.begin)
+			begin := pair.Start.Offset
 			from := p.lineBegin(begin)
 			if strings.Trim(p.text[from:begin], " ") != "" {
 				return nil, false
 			}
-			edits = append(edits, edit{from: from, to: p.lineAfter(p.at(pair.end)), column: pair.column})
+			edits = append(edits, edit{from: from, to: p.lineAfter(pair.End), column: pair.Start.Column})
 		default:
 			inner, ok := p.cut(pair, prefix)
 			if !ok {
@@ -441,15 +441,15 @@ func (p *patch) cut(parent pair, prefix string) ([]edit, bool) {
 }
 
 // count returns how many leaves there are below a pair and how many of them are changed.
-func (p *patch) count(pair pair, prefix string) (total, hit int) {
-	key := prefix + pair.key.value.javaString(nil)
-	if pair.value.value.kind != mapValue {
+func (p *patch) count(pair yaml.Pair, prefix string) (total, hit int) {
+	key := prefix + pair.Key.Value.JavaString(nil)
+	if pair.Value.Value.Kind != yaml.MapValue {
 		if p.keys[key] {
 			return 1, 1
 		}
 		return 1, 0
 	}
-	for _, inner := range pair.value.pairs {
+	for _, inner := range pair.Value.Pairs {
 		t, h := p.count(inner, key+".")
 		total, hit = total+t, hit+h
 	}
@@ -460,8 +460,8 @@ func (p *patch) count(pair pair, prefix string) (total, hit int) {
 func (p *patch) apply() string {
 	slices.SortStableFunc(p.edits, func(a, b edit) int { return a.from - b.from })
 	bodyEnd := len(p.text)
-	if p.format == Standard && p.composer.docEnd >= 0 {
-		bodyEnd = p.at(p.composer.docEnd)
+	if p.format == Standard && p.document.End >= 0 {
+		bodyEnd = p.document.End
 	}
 	p.widen()
 	var b strings.Builder
@@ -492,15 +492,15 @@ func (p *patch) apply() string {
 	return b.String()
 }
 
-// widen makes cuts behind a block scalar take the blank lines and deeper comments along that would
+// widen makes cuts after a block scalar take the blank lines and deeper comments along that would
 // otherwise become part of it.
 func (p *patch) widen() {
-	if p.format == Legacy || len(p.composer.blocks) == 0 {
+	if p.format == Legacy || len(p.document.Blocks) == 0 {
 		return
 	}
-	ends := make(map[int]bool, len(p.composer.blocks))
-	for _, idx := range p.composer.blocks {
-		ends[p.at(idx)] = true
+	ends := make(map[int]bool, len(p.document.Blocks))
+	for _, idx := range p.document.Blocks {
+		ends[idx] = true
 	}
 	for i := range p.edits {
 		e := &p.edits[i]
@@ -542,7 +542,7 @@ func (p *patch) block(b *strings.Builder) {
 		if p.format == Legacy {
 			b.WriteString(c.Key + ": " + c.Value.Reveal() + p.eol)
 		} else {
-			p.writeLine(b, c.Key, quote(c.Value.Reveal(), true))
+			p.writeLine(b, c.Key, yaml.Quote(c.Value.Reveal(), true))
 		}
 	}
 	comment(blockEnd)
@@ -554,7 +554,7 @@ func oneLine(text string) string {
 		switch {
 		case r == '\n' || r == '\r' || r == '\t' || r == 0x85 || r == 0x2028 || r == 0x2029:
 			return ' '
-		case !printable(r) || r == 0xFEFF:
+		case !yaml.Printable(r) || r == 0xFEFF:
 			return '?'
 		}
 		return r
@@ -578,7 +578,7 @@ func (p *patch) rewrite() string {
 func (p *patch) verify(text string) error {
 	src := []byte(text)
 	if p.format == Standard {
-		src = p.encoding.encode(text)
+		src = p.document.Encoding.Encode(text)
 	}
 	f, err := Parse(p.name, p.format, p.version, src)
 	if err != nil {
@@ -590,12 +590,12 @@ func (p *patch) verify(text string) error {
 			continue
 		}
 		want++
-		if w, ok := f.winner[key]; !ok || f.leaves[w].value.confText() != p.leaves[i].value.confText() {
+		if w, ok := f.winner[key]; !ok || f.leaves[w].value.ConfText() != p.leaves[i].value.ConfText() {
 			return fmt.Errorf("%s would change", key)
 		}
 	}
 	for _, c := range p.sets {
-		if w, ok := f.winner[c.Key]; !ok || f.leaves[w].value.confText() != c.Value.Reveal() {
+		if w, ok := f.winner[c.Key]; !ok || f.leaves[w].value.ConfText() != c.Value.Reveal() {
 			return fmt.Errorf("%s would not be read as it is meant", c.Key)
 		}
 	}
@@ -603,35 +603,4 @@ func (p *patch) verify(text string) error {
 		return fmt.Errorf("%d keys would be read instead of %d", len(f.winner), want)
 	}
 	return nil
-}
-
-// quote writes text as a YAML scalar on one line that Flink reads as the same text. With numbers, one that
-// reads as a number or boolean of the same text stays plain.
-func quote(text string, numbers bool) string {
-	a := analyze(text)
-	odd := strings.ContainsAny(text, "\n\u0085\u2028\u2029\uFEFF")
-	if a.blockPlain && !odd && text != "" {
-		switch resolve(text) {
-		case tagStr:
-			return text
-		case tagBool, tagInt, tagFloat:
-			if numbers && scalarReadsAs(text) {
-				return text
-			}
-		}
-	}
-	if a.single && !odd {
-		return "'" + strings.ReplaceAll(text, "'", "''") + "'"
-	}
-	return `"` + escapeDouble(text, false) + `"`
-}
-
-// scalarReadsAs reports whether the plain scalar text gives an object whose text is text.
-func scalarReadsAs(text string) (same bool) {
-	defer func() {
-		if recover() != nil { // "+.inf" looks like a float and is none
-			same = false
-		}
-	}()
-	return build(&node{tag: resolve(text), text: text}).confText() == text
 }

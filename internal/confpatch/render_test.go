@@ -7,12 +7,12 @@ import (
 	"strings"
 	"testing"
 
-	"flink-entrypoint/internal/flinkconf"
+	"flink-entrypoint/internal/flinkversion"
 	"flink-entrypoint/internal/secret"
 )
 
-func version(t testing.TB, s string) flinkconf.Version {
-	v, err := flinkconf.ParseVersion(s)
+func version(t testing.TB, s string) flinkversion.Version {
+	v, err := flinkversion.Parse(s)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,8 +70,8 @@ func TestRenderStandard(t *testing.T) {
 		{"nothing left before an end marker", "a: 1\n...\n", []Change{del("a")}, "{}\n...\n"},
 		{"no last newline", "a: 1\nb: 2", []Change{set("a", "3")}, "b: 2\n" + generated("a: 3")},
 		{"literal without last newline", "a: |\n  x", []Change{set("b", "1")}, "a: x\n" + generated("b: 1")},
-		{"comment behind a cut after a literal", "a: |\n  x\nb: 1\n  # deep\nc: 2\n", []Change{del("b")}, "a: |\n  x\nc: 2\n"},
-		{"blank line behind a cut after a kept literal", "a: |+\n  x\nb: 1\n\n# c\nc: 2\n", []Change{del("b")}, "a: |+\n  x\n# c\nc: 2\n"},
+		{"comment after a cut after a literal", "a: |\n  x\nb: 1\n  # deep\nc: 2\n", []Change{del("b")}, "a: |\n  x\nc: 2\n"},
+		{"blank line after a cut after a kept literal", "a: |+\n  x\nb: 1\n\n# c\nc: 2\n", []Change{del("b")}, "a: |+\n  x\n# c\nc: 2\n"},
 		{"BOM", "\ufeffa: 1\nb: 2\n", []Change{set("a", "3")}, "\ufeffb: 2\n" + generated("a: 3")},
 		{"CRLF", "a: 1\r\nb: 2\r\n", []Change{set("a", "3")}, "b: 2\r\n" + strings.ReplaceAll(generated("a: 3"), "\n", "\r\n")},
 		{"values", "", []Change{
@@ -242,7 +242,7 @@ func checkRender(t *testing.T, name string, format Format, src []byte, changes f
 func FuzzLegacy(f *testing.F) {
 	f.Add([]byte("a: 1\r\n# c\nb:2\n: x\n\xff: é\n"))
 	f.Fuzz(func(t *testing.T, src []byte) {
-		file, err := Parse(LegacyName, Legacy, flinkconf.Version{Major: 1, Minor: 20}, src)
+		file, err := Parse(LegacyName, Legacy, flinkversion.Of(1, 20, 0), src)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -257,7 +257,7 @@ func FuzzStandard(f *testing.F) {
 		f.Add([]byte(g.file(Standard)))
 	}
 	f.Fuzz(func(t *testing.T, src []byte) {
-		file, err := Parse(StandardName, Standard, flinkconf.Version{Major: 2, Minor: 2}, src)
+		file, err := Parse(StandardName, Standard, flinkversion.Of(2, 2, 0), src)
 		if err != nil {
 			return
 		}
@@ -301,7 +301,7 @@ func BenchmarkParse(b *testing.B) {
 			b.Run(fmt.Sprintf("%s/%d", name, n), func(b *testing.B) {
 				b.SetBytes(int64(len(src)))
 				for b.Loop() {
-					if _, err := Parse(name, format, flinkconf.Version{Major: 1, Minor: 20}, src); err != nil {
+					if _, err := Parse(name, format, flinkversion.Of(1, 20, 0), src); err != nil {
 						b.Fatal(err)
 					}
 				}
@@ -316,7 +316,7 @@ func BenchmarkRender(b *testing.B) {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
 			b.SetBytes(int64(len(src)))
 			for b.Loop() {
-				f, err := Parse(StandardName, Standard, flinkconf.Version{Major: 2, Minor: 2}, src)
+				f, err := Parse(StandardName, Standard, flinkversion.Of(2, 2, 0), src)
 				if err != nil {
 					b.Fatal(err)
 				}

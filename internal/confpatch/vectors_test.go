@@ -12,6 +12,9 @@ import (
 	"testing"
 
 	"flink-entrypoint/internal/flinkconf"
+	"flink-entrypoint/internal/flinkversion"
+	"flink-entrypoint/internal/javatext"
+	"flink-entrypoint/internal/yaml"
 )
 
 // outcome is what reading a conf dir gives, in the form of testdata/expected (made by real Flink).
@@ -24,7 +27,7 @@ type outcome struct {
 }
 
 // read is our side of an outcome.
-func read(t testing.TB, v flinkconf.Version, dir string) outcome {
+func read(t testing.TB, v flinkversion.Version, dir string) outcome {
 	name, format, ok := InForce(v, func(name string) bool {
 		_, err := os.Stat(filepath.Join(dir, name))
 		return err == nil
@@ -39,7 +42,7 @@ func read(t testing.TB, v flinkconf.Version, dir string) outcome {
 	return readBytes(t, v, name, format, src)
 }
 
-func readBytes(t testing.TB, v flinkconf.Version, name string, format Format, src []byte) outcome {
+func readBytes(t testing.TB, v flinkversion.Version, name string, format Format, src []byte) outcome {
 	var o outcome
 	f, err := Parse(name, format, v, src)
 	var se *SyntaxError
@@ -48,18 +51,18 @@ func readBytes(t testing.TB, v flinkconf.Version, name string, format Format, sr
 		o.Log = logText(se.Log)
 		return o
 	} else if err != nil {
-		t.Fatalf("%v is no *SyntaxError", err)
+		t.Fatalf("%v is not a *SyntaxError", err)
 	}
 	o.Map, o.Types = map[string]string{}, map[string]string{}
 	for e := range f.Conf().All() {
 		o.Map[loneSurrogates(e.Key, "\ufffd")] = loneSurrogates(e.Value.Reveal(), "\ufffd")
 		v := f.leaves[f.winner[e.Key]].value
-		class := v.javaClass()
+		class := v.JavaClass()
 		typeKey := loneSurrogates(e.Key, "\ufffd")
 		o.Types[typeKey] = class[strings.LastIndexByte(class, '.')+1:]
-		if v.kind == bytesValue {
+		if v.Kind == yaml.BytesValue {
 			o.Types[typeKey] = "byte[]"
-		} else if v.kind != setValue && e.Kind.String() != o.Types[typeKey] {
+		} else if v.Kind != yaml.SetValue && e.Kind.String() != o.Types[typeKey] {
 			t.Errorf("%s: Kind %s, class %s", e.Key, e.Kind, class)
 		}
 	}
@@ -87,7 +90,7 @@ func logText(lines []LogLine) []string {
 	out := []string{}
 	for _, l := range lines {
 		text := fmt.Sprintf("%-5s [] - %s", l.Level, l.Message.Reveal())
-		if l.Level == "ERROR" && strings.HasPrefix(l.Message.Reveal(), yamlEngineException) {
+		if l.Level == "ERROR" && strings.HasPrefix(l.Message.Reveal(), yaml.EngineException) {
 			text = l.Message.Reveal()
 		}
 		for _, line := range strings.Split(text, "\n") {
@@ -121,7 +124,7 @@ func (got outcome) diff(want outcome) string {
 		return m
 	}
 	if len(want.Error) == 1 && strings.HasPrefix(want.Error[0], "java.lang.OutOfMemoryError") {
-		want.Error = []string{stackOverflow + ": null"} // whichever a cycle meets first
+		want.Error = []string{javatext.StackOverflow + ": null"} // whichever a cycle meets first
 	}
 	report("error", append([]string{}, got.Error...), append([]string{}, want.Error...))
 	report("map", empty(got.Map), empty(want.Map))
@@ -173,7 +176,7 @@ func TestVectors(t *testing.T) {
 			for _, g := range c.Groups {
 				for _, version := range g.Versions {
 					rows++
-					v, err := flinkconf.ParseVersion(version)
+					v, err := flinkversion.Parse(version)
 					if err != nil {
 						t.Fatal(err)
 					}

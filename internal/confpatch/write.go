@@ -10,42 +10,15 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
-	"syscall"
 
-	"golang.org/x/sys/unix"
-
-	"flink-entrypoint/internal/flinkconf"
+	"flink-entrypoint/internal/atomicfile"
+	"flink-entrypoint/internal/flinkversion"
 )
 
-// A WriteError says which file could not be written, or read to be copied, and why.
-type WriteError struct {
-	Path string
-	Err  error
-}
-
-// Error returns "cannot write PATH: CAUSE".
-func (e *WriteError) Error() string { return "cannot write " + e.Path + ": " + e.Err.Error() }
-
-// Unwrap returns the cause.
-func (e *WriteError) Unwrap() error { return e.Err }
-
-func writeError(path string, err error) error {
-	var pe *fs.PathError
-	if errors.As(err, &pe) {
-		err = pe.Err
-	}
-	var le *os.LinkError
-	if errors.As(err, &le) {
-		err = le.Err
-	}
-	return &WriteError{path, err}
-}
-
 const (
-	tempMark     = ".flink-entrypoint-"         // in the names of temporary files
 	manifestName = ".flink-entrypoint-manifest" // what WriteDir made
+	contentsName = ".flink-entrypoint-contents" // what a start put into a run dir
 	originalMark = ".flink-entrypoint-original" // the base kept by WriteInPlace
 	recordMark   = ".flink-entrypoint-rendered" // digests of what WriteInPlace wrote
 	lastMark     = ".flink-entrypoint-last"     // what WriteInPlace wrote last
@@ -55,107 +28,50 @@ const (
 	dirMode      = fs.FileMode(0o755)
 )
 
-// WriteFile puts content into path by renaming a temporary file of the same directory, with exactly that
-// mode. A file that holds content and mode already is left alone (changed is false, its time stays). After
-// an error path is what it was and the temporary file is gone. The error is a [*WriteError].
-func WriteFile(path string, content []byte, mode fs.FileMode) (changed bool, err error) {
-	if same(path, content, mode) {
-		return false, nil
-	}
-	dir, name := filepath.Split(path)
-	temp := filepath.Join(dir, "."+name+tempMark+strconv.Itoa(os.Getpid()))
-	err = create(temp, content, mode)
-	if errors.Is(err, fs.ErrExist) { // left by a process of the same number that was killed
-		os.Remove(temp)
-		err = create(temp, content, mode)
-	}
-	if err != nil {
-		os.Remove(temp)
-		return false, writeError(path, err)
-	}
-	if err := unix.Rename(temp, path); err != nil {
-		os.Remove(temp)
-		return false, writeError(path, err)
-	}
-	return true, nil
+// A Place is a directory to write to: its lock, and whether it must outlive a loss of power.
+type Place struct {
+	Dir  string
+	Lock *atomicfile.Lock
+	Life atomicfile.Lifetime
 }
 
-func create(path string, content []byte, mode fs.FileMode) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, privateMode)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(content)
-	if e := f.Chmod(mode); err == nil {
-		err = e
-	}
-	if e := f.Close(); err == nil {
-		err = e
-	}
-	return err
+// Rendered is a configuration to write.
+type Rendered struct {
+	Name    string // of the configuration file
+	Content []byte
+	Secret  bool              // Content must not be readable by others
+	Extra   map[string][]byte // other files that are changed
+	By      string            // the role that it is for
 }
 
-func same(path string, content []byte, mode fs.FileMode) bool {
-	info, err := os.Lstat(path)
-	if err != nil || !info.Mode().IsRegular() || info.Mode().Perm() != mode.Perm() || info.Size() != int64(len(content)) {
-		return false
-	}
-	old, err := os.ReadFile(path)
-	return err == nil && bytes.Equal(old, content)
+// Copying says how the other files of a base directory are taken over.
+type Copying struct {
+	// LinkLogs makes unchanged files of log4j and logback links to the base's, so that an edit of a mounted ConfigMap
+	// reaches a running process (Flink's files have a monitorInterval).
+	LinkLogs bool
+	// Without is a directory that is left out, as the one that is written to is: a copy of a copy would grow at each start.
+	Without string
 }
 
-// Overwrite is WriteFile for a file that may be a mount point of its own, which cannot be renamed over: then
-// the content is written into the file that is there. A kill in between leaves it half-written.
-func Overwrite(path string, content []byte, mode fs.FileMode) (changed bool, err error) {
-	changed, err = WriteFile(path, content, mode)
-	if !errors.Is(err, syscall.EBUSY) {
-		return changed, err
-	}
-	if old, e := os.ReadFile(path); e == nil && bytes.Equal(old, content) {
-		return false, nil
-	}
-	f, err := os.OpenFile(path, os.O_WRONLY, 0)
-	if err != nil {
-		return false, writeError(path, err)
-	}
-	if info, e := f.Stat(); e == nil && info.Mode().Perm() != mode.Perm() {
-		err = f.Chmod(mode) // before a secret is inside
-	}
-	if err == nil {
-		_, err = f.Write(content)
-	}
-	if err == nil {
-		err = f.Truncate(int64(len(content)))
-	}
-	if e := f.Close(); err == nil {
-		err = e
-	}
-	if err != nil {
-		return false, writeError(path, err)
-	}
-	return true, nil
-}
-
-// WriteDir makes out a complete conf dir: copies of base's files (links followed, as in Kubernetes' ..data
-// layout; nothing whose name begins with a dot), extra files instead of or beside them, and rendered as
-// confName. What an earlier call made and this one does not is removed; other files of out stay. secret
-// says that rendered must not be readable by others. changed lists what was written or removed. Errors are
-// [*WriteError].
-func WriteDir(base, out, confName string, rendered []byte, secret bool, extra map[string][]byte) (changed []string, err error) {
-	w := dirWriter{out: out, made: map[string]bool{}}
+// WriteDir makes to a complete conf dir: the files of base (links followed, as in Kubernetes' ..data layout; nothing whose name
+// begins with a dot), r's files instead of or beside them. What an earlier call made and this one does not is removed;
+// other files of the directory stay. changed lists what was written or removed. Errors are [*atomicfile.Error].
+func WriteDir(base string, to Place, r Rendered, how Copying) (changed []string, err error) {
+	out := to.Dir
+	w := dirWriter{out: out, life: to.Life, by: r.By}
 	if err := os.MkdirAll(out, dirMode); err != nil {
-		return nil, writeError(out, err)
+		return nil, atomicfile.Failed(out, err)
 	}
-	plan := map[string]source{}
-	if err := collect(plan, base, "", 0); err != nil {
+	plan, err := collect(base, out, how)
+	if err != nil {
 		return nil, err
 	}
 	mode := fs.FileMode(0o644)
-	if s, ok := plan[confName]; ok {
+	if s, ok := plan[r.Name]; ok {
 		mode = s.mode
 	}
-	plan[confName] = source{content: rendered, mode: confMode(out, mode, secret)}
-	for name, content := range extra {
+	plan[r.Name] = source{content: r.Content, mode: confMode(out, mode, r.Secret)}
+	for name, content := range r.Extra {
 		mode := fs.FileMode(0o644)
 		if s, ok := plan[name]; ok {
 			mode = s.mode
@@ -167,7 +83,7 @@ func WriteDir(base, out, confName string, rendered []byte, secret bool, extra ma
 	if err := w.writeManifest(append(slices.Clone(names), old...)); err != nil {
 		return nil, err
 	}
-	RemoveStaleTemps(out, append(slices.Clone(names), old...)...)
+	removeStale(to, append(slices.Clone(names), old...))
 	for _, name := range names {
 		if err := w.put(name, plan[name]); err != nil {
 			return w.changed, err
@@ -180,11 +96,20 @@ func WriteDir(base, out, confName string, rendered []byte, secret bool, extra ma
 		if err := os.Remove(filepath.Join(out, name)); err == nil {
 			w.changed = append(w.changed, name)
 		} else if !errors.Is(err, fs.ErrNotExist) {
-			return w.changed, writeError(filepath.Join(out, name), err)
+			return w.changed, atomicfile.Failed(filepath.Join(out, name), err)
 		}
 		os.Remove(filepath.Dir(filepath.Join(out, name))) // fails unless it is an empty folder that we made
 	}
 	return w.changed, w.writeManifest(names)
+}
+
+// removeStale removes temporary files from the folders of the named files.
+func removeStale(at Place, names []string) {
+	folders := []string{at.Dir}
+	for _, name := range names {
+		folders = append(folders, filepath.Join(at.Dir, filepath.Dir(name)))
+	}
+	at.Lock.RemoveStale(nil, folders...)
 }
 
 // confMode is the mode of the configuration file: the base's, or a private one where a secret is inside.
@@ -198,42 +123,87 @@ func confMode(dir string, mode fs.FileMode, secret bool) fs.FileMode {
 	return privateMode
 }
 
-// A source is a file to write: content, or the file to copy.
+// A source is a file to write: content, or the file to copy or to link to.
 type source struct {
 	path    string
+	link    bool
 	content []byte
 	mode    fs.FileMode
 }
 
 const maxFolders = 8 // of folders in folders; a link that leads in a circle ends there
 
-// collect finds the files below base.
-func collect(plan map[string]source, base, below string, depth int) error {
-	dir := filepath.Join(base, below)
+// collector finds the files of a base directory.
+type collector struct {
+	plan     map[string]source
+	base     string
+	without  []fs.FileInfo // directories that we write to: a copy of a copy would grow at each start
+	linkLogs bool
+}
+
+// collect finds what of a base directory goes to out.
+func collect(base, out string, how Copying) (map[string]source, error) {
+	c := collector{plan: map[string]source{}, base: base, linkLogs: how.LinkLogs}
+	for _, dir := range []string{out, how.Without} {
+		if info, err := os.Stat(dir); err == nil && dir != "" {
+			c.without = append(c.without, info)
+		}
+	}
+	return c.plan, c.collect("", 0)
+}
+
+// Linked returns the names of the files that [WriteDir] makes links, if r does not change them.
+func Linked(base, out string, r Rendered, how Copying) []string {
+	plan, err := collect(base, out, how)
+	if err != nil {
+		return nil // WriteDir reports it
+	}
+	var names []string
+	for _, name := range slices.Sorted(maps.Keys(plan)) {
+		if _, changed := r.Extra[name]; plan[name].link && !changed && name != r.Name {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// isLogging reports whether a file is one that a logging framework reads again when it changes.
+func isLogging(name string) bool {
+	return strings.HasPrefix(filepath.Base(name), "log4j") || strings.HasPrefix(filepath.Base(name), "logback")
+}
+
+func (c *collector) collect(below string, depth int) error {
+	dir := filepath.Join(c.base, below)
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		if depth == 0 && errors.Is(err, fs.ErrNotExist) {
 			return nil
 		}
-		return writeError(dir, err)
+		return atomicfile.Failed(dir, err)
+	}
+	// Below the base there may be other directories that we wrote, e.g. of another process. The base itself may be one: an
+	// initContainer has rendered it.
+	if depth > 0 && slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return e.Name() == manifestName || e.Name() == contentsName }) {
+		return nil
 	}
 	for _, e := range entries {
 		if strings.HasPrefix(e.Name(), ".") {
 			continue
 		}
 		name := filepath.Join(below, e.Name())
-		path := filepath.Join(base, name)
+		path := filepath.Join(c.base, name)
 		info, err := os.Stat(path)
 		switch {
 		case errors.Is(err, fs.ErrNotExist): // a dangling link
 		case err != nil:
-			return writeError(path, err)
+			return atomicfile.Failed(path, err)
+		case info.IsDir() && slices.ContainsFunc(c.without, func(w fs.FileInfo) bool { return os.SameFile(w, info) }):
 		case info.IsDir() && depth < maxFolders:
-			if err := collect(plan, base, name, depth+1); err != nil {
+			if err := c.collect(name, depth+1); err != nil {
 				return err
 			}
 		case info.Mode().IsRegular():
-			plan[name] = source{path: path, mode: info.Mode().Perm()}
+			c.plan[name] = source{path: path, link: c.linkLogs && isLogging(name), mode: info.Mode().Perm()}
 		}
 	}
 	return nil
@@ -241,26 +211,40 @@ func collect(plan map[string]source, base, below string, depth int) error {
 
 type dirWriter struct {
 	out     string
-	made    map[string]bool
+	by      string
+	life    atomicfile.Lifetime
 	changed []string
 }
 
 func (w *dirWriter) put(name string, s source) error {
 	path := filepath.Join(w.out, name)
-	if dir := filepath.Dir(name); dir != "." && !w.made[dir] {
-		if err := os.MkdirAll(filepath.Join(w.out, dir), dirMode); err != nil {
-			return writeError(filepath.Join(w.out, dir), err)
+	if s.link {
+		changed, err := atomicfile.Symlink(s.path, path, w.life)
+		if errors.Is(err, fs.ErrNotExist) {
+			if err := os.MkdirAll(filepath.Dir(path), dirMode); err != nil {
+				return atomicfile.Failed(filepath.Dir(path), err)
+			}
+			changed, err = atomicfile.Symlink(s.path, path, w.life)
 		}
-		w.made[dir] = true
+		if changed {
+			w.changed = append(w.changed, name)
+		}
+		return err
 	}
 	if s.path != "" {
 		content, err := os.ReadFile(s.path)
 		if err != nil {
-			return writeError(s.path, err)
+			return atomicfile.Failed(s.path, err)
 		}
 		s.content = content
 	}
-	changed, err := WriteFile(path, s.content, s.mode)
+	changed, err := atomicfile.Write(path, s.content, s.mode, w.life)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err := os.MkdirAll(filepath.Dir(path), dirMode); err != nil {
+			return atomicfile.Failed(filepath.Dir(path), err)
+		}
+		changed, err = atomicfile.Write(path, s.content, s.mode, w.life)
+	}
 	if changed {
 		w.changed = append(w.changed, name)
 	}
@@ -274,7 +258,42 @@ func (w *dirWriter) manifest() []string {
 		return nil
 	}
 	names := strings.FieldsFunc(string(text), func(r rune) bool { return r == '\n' })
-	return slices.DeleteFunc(names, func(name string) bool { return !filepath.IsLocal(name) || name == manifestName })
+	return slices.DeleteFunc(names, func(name string) bool {
+		return !filepath.IsLocal(name) || name == manifestName || strings.HasPrefix(name, byMark)
+	})
+}
+
+// byMark begins the line of a manifest or record that says for which role a directory was rendered.
+const byMark = "#role="
+
+// RenderedFor returns the role for which the configuration file of a directory was rendered last, "" if it was not, or if
+// the file has been edited since.
+func RenderedFor(dir, confName string) string {
+	current, err := os.ReadFile(filepath.Join(dir, confName))
+	if err != nil {
+		return ""
+	}
+	record, err := os.ReadFile(beside(dir, confName, recordMark))
+	if err == nil { // in place
+		if lines := strings.Fields(string(record)); !slices.Contains(lines, digest(current)) || slices.Contains(lines, overwriting) {
+			return ""
+		}
+		return roleIn(record)
+	}
+	manifest, err := os.ReadFile(filepath.Join(dir, manifestName))
+	if err != nil {
+		return ""
+	}
+	return roleIn(manifest)
+}
+
+func roleIn(text []byte) string {
+	for line := range strings.Lines(string(text)) {
+		if role, ok := strings.CutPrefix(strings.TrimSpace(line), byMark); ok {
+			return role
+		}
+	}
+	return ""
 }
 
 // writeManifest notes the names before files are made and after stale ones are gone, so that a kill between
@@ -282,52 +301,30 @@ func (w *dirWriter) manifest() []string {
 func (w *dirWriter) writeManifest(names []string) error {
 	slices.Sort(names)
 	names = slices.Compact(names)
-	_, err := WriteFile(filepath.Join(w.out, manifestName), []byte(strings.Join(names, "\n")+"\n"), 0o644)
+	text := byMark + w.by + "\n" + strings.Join(names, "\n") + "\n"
+	_, err := atomicfile.Write(filepath.Join(w.out, manifestName), []byte(text), 0o644, w.life)
 	return err
 }
 
-// RemoveStaleTemps removes temporary files that [WriteFile] left when it was killed from dir and from the folders
-// below it that hold the named files.
-func RemoveStaleTemps(dir string, names ...string) {
-	done := map[string]bool{}
-	for _, name := range append(names, ".") {
-		if folder := filepath.Join(dir, filepath.Dir(name)); !done[folder] {
-			done[folder] = true
-			removeStaleTempsOf(folder)
-		}
-	}
-}
-
-func removeStaleTempsOf(dir string) {
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return
-	}
-	for _, e := range entries {
-		i := strings.LastIndex(e.Name(), tempMark)
-		if i < 0 {
-			continue
-		}
-		pid, err := strconv.Atoi(e.Name()[i+len(tempMark):])
-		if err == nil && pid > 0 && (pid == os.Getpid() || errors.Is(syscall.Kill(pid, 0), syscall.ESRCH)) {
-			os.Remove(filepath.Join(dir, e.Name()))
-		}
-	}
-}
-
 // ReadBase returns the configuration file of a conf dir that [WriteInPlace] may have written: the original
-// that it kept. Where a person has edited the file since, it is their text less the generated lines that they left
+// that it kept. Where a user has edited the file since, it is their text less the generated lines that they left
 // alone. Of a file that we rendered but nothing is known of, the generated lines count as ours if it is written
 // in place again, else as the file's own: it was handed on, e.g. by an initContainer.
-func ReadBase(dir, confName string, format Format, v flinkconf.Version, inPlace bool) ([]byte, error) {
-	current, err := os.ReadFile(filepath.Join(dir, confName))
-	if err != nil {
-		return nil, err
-	}
-	original, err := os.ReadFile(beside(dir, confName, originalMark))
-	var record []byte
-	if err == nil {
+func ReadBase(dir, confName string, format Format, v flinkversion.Version, inPlace bool) ([]byte, error) {
+	var current, original, record []byte
+	var err error
+	for range maxReads {
 		record, err = os.ReadFile(beside(dir, confName, recordMark))
+		if err == nil {
+			original, err = os.ReadFile(beside(dir, confName, originalMark))
+		}
+		var e error
+		if current, e = os.ReadFile(filepath.Join(dir, confName)); e != nil {
+			return nil, e
+		}
+		if after, _ := os.ReadFile(beside(dir, confName, recordMark)); bytes.Equal(record, after) {
+			break
+		}
 	}
 	if err != nil {
 		if inPlace {
@@ -346,6 +343,10 @@ func ReadBase(dir, confName string, format Format, v flinkconf.Version, inPlace 
 	return mergeEdit(confName, format, v, original, last, current), nil
 }
 
+// maxReads is how often ReadBase starts over because another process, which shares the directory, is writing in place: its
+// file beside an older record would look like a user's edit.
+const maxReads = 100
+
 func beside(dir, confName, mark string) string { return filepath.Join(dir, "."+confName+mark) }
 
 func digest(content []byte) string {
@@ -353,46 +354,48 @@ func digest(content []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// WriteInPlace puts rendered into dir/confName itself. base, what [ReadBase] gave, is kept beside it first,
-// with a record of what was written, so that the next start can tell a person's edit from our own work.
-// A file that is a mount point is written without a rename. Errors are [*WriteError].
-func WriteInPlace(dir, confName string, base, rendered []byte, secret bool, extra map[string][]byte) (changed []string, err error) {
+// WriteInPlace puts r into dir/r.Name itself. base, what [ReadBase] gave, is kept beside it first,
+// with a record of what was written, so that the next start can tell a user's edit from our own work.
+// A file that is a mount point is written without a rename. Errors are [*atomicfile.Error].
+func WriteInPlace(lock *atomicfile.Lock, dir string, base []byte, r Rendered) (changed []string, err error) {
+	confName, rendered, extra := r.Name, r.Content, r.Extra
+	by := byMark + r.By + "\n"
 	path := filepath.Join(dir, confName)
 	mode := fs.FileMode(0o644)
 	if info, err := os.Stat(path); err == nil {
 		mode = info.Mode().Perm()
 	}
-	mode = confMode(dir, mode, secret)
+	mode = confMode(dir, mode, r.Secret)
 	current, _ := os.ReadFile(path)
 	record := beside(dir, confName, recordMark)
-	RemoveStaleTemps(dir, slices.Collect(maps.Keys(extra))...)
-	if _, err := WriteFile(beside(dir, confName, originalMark), base, privateMode); err != nil {
+	removeStale(Place{Dir: dir, Lock: lock}, slices.Collect(maps.Keys(extra)))
+	if _, err := atomicfile.Write(beside(dir, confName, originalMark), base, privateMode, atomicfile.Lasting); err != nil {
 		return nil, err
 	}
-	if _, err := WriteFile(beside(dir, confName, lastMark), rendered, privateMode); err != nil {
+	if _, err := atomicfile.Write(beside(dir, confName, lastMark), rendered, privateMode, atomicfile.Lasting); err != nil {
 		return nil, err
 	}
 	if !bytes.Equal(current, rendered) {
 		// Either digest means "ours" until the file is in place.
-		state := digest(rendered) + "\n"
+		state := by + digest(rendered) + "\n"
 		if ours, _ := os.ReadFile(record); strings.Contains(string(ours), digest(current)) || bytes.Equal(current, base) {
 			state += digest(current) + "\n"
 		}
-		if isMount(path) {
+		if atomicfile.IsMount(path) {
 			state += overwriting + "\n"
 		}
-		if _, err := WriteFile(record, []byte(state), privateMode); err != nil {
+		if _, err := atomicfile.Write(record, []byte(state), privateMode, atomicfile.Lasting); err != nil {
 			return nil, err
 		}
 	}
-	wrote, err := Overwrite(path, rendered, mode)
+	wrote, err := atomicfile.Overwrite(path, rendered, mode, atomicfile.Lasting)
 	if err != nil {
 		return nil, err
 	}
 	if wrote {
 		changed = append(changed, confName)
 	}
-	if _, err := WriteFile(record, []byte(digest(rendered)+"\n"), privateMode); err != nil {
+	if _, err := atomicfile.Write(record, []byte(by+digest(rendered)+"\n"), privateMode, atomicfile.Lasting); err != nil {
 		return changed, err
 	}
 	for _, name := range slices.Sorted(maps.Keys(extra)) {
@@ -401,7 +404,7 @@ func WriteInPlace(dir, confName string, base, rendered []byte, secret bool, extr
 		if info, err := os.Stat(path); err == nil {
 			mode = info.Mode().Perm()
 		}
-		wrote, err := Overwrite(path, extra[name], mode)
+		wrote, err := atomicfile.Overwrite(path, extra[name], mode, atomicfile.Lasting)
 		if err != nil {
 			return changed, err
 		}
@@ -410,24 +413,4 @@ func WriteInPlace(dir, confName string, base, rendered []byte, secret bool, extr
 		}
 	}
 	return changed, nil
-}
-
-// isMount reports whether a file lies on another device than its folder or cannot be told apart from a
-// mount: a bind mount of one file on the same device is found by the mount table alone.
-func isMount(path string) bool {
-	table, err := os.ReadFile("/proc/self/mountinfo")
-	if err != nil {
-		return false
-	}
-	abs, err := filepath.Abs(path)
-	if err != nil {
-		return false
-	}
-	quoted := strings.NewReplacer(`\`, `\134`, " ", `\040`, "\t", `\011`, "\n", `\012`).Replace(abs)
-	for _, line := range strings.Split(string(table), "\n") {
-		if fields := strings.Fields(line); len(fields) > 4 && fields[4] == quoted {
-			return true
-		}
-	}
-	return false
 }

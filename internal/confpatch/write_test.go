@@ -9,9 +9,9 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
-	"flink-entrypoint/internal/flinkconf"
+	"flink-entrypoint/internal/atomicfile"
+	"flink-entrypoint/internal/flinkversion"
 	"flink-entrypoint/internal/secret"
 )
 
@@ -63,56 +63,31 @@ func equal(t *testing.T, what string, got, want []string) {
 	}
 }
 
-func TestWriteFile(t *testing.T) {
-	dir := t.TempDir()
-	path := filepath.Join(dir, "f")
-	if changed, err := WriteFile(path, []byte("one"), 0o640); err != nil || !changed {
-		t.Fatal(changed, err)
-	}
-	old := time.Now().Add(-time.Hour)
-	if err := os.Chtimes(path, old, old); err != nil {
+// locked calls f with a directory and its lock.
+func locked(t *testing.T, dir string, f func(Place) ([]string, error)) ([]string, error) {
+	t.Helper()
+	l, err := atomicfile.LockDir(t.Context(), dir, 0)
+	if err != nil {
 		t.Fatal(err)
 	}
-	if changed, err := WriteFile(path, []byte("one"), 0o640); err != nil || changed {
-		t.Fatal(changed, err)
-	}
-	if info, err := os.Stat(path); err != nil || !info.ModTime().Equal(old.Truncate(time.Nanosecond)) && info.ModTime().Sub(old).Abs() > time.Millisecond {
-		t.Errorf("an unchanged file was touched: %v, %v", info.ModTime(), err)
-	}
-	if changed, err := WriteFile(path, []byte("two"), 0o600); err != nil || !changed {
-		t.Fatal(changed, err)
-	}
-	equal(t, "dir", tree(t, dir), []string{"f -rw------- two"})
+	defer l.Release()
+	return f(Place{Dir: dir, Lock: l})
 }
 
-func TestWriteFileReplacesALink(t *testing.T) {
-	dir := t.TempDir()
-	write(t, filepath.Join(dir, "target"), "t", 0o644)
-	if err := os.Symlink("target", filepath.Join(dir, "f")); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := WriteFile(filepath.Join(dir, "f"), []byte("new"), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	equal(t, "dir", tree(t, dir), []string{"f -rw-r--r-- new", "target -rw-r--r-- t"})
+func writeDir(t *testing.T, base, out, confName string, rendered []byte, secret bool, extra map[string][]byte) ([]string, error) {
+	t.Helper()
+	_ = os.MkdirAll(out, 0o755) // before it can be locked
+	return locked(t, out, func(to Place) ([]string, error) {
+		return WriteDir(base, to, Rendered{Name: confName, Content: rendered, Secret: secret, Extra: extra, By: "taskmanager"}, Copying{})
+	})
 }
 
-func TestWriteErrors(t *testing.T) {
+func TestWriteDirNamesWhatItCannotMake(t *testing.T) {
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "file"), "x", 0o644)
-	for _, path := range []string{filepath.Join(dir, "missing", "f"), filepath.Join(dir, "file", "f"), dir} {
-		_, err := WriteFile(path, []byte("x"), 0o644)
-		var we *WriteError
-		if !errors.As(err, &we) || we.Path != path || !strings.HasPrefix(err.Error(), "cannot write "+path+": ") {
-			t.Errorf("%s: error %v", path, err)
-		}
-	}
-	_, err := WriteDir(dir, filepath.Join(dir, "file", "out"), "c", nil, false, nil)
-	if !errors.Is(err, syscall.ENOTDIR) {
+	_, err := writeDir(t, dir, filepath.Join(dir, "file", "out"), "c", nil, false, nil)
+	if !errors.Is(err, syscall.ENOTDIR) || !strings.HasPrefix(err.Error(), "cannot write "+filepath.Join(dir, "file", "out")+": ") {
 		t.Errorf("error %v, want ENOTDIR", err)
-	}
-	if entries, _ := os.ReadDir(dir); len(entries) != 1 {
-		t.Errorf("left behind: %v", entries)
 	}
 }
 
@@ -136,21 +111,21 @@ func TestWriteDir(t *testing.T) {
 	write(t, filepath.Join(base, ".hidden", "f"), "no", 0o644)
 	os.Symlink("nowhere", filepath.Join(base, "dangling"))
 	extra := map[string][]byte{"log4j-console.properties": []byte("x = 2\n")}
-	changed, err := WriteDir(base, out, "config.yaml", []byte("a: 2\n"), true, extra)
+	changed, err := writeDir(t, base, out, "config.yaml", []byte("a: 2\n"), true, extra)
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := []string{"config.yaml -rw------- a: 2\n", "hadoop/core-site.xml -rw-r----- <x/>", "log4j-console.properties -rw-r--r-- x = 2\n", "masters -rw-r--r-- localhost\n"}
 	equal(t, "out", tree(t, out), want)
 	equal(t, "changed", changed, []string{"config.yaml", "hadoop/core-site.xml", "log4j-console.properties", "masters"})
-	if changed, err = WriteDir(base, out, "config.yaml", []byte("a: 2\n"), true, extra); err != nil || len(changed) > 0 {
+	if changed, err = writeDir(t, base, out, "config.yaml", []byte("a: 2\n"), true, extra); err != nil || len(changed) > 0 {
 		t.Errorf("a second time: %v, %v", changed, err)
 	}
 	write(t, filepath.Join(out, "mine"), "keep", 0o644)
-	write(t, filepath.Join(out, ".config.yaml"+tempMark+"999999999"), "left by a kill", 0o600)
+	write(t, filepath.Join(out, ".config.yaml"+".flink-entrypoint-999999999"), "left by a kill", 0o600)
 	os.Remove(filepath.Join(base, "masters"))
 	os.RemoveAll(filepath.Join(base, "hadoop"))
-	if changed, err = WriteDir(base, out, "config.yaml", []byte("a: 2\n"), false, extra); err != nil {
+	if changed, err = writeDir(t, base, out, "config.yaml", []byte("a: 2\n"), false, extra); err != nil {
 		t.Fatal(err)
 	}
 	equal(t, "changed", changed, []string{"config.yaml", "hadoop/core-site.xml", "masters"})
@@ -165,7 +140,7 @@ func TestSecretInASetGIDFolder(t *testing.T) {
 	if err := os.Chmod(out, 0o2770|fs.ModeSetgid); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := WriteDir(base, out, "config.yaml", []byte("a: 2\n"), true, nil); err != nil {
+	if _, err := writeDir(t, base, out, "config.yaml", []byte("a: 2\n"), true, nil); err != nil {
 		t.Fatal(err)
 	}
 	equal(t, "out", tree(t, out), []string{"config.yaml -rw-r----- a: 2\n"})
@@ -177,11 +152,13 @@ func TestInPlace(t *testing.T) {
 	write(t, path, "a: 1\n", 0o644)
 	start := func(limit string) []string {
 		t.Helper()
-		base, err := ReadBase(dir, "config.yaml", Standard, flinkconf.Version{Major: 2, Minor: 2}, true)
+		base, err := ReadBase(dir, "config.yaml", Standard, flinkversion.Of(2, 2, 0), true)
 		if err != nil {
 			t.Fatal(err)
 		}
-		changed, err := WriteInPlace(dir, "config.yaml", base, append(base, "size: "+limit+"\n"...), false, nil)
+		changed, err := locked(t, dir, func(at Place) ([]string, error) {
+			return WriteInPlace(at.Lock, dir, base, Rendered{Name: "config.yaml", Content: append(base, "size: "+limit+"\n"...)})
+		})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -211,7 +188,7 @@ func TestInPlace(t *testing.T) {
 	write(t, path, "a: 3\n", 0o644)
 	start("2g")
 	if got := content(); got != "a: 3\nsize: 2g\n" {
-		t.Errorf("after a person's edit: %q", got)
+		t.Errorf("after a user's edit: %q", got)
 	}
 	start("3g")
 	if got := content(); got != "a: 3\nsize: 3g\n" {
@@ -224,7 +201,7 @@ func TestInPlace(t *testing.T) {
 	if got := content(); got != "a: 3\nsize: 5g\n" {
 		t.Errorf("after a kill: %q", got)
 	}
-	// Killed while a mount point was overwritten: what is there is nobody's edit.
+	// Killed while a mount point was overwritten: the content is not a user's edit.
 	write(t, record, digest([]byte("a: 3\nsize: 6g\n"))+"\n"+overwriting+"\n", 0o600)
 	write(t, path, "a: 3\nsi", 0o644)
 	start("6g")
@@ -233,10 +210,10 @@ func TestInPlace(t *testing.T) {
 	}
 }
 
-// TestEditAfterRender: theirs wins, key by key, whether they edited their lines or ours.
+// TestEditAfterRender: the user's edit wins, key by key, in the user's own lines and in generated lines.
 func TestEditAfterRender(t *testing.T) {
 	const name = "config.yaml"
-	v := flinkconf.Version{Major: 2, Minor: 2}
+	v := flinkversion.Of(2, 2, 0)
 	original := "# mine\nsize: 1g\nhost: localhost\ndir: /a\nslots: 2\n"
 	f, err := Parse(name, Standard, v, []byte(original))
 	if err != nil {

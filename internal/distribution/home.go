@@ -1,7 +1,7 @@
 // Package distribution is the installed software: a Flink home (version, directories, jars) and the Java that
 // Flink's scripts would start.
 //
-// In comes a directory and the process environment, out come values; nothing is started. The rules are those of
+// In: a directory and the process environment. Out: values; nothing is started. The rules are the rules of
 // bin/config.sh and bin/bash-java-utils.sh, 1.13 to 2.3, cited where they are followed.
 package distribution
 
@@ -13,7 +13,7 @@ import (
 	"slices"
 	"strings"
 
-	"flink-entrypoint/internal/flinkconf"
+	"flink-entrypoint/internal/flinkversion"
 )
 
 // Error says why a Flink home or a Java cannot be used.
@@ -34,15 +34,11 @@ type Home struct {
 	PluginsDir string // FLINK_PLUGINS_DIR
 	ConfDir    string // Dir/conf, which FLINK_CONF_DIR overrides
 	LogDir     string // Dir/log, which env.log.dir and FLINK_LOG_DIR override
-	Version    flinkconf.Version
+	Version    flinkversion.Version
 	Warning    string // set when this version is newer than the rules known here
 	DistJar    string
 	jars       []string // class path, sorted by bytes, DistJar last
 }
-
-// newest is the newest minor release whose scripts were read; oldest the first that is supported.
-func oldest() flinkconf.Version { return flinkconf.Version{Major: 1, Minor: 13} }
-func newest() flinkconf.Version { return flinkconf.Version{Major: 2, Minor: 3} }
 
 // Open reads the Flink home at dir. FLINK_LIB_DIR, FLINK_OPT_DIR and FLINK_PLUGINS_DIR of env are honoured. A
 // version that is not empty is used instead of the one in the name of the flink-dist jar.
@@ -70,17 +66,17 @@ func Open(dir string, env func(string) (string, bool), version string) (*Home, e
 			return nil, err
 		}
 	}
-	if h.Version, err = flinkconf.ParseVersion(version); err != nil {
+	if h.Version, err = flinkversion.Parse(version); err != nil {
 		return nil, &Error{Message: err.Error(), Hint: "give the version of this Flink with --flink-version"}
 	}
-	if first := oldest(); !h.Version.AtLeast(first.Major, first.Minor) {
+	if first := flinkversion.Oldest(); !h.Version.Reaches(first) {
 		return nil, &Error{
-			Message: fmt.Sprintf("Flink %s in %s is not supported: expected %s or later", h.Version, h.Dir, first.MinorString()),
+			Message: fmt.Sprintf("Flink %s in %s is not supported: expected %s or later", h.Version, h.Dir, first),
 			Hint:    "use the image's own entrypoint for this version",
 		}
 	}
-	if last := newest(); !last.AtLeast(h.Version.Major, h.Version.Minor) {
-		h.Warning = fmt.Sprintf("Flink %s is newer than %s, the newest known here: its rules are used", h.Version, last.MinorString())
+	if last := flinkversion.Newest(); h.Version.Release().Compare(last) > 0 {
+		h.Warning = fmt.Sprintf("Flink %s is newer than %s, the newest known here: its rules are used", h.Version, last)
 	}
 	return h, nil
 }
@@ -168,7 +164,7 @@ func find(root, prefix, suffix string) ([]string, error) {
 }
 
 // walk visits everything below dir. Paths are dir + "/" + …, not cleaned, because they end up in a class path
-// that is compared with that of the scripts.
+// that is compared with the class path of the scripts.
 func walk(dir string, visit func(path string, isDir bool)) error {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -207,6 +203,18 @@ func versionOf(distJar string) (string, error) {
 // Jars returns the jars of the class path: every *.jar below the lib directory, sorted by bytes, flink-dist last.
 func (h *Home) Jars() []string { return slices.Clone(h.jars) }
 
+// Without takes the jars of that file name off the class path, and returns their paths; flink-dist stays.
+func (h *Home) Without(name string) (taken []string) {
+	h.jars = slices.DeleteFunc(slices.Clone(h.jars), func(jar string) bool {
+		if jar == h.DistJar || filepath.Base(jar) != name {
+			return false
+		}
+		taken = append(taken, jar)
+		return true
+	})
+	return taken
+}
+
 // OptJars returns the jars below the opt directory whose name starts with prefix, sorted by bytes.
 func (h *Home) OptJars(prefix string) ([]string, error) {
 	jars, err := find(h.OptDir, prefix, ".jar")
@@ -214,6 +222,27 @@ func (h *Home) OptJars(prefix string) ([]string, error) {
 		return nil, &Error{Message: fmt.Sprintf("cannot read the opt directory: %v", err), Hint: "check FLINK_OPT_DIR"}
 	}
 	return jars, nil
+}
+
+// OptFiles returns what `find "$FLINK_OPT_DIR" -regex ".*PART.*.jar"` of sql-client.sh finds, sorted by bytes: the expression is for
+// the whole path, and its last dot is any character. Directories count. Without an opt directory there is nothing.
+func (h *Home) OptFiles(part string) ([]string, error) {
+	var found []string
+	dir := strings.TrimRight(h.OptDir, "/")
+	if st, err := os.Lstat(h.OptDir); err != nil || !st.IsDir() {
+		return nil, nil
+	}
+	err := walk(dir, func(path string, _ bool) {
+		_, rest, ok := strings.Cut(path, part)
+		if ok && len(rest) > len("jar") && strings.HasSuffix(rest, "jar") {
+			found = append(found, path)
+		}
+	})
+	if err != nil {
+		return nil, &Error{Message: fmt.Sprintf("cannot read the opt directory: %v", err), Hint: "check FLINK_OPT_DIR"}
+	}
+	slices.Sort(found)
+	return found, nil
 }
 
 // orDefault treats an empty variable as unset, as the scripts' [ -z "$NAME" ] does.

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"flink-entrypoint/internal/flinkversion"
 )
 
 func noEnv(string) (string, bool) { return "", false }
@@ -101,8 +103,8 @@ func TestOpenVersion(t *testing.T) {
 		{"flink-dist_2.11-1.14.6.jar", "", "1.14.6", "", ""},
 		{"flink-dist-2.3-SNAPSHOT.jar", "", "2.3.0", "", ""},
 		{"flink-dist-2.2.1-vendor-7.jar", "", "2.2.1", "", ""},
-		{"flink-dist-3.0.0.jar", "", "3.0.0", "newer than 2.3", ""},
-		{"flink-dist-2.4.0.jar", "", "2.4.0", "newer than 2.3", ""},
+		{"flink-dist-3.0.0.jar", "", "3.0.0", "newer than " + flinkversion.Newest().String() + ",", ""},
+		{"flink-dist-2.100.0.jar", "", "2.100.0", "newer than " + flinkversion.Newest().String() + ",", ""},
 		{"flink-dist-1.12.7.jar", "", "", "", "not supported"},
 		{"flink-dist.jar", "", "", "", "cannot tell Flink's version"},
 		{"flink-dist-x.jar", "", "", "", `Flink version "x"`},
@@ -167,5 +169,28 @@ func TestFlatValue(t *testing.T) {
 		if got := FlatValue(lines, key); got != want {
 			t.Errorf("%s: %q, want %q", key, got, want)
 		}
+	}
+}
+
+func TestOptFiles(t *testing.T) {
+	root := tree(t, "bin/", "lib/flink-dist-2.2.1.jar", "opt/flink-python-2.jar", "opt/a/flink-python_jar", "opt/flink-pythonjar", "opt/flink-python.txt", "opt/flink-python-d.jar/x.jar", "opt/x.jar")
+	h, err := Open(root, noEnv, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := h.OptFiles("flink-python")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"/opt/a/flink-python_jar", "/opt/flink-python-2.jar", "/opt/flink-python-d.jar", "/opt/flink-python-d.jar/x.jar"}
+	for i := range got {
+		got[i] = strings.TrimPrefix(got[i], root)
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	h.OptDir = root + "/none"
+	if got, err := h.OptFiles("flink-python"); len(got) > 0 || err != nil {
+		t.Errorf("without the directory: %q, %v", got, err)
 	}
 }

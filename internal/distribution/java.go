@@ -10,12 +10,12 @@ import (
 	"strconv"
 	"strings"
 
-	"flink-entrypoint/internal/flinkconf"
+	"flink-entrypoint/internal/flinkversion"
 )
 
 // Java is the Java that Flink's scripts would start.
 type Java struct {
-	Run     string // JAVA_RUN: "$JAVA_HOME/bin/java", or "java" when JAVA_HOME is no directory
+	Run     string // JAVA_RUN: "$JAVA_HOME/bin/java", or "java" when JAVA_HOME is not a directory
 	Path    string // the executable that Run stands for
 	Home    string // JAVA_HOME as the scripts set it: env.java.home, else JAVA_HOME; may be empty
 	Spec    int    // specification version: 8, 11, 17, …; 0 when it is not known
@@ -56,7 +56,7 @@ func FindJava(confJavaHome string, env func(string) (string, bool)) (Java, error
 				Hint:    "set JAVA_HOME, or env.java.home in Flink's configuration",
 			}
 			if java.Home != "" {
-				e.Message = fmt.Sprintf("no Java found: %s is %s, which is no directory, and PATH has no java", from, java.Home)
+				e.Message = fmt.Sprintf("no Java found: %s is %s, which is not a directory, and PATH has no java", from, java.Home)
 			}
 			return java, e
 		}
@@ -107,7 +107,7 @@ func executable(path string) error {
 }
 
 // readRelease reads JAVA_VERSION from the release file of the Java that owns the executable. Up to Java 8 the
-// executable may be that of the jre directory inside it.
+// executable may be the one of the jre directory inside it.
 func readRelease(executable string) (home, version string, spec int) {
 	resolved, err := filepath.EvalSymlinks(executable)
 	if err != nil {
@@ -145,33 +145,21 @@ func specOf(version string) int {
 
 // javaSupport is what Flink's documentation (deployment/java_compatibility) says of a range of its releases.
 type javaSupport struct {
-	since        flinkconf.Version
 	versions     []int // tested by the project
 	experimental []int
 }
 
-// support lists the ranges, oldest first. Java 17: FLINK-15736; 21: FLINK-33163; 8 dropped: FLINK-36207.
-func support() []javaSupport {
-	return []javaSupport{
-		{flinkconf.Version{Major: 1, Minor: 13}, []int{8, 11}, nil},
-		{flinkconf.Version{Major: 1, Minor: 18}, []int{8, 11}, []int{17}},
-		{flinkconf.Version{Major: 1, Minor: 19}, []int{8, 11, 17}, []int{21}},
-		{flinkconf.Version{Major: 2, Minor: 0}, []int{11, 17, 21}, nil},
-	}
-}
-
-func supportOf(v flinkconf.Version) javaSupport {
-	var s javaSupport
-	for _, row := range support() {
-		if v.AtLeast(row.since.Major, row.since.Minor) {
-			s = row
-		}
-	}
-	return s
+func supportOf(v flinkversion.Version) javaSupport {
+	return flinkversion.RulesOf(v, []flinkversion.Change[javaSupport]{
+		flinkversion.From(1, 13, func(s *javaSupport) { *s = javaSupport{[]int{8, 11}, nil} }),
+		flinkversion.From(1, 18, func(s *javaSupport) { s.experimental = []int{17} }),                    // FLINK-15736
+		flinkversion.From(1, 19, func(s *javaSupport) { *s = javaSupport{[]int{8, 11, 17}, []int{21}} }), // FLINK-33163
+		flinkversion.From(2, 0, func(s *javaSupport) { *s = javaSupport{[]int{11, 17, 21}, nil} }),       // FLINK-36207: without 8
+	})
 }
 
 // Supports returns a warning if that Flink is not known to run on Java of specification version spec, else "".
-func Supports(v flinkconf.Version, spec int) (warning string) {
+func Supports(v flinkversion.Version, spec int) (warning string) {
 	s := supportOf(v)
 	if len(s.versions) == 0 || slices.Contains(s.versions, spec) || slices.Contains(s.experimental, spec) {
 		return ""
@@ -183,16 +171,16 @@ func Supports(v flinkconf.Version, spec int) (warning string) {
 	list := strings.Join(names, ", ")
 	switch {
 	case spec == 0:
-		return fmt.Sprintf("the version of Java is not known (no release file beside it): Flink %s runs on Java %s", v.MinorString(), list)
+		return fmt.Sprintf("the version of Java is not known (no release file beside it): Flink %s runs on Java %s", v.Release(), list)
 	case TooOld(v, spec):
-		return fmt.Sprintf("Java %d is too old for Flink %s, which needs Java %s", spec, v.MinorString(), list)
+		return fmt.Sprintf("Java %d is too old for Flink %s, which needs Java %s", spec, v.Release(), list)
 	default:
-		return fmt.Sprintf("Java %d is not supported by Flink %s, which runs on Java %s", spec, v.MinorString(), list)
+		return fmt.Sprintf("Java %d is not supported by Flink %s, which runs on Java %s", spec, v.Release(), list)
 	}
 }
 
 // TooOld reports whether the classes of that Flink cannot even be loaded by Java of specification version spec.
-func TooOld(v flinkconf.Version, spec int) bool {
+func TooOld(v flinkversion.Version, spec int) bool {
 	s := supportOf(v)
 	return spec != 0 && len(s.versions) > 0 && spec < s.versions[0]
 }
@@ -214,7 +202,7 @@ func (j Java) SeesCgroupV2() bool {
 	}
 }
 
-// numberPrefix cuts text behind the digits that follow prefix.
+// numberPrefix cuts text after the digits that follow prefix.
 func numberPrefix(text, prefix string) string {
 	rest, ok := strings.CutPrefix(text, prefix)
 	if !ok {

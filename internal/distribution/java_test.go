@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"flink-entrypoint/internal/flinkconf"
+	"flink-entrypoint/internal/flinkversion"
 )
 
 func TestFindJava(t *testing.T) {
@@ -28,9 +28,9 @@ func TestFindJava(t *testing.T) {
 		{"configuration first", root + "/a", root + "/b", "", Java{root + "/a/bin/java", root + "/a/bin/java", root + "/a", 21, "21.0.4", root + "/a"}, ""},
 		{"JAVA_HOME", "", root + "/b", root + "/path", Java{root + "/b/bin/java", root + "/b/bin/java", root + "/b", 8, "1.8.0_362", root + "/b"}, ""},
 		{"PATH, through a link", "", "", "/nowhere:" + root + "/path", Java{"java", root + "/path/java", "", 8, "1.8.0_362", root + "/b"}, ""},
-		{"JAVA_HOME is no directory", "", "/nowhere", root + "/path", Java{"java", root + "/path/java", "/nowhere", 8, "1.8.0_362", root + "/b"}, ""},
+		{"JAVA_HOME is not a directory", "", "/nowhere", root + "/path", Java{"java", root + "/path/java", "/nowhere", 8, "1.8.0_362", root + "/b"}, ""},
 		{"nothing", "", "", "/nowhere", Java{}, "no Java found"},
-		{"JAVA_HOME is no directory, no PATH", "", "/nowhere", "", Java{}, "JAVA_HOME is /nowhere, which is no directory"},
+		{"JAVA_HOME is not a directory, no PATH", "", "/nowhere", "", Java{}, "JAVA_HOME is /nowhere, which is not a directory"},
 		{"no java inside", root + "/empty", "", "", Java{}, "env.java.home is " + root + "/empty"},
 		{"java not executable", "", root + "/plain", "", Java{}, "cannot be executed"},
 	} {
@@ -81,7 +81,7 @@ func TestSupports(t *testing.T) {
 		{"2.0.2", 8, "too old for Flink 2.0, which needs Java 11, 17, 21", true}, {"2.2.1", 11, "", false}, {"2.3.0", 21, "", false}, {"2.3.0", 25, "not supported", false},
 		{"2.2.1", 0, "is not known", false}, {"9.9.0", 17, "", false},
 	} {
-		v, err := flinkconf.ParseVersion(test.flink)
+		v, err := flinkversion.Parse(test.flink)
 		if err != nil {
 			t.Fatal(err)
 		}

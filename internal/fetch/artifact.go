@@ -12,9 +12,12 @@ import (
 	"io/fs"
 	"net/http"
 	"os"
+	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 )
 
@@ -24,7 +27,7 @@ const copyBuffer = 256 << 10
 type Item struct {
 	URI       string
 	SHA256    string      // pinned digest; "": none, then it is fetched at every start
-	Root      string      // absolute; Path must lie below it and no directory between may be a link
+	Root      string      // absolute; Path must be below it and no directory between may be a link
 	Path      string      // final absolute path
 	Mode      fs.FileMode // 0: 0644
 	Zip       bool        // it must be a readable zip file, as jars are
@@ -43,7 +46,7 @@ type Result struct {
 
 // Artifacts brings all items to their paths, some at a time, and returns the results in the order of items.
 // Each is streamed into ".NAME.part" beside its path while it is hashed, checked, synced and renamed, so a
-// path holds its old content, its new content or nothing. The first failure that no retry can mend ends the
+// path holds its old content, its new content or nothing. The first failure that no retry can fix ends the
 // others. The error is an [*Error]. p may be nil: then the log tells the progress.
 func (c *Client) Artifacts(ctx context.Context, items []Item, p Progress) ([]Result, error) {
 	if err := clashes(items); err != nil {
@@ -66,8 +69,15 @@ func (c *Client) Artifacts(ctx context.Context, items []Item, p Progress) ([]Res
 	results, errs := make([]Result, len(items)), make([]*Error, len(items))
 	next := make(chan int)
 	var group sync.WaitGroup
+	var panicked atomic.Value
 	for range min(parallelArtifacts, len(items)) {
 		group.Go(func() {
+			defer func() { // a panic here would end the process with Go's exit code
+				if r := recover(); r != nil {
+					panicked.Store(fmt.Sprintf("%v\n%s", r, debug.Stack()))
+					stop()
+				}
+			}()
 			buffer := make([]byte, copyBuffer)
 			for i := range next {
 				d := &download{c: c, item: items[i], buffer: buffer, note: func(n, size int64) { p.Received(i, n, size) }}
@@ -91,6 +101,9 @@ func (c *Client) Artifacts(ctx context.Context, items []Item, p Progress) ([]Res
 	close(next)
 	group.Wait()
 	p.End()
+	if r := panicked.Load(); r != nil {
+		panic(r)
+	}
 
 	var first *Error
 	for i, e := range errs {
@@ -158,6 +171,7 @@ func (d *download) run(ctx context.Context) (Result, *Error) {
 	if d.t, e = parseTarget(d.item.URI); e != nil {
 		return Result{}, e
 	}
+	d.c.learn(d.t.secretValues(false)...)
 	if d.pin, e = parseDigest(d.t.display, d.item.SHA256); e != nil {
 		return Result{}, e
 	}
@@ -202,13 +216,13 @@ func (d *download) run(ctx context.Context) (Result, *Error) {
 		e = d.fetch(ctx)
 	}
 	if e != nil {
-		// Only the digest can tell later whether these bytes are worth resuming.
+		// Only the digest can show later whether these bytes are a part of the right file.
 		keepPart = d.pin != "" && d.at > 0 && d.t.url != nil && (e.Temporary() || e.Kind == KindCancelled)
 		return r, e
 	}
 	r.SHA256, r.Size = hex.EncodeToString(d.hash.Sum(nil)), d.at
 	if d.item.Zip {
-		if e := checkZip(d.t.display, f, d.at); e != nil {
+		if e := checkZip(d.t.display, f, d.at, d.c.secrets(d.t)); e != nil {
 			return r, e
 		}
 	}
@@ -228,7 +242,7 @@ func (d *download) run(ctx context.Context) (Result, *Error) {
 
 func (d *download) clash(had string) *Error {
 	return &Error{URI: d.t.display, Kind: KindClash, Detail: fmt.Sprintf("%s exists with other content (sha256 %s)", d.item.Path, had),
-		Hint: "give the artifact another name: this file is not ours to replace"}
+		Hint: "give the artifact another name: flink-entrypoint does not replace a file that it did not write"}
 }
 
 // restart forgets the bytes in the part.
@@ -251,7 +265,10 @@ func (d *download) copyFile(ctx context.Context) *Error {
 	if e := d.restart(); e != nil {
 		return e
 	}
-	src, err := os.OpenFile(d.t.path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a FIFO is refused below, not waited for
+	src, err := openWithin(ctx, d.t.path, os.O_RDONLY|syscall.O_NONBLOCK) // a FIFO is refused below, not waited for
+	if ctx.Err() != nil {
+		return contextError(d.t.display, ctx)
+	}
 	if err != nil {
 		return fileError(d.t.display, err)
 	}
@@ -282,7 +299,7 @@ func (u untilDone) Read(p []byte) (int, error) {
 	return u.r.Read(p)
 }
 
-// writeFailure marks an error of our own disk among those of the source.
+// writeFailure marks an error of the local disk, to tell it from an error of the source.
 type writeFailure struct{ error }
 
 func (w writeFailure) Unwrap() error { return w.error }
@@ -370,6 +387,13 @@ func (d *download) inherit(ctx context.Context) *Error {
 }
 
 func (d *download) receive(ctx context.Context, a *answer) *Error {
+	if encoding := a.Header.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") &&
+		(a.StatusCode == http.StatusOK || a.StatusCode == http.StatusPartialContent) {
+		// A decoded body may have any size, and digests and ranges are about the file itself.
+		return &Error{URI: d.t.display, Kind: KindGzip, Status: a.StatusCode,
+			Detail: fmt.Sprintf("the answer has the content encoding %q, which was not asked for", cut(oneLine(scrub(encoding, d.c.secrets(d.t))), 40)),
+			Hint:   "let the service send the file as it is: without Content-Encoding"}
+	}
 	size := int64(-1)
 	switch a.StatusCode {
 	case http.StatusOK:
@@ -461,15 +485,15 @@ func (d *download) checkRange(a *answer) (int64, *Error) {
 	last, err2 = strconv.ParseInt(to, 10, 64)
 	wrong := func(why string) (int64, *Error) {
 		return 0, d.startOver(&Error{URI: d.t.display, Kind: KindLength, Status: a.StatusCode,
-			Detail: fmt.Sprintf("the answer to a range request does not fit: %s (Content-Range %q)", why, cut(oneLine(header), 60))})
+			Detail: fmt.Sprintf("the answer to a range request does not fit: %s (Content-Range %q)", why, cut(oneLine(scrub(header, d.c.secrets(d.t))), 60))})
 	}
 	switch {
 	case d.at == 0:
-		return 0, a.statusError() // nobody asked for a part
+		return 0, a.statusError() // the request was not for a range
 	case !found || err1 != nil || err2 != nil || !strings.HasPrefix(header, "bytes "):
-		return wrong("no valid range")
+		return wrong("the range is not valid")
 	case first != d.at || last < first:
-		return wrong(fmt.Sprintf("asked for byte %d on", d.at))
+		return wrong(fmt.Sprintf("the request was for the bytes from %d on", d.at))
 	case a.ContentLength >= 0 && a.ContentLength != last-first+1:
 		return wrong(fmt.Sprintf("the body has %d bytes", a.ContentLength))
 	}
@@ -485,7 +509,7 @@ func (d *download) checkRange(a *answer) (int64, *Error) {
 	}
 	total, err := strconv.ParseInt(whole, 10, 64)
 	if err != nil || total <= last {
-		return wrong("no valid size")
+		return wrong("the size is not valid")
 	}
 	return total, nil
 }
@@ -521,12 +545,16 @@ func (s *sniffer) Read(p []byte) (int, error) {
 }
 
 // checkZip opens the central directory, which is at the end of the file and lists every entry.
-func checkZip(display string, f *os.File, size int64) *Error {
+func checkZip(display string, f *os.File, size int64, secrets []string) *Error {
 	if _, err := zip.NewReader(f, size); err != nil {
 		head := make([]byte, 4)
 		n, _ := f.ReadAt(head, 0)
-		return &Error{URI: display, Kind: KindZip, Detail: fmt.Sprintf("it is not a zip file, as a jar must be: %v (%d bytes, beginning with %q)", err, size, head[:n]),
-			Hint: "is the URI that of the jar itself?"}
+		begin := fmt.Sprintf("%q", head[:n])
+		if n > 0 && slices.ContainsFunc(secrets, func(s string) bool { return strings.Contains(s, string(head[:n])) }) {
+			begin = mask
+		}
+		return &Error{URI: display, Kind: KindZip, Detail: fmt.Sprintf("it is not a zip file, as a jar must be: %v (%d bytes, beginning with %s)", err, size, begin),
+			Hint: "check that the URI is the URI of the jar itself, not of a web page about it"}
 	}
 	return nil
 }

@@ -41,6 +41,10 @@ func (l *logBuffer) String() string {
 	return l.b.String()
 }
 
+// patience is for what must end soon: a machine with other work takes seconds for what takes milliseconds, and a fault would
+// wait for ever, or for the default of two minutes.
+const patience = time.Minute
+
 func quick(o fetch.Options) fetch.Options {
 	if o.Timeout == 0 {
 		o.Timeout = 30 * time.Second
@@ -104,7 +108,7 @@ func within(d time.Duration) func(*testing.T, *faultserver.Server, *fetch.Option
 
 // TestBehaviours: every way of answering that the fault server knows, for a document.
 func TestBehaviours(t *testing.T) {
-	short := 300 * time.Millisecond
+	short := 800 * time.Millisecond
 	headerLimit := brief(func(l *fetch.Limits) { l.Header = 30 * time.Millisecond })
 	idleLimit := brief(func(l *fetch.Limits) { l.Idle = 30 * time.Millisecond })
 	bearer := func(t *testing.T, _ *faultserver.Server, o *fetch.Options) {
@@ -173,7 +177,7 @@ func TestBehaviours(t *testing.T) {
 
 		{behaviour: "html-login", kind: fetch.KindHTML, requests: 1, says: "a web page: an HTML page titled Sign in to Corp SSO"},
 		{behaviour: "html-mislabelled", kind: fetch.KindHTML, requests: 1, says: "Sign in"},
-		{behaviour: "html-redirect", kind: fetch.KindHTML, requests: 2, says: "/login?session=******"},
+		{behaviour: "html-redirect", kind: fetch.KindHTML, requests: 2, says: "/login?******"},
 		{behaviour: "empty", kind: fetch.KindEmpty, requests: 1},
 		{behaviour: "too-large", kind: fetch.KindTooLarge, requests: 1},
 		{behaviour: "endless", kind: fetch.KindTooLarge, max: 1 << 20, requests: 1},
@@ -229,7 +233,7 @@ func TestBehaviours(t *testing.T) {
 			}
 			began := time.Now()
 			doc, err := newClient(t, o).Document(context.Background(), s.URL, fetch.DocumentOptions{SHA256: test.pin, MaxBytes: test.max})
-			if o.Timeout != 0 && time.Since(began) > o.Timeout+2*time.Second {
+			if o.Timeout != 0 && time.Since(began) > o.Timeout+patience {
 				t.Errorf("took %s with a total of %s", time.Since(began), o.Timeout)
 			}
 			n := len(s.Requests())
@@ -256,7 +260,7 @@ func TestBehaviours(t *testing.T) {
 	}
 }
 
-// TestPlainToTLSPort: plain HTTP spoken to a TLS port.
+// TestPlainToTLSPort: plain HTTP sent to a TLS port.
 func TestPlainToTLSPort(t *testing.T) {
 	s := start(t, "ok-tls", definition)
 	_, err := newClient(t, fetch.Options{}).Document(context.Background(), "http"+strings.TrimPrefix(s.URL, "https"), fetch.DocumentOptions{})
@@ -299,7 +303,7 @@ func TestCancelEndsAtOnce(t *testing.T) {
 			if !errors.As(err, &e) || e.Kind != fetch.KindCancelled || !errors.Is(err, context.Canceled) {
 				t.Errorf("got %v", err)
 			}
-			if d := time.Since(began); d > 5*time.Second {
+			if d := time.Since(began); d > patience {
 				t.Errorf("took %s", d)
 			}
 		})

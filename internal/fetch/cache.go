@@ -2,83 +2,163 @@ package fetch
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
 	"time"
+	"unicode"
+
+	"flink-entrypoint/internal/atomicfile"
 )
 
-// copyOf is a last good copy: one line of JSON, then the bytes as they were served.
-type copyOf struct {
+// lastGoodCopy is a last good copy: one line of JSON, then the bytes as they were served.
+type lastGoodCopy struct {
 	Format      int       `json:"format"`
-	URI         string    `json:"uri"` // redacted, for people
-	Key         string    `json:"key"` // digest of the URI without user info: a copy serves that URI only
+	URI         string    `json:"uri"`  // redacted, for people
+	Salt        string    `json:"salt"` // of the keys, so that a short token cannot be guessed from one
+	Key         string    `json:"key"`  // digest of all that chooses the answer: a copy serves that request only
 	ETag        string    `json:"etag,omitempty"`
 	ContentType string    `json:"contentType,omitempty"`
 	SHA256      string    `json:"sha256"`
 	Fetched     time.Time `json:"fetched"`
+	// Script is the script that the definition names, if it does: the two are good together only.
+	Script *scriptCopy `json:"script,omitempty"`
 
-	body []byte
+	body   []byte
+	script []byte
+}
+
+type scriptCopy struct {
+	Key    string `json:"key"`
+	SHA256 string `json:"sha256"`
 }
 
 const (
-	copyFormat   = 1
+	copyFormat   = 2
 	maxCopyBytes = 256 << 20
 )
 
-func (t target) key() string { return digest([]byte(t.url.String())) }
+// key is the digest of all that chooses the answer to a request for t: the URL, the user, the headers with their values in any
+// order, and the absolute names of the files that hold the token and the certificate (what is in them rotates).
+func (c *Client) key(salt string, t target) string {
+	user, _, _ := strings.Cut(t.basic.text(), ":")
+	parts := []string{salt, t.url.String(), user, absolute(c.o.TokenFile), absolute(c.o.CertFile)}
+	headers := slices.Clone(c.o.Headers)
+	slices.SortStableFunc(headers, func(a, b Header) int { return strings.Compare(strings.ToLower(a.Name), strings.ToLower(b.Name)) })
+	for _, h := range headers {
+		parts = append(parts, strings.ToLower(h.Name), h.Value())
+	}
+	text, _ := json.Marshal(parts) // so that the borders between them count
+	return digest(text)
+}
 
-// loadCopy returns a usable copy, or nil and possibly why there is none. With a pinned digest only a copy
+// absolute returns the one name of a file, whatever the working directory; "" stays.
+func absolute(file string) string {
+	if abs, err := filepath.Abs(file); err == nil && file != "" {
+		return abs
+	}
+	return file
+}
+
+// loadCopy returns a usable copy, or nil and possibly the reason. With a pinned digest only a copy
 // with that digest is usable.
-func loadCopy(file string, t target, pin string) (*copyOf, string) {
+func (c *Client) loadCopy(ctx context.Context, file string, t target, pin string) (*lastGoodCopy, string) {
 	if file == "" {
 		return nil, ""
 	}
-	unusable := func(why string) (*copyOf, string) {
+	unusable := func(why string) (*lastGoodCopy, string) {
 		return nil, fmt.Sprintf("the last good copy %s is not used: %s", file, why)
 	}
-	st, err := os.Stat(file)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, ""
-	}
+	f, err := openWithin(ctx, file, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK)
 	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, ""
+	case errors.Is(err, syscall.ELOOP):
+		return unusable("it is a symbolic link")
 	case err != nil:
 		return unusable(plainCause(err).Error())
-	case !st.Mode().IsRegular():
-		return unusable("it is not a regular file")
-	case st.Mode().Perm()&0o002 != 0:
-		return unusable("anyone may write it")
-	case st.Size() > maxCopyBytes:
-		return unusable("it is too large")
 	}
-	b, err := os.ReadFile(file)
+	defer f.Close()
+	st, err := f.Stat() // of the open file, which cannot be exchanged any more
+	if err != nil {
+		return unusable(plainCause(err).Error())
+	}
+	if why := untrusted(st); why != "" {
+		return unusable(why)
+	}
+	b, err := io.ReadAll(io.LimitReader(f, maxCopyBytes))
 	if err != nil {
 		return unusable(plainCause(err).Error())
 	}
 	head, body, found := bytes.Cut(b, []byte("\n"))
-	var c copyOf
-	if !found || json.Unmarshal(head, &c) != nil || c.Format != copyFormat {
+	var saved lastGoodCopy
+	if !found || json.Unmarshal(head, &saved) != nil || saved.Format != copyFormat {
 		return unusable("it is not a copy that this version wrote")
 	}
-	c.body = body
+	saved.body = body
+	if saved.Script != nil { // it is in front, with its length in a line of its own
+		var n int
+		length, rest, found := bytes.Cut(body, []byte("\n"))
+		if n, err = strconv.Atoi(string(length)); !found || err != nil || n < 0 || n > len(rest) {
+			return unusable("it is not a copy that this version wrote")
+		}
+		saved.script, saved.body = rest[:n], rest[n:]
+		if saved.Script.SHA256 != digest(saved.script) {
+			return unusable("its script does not match its own digest")
+		}
+	}
 	switch {
-	case c.SHA256 != digest(body):
+	case strings.ContainsFunc(saved.ETag, unicode.IsControl):
+		return unusable("its ETag cannot be sent")
+	case saved.SHA256 != digest(saved.body):
 		return unusable("its content does not match its own digest")
-	case c.Key != t.key():
-		return unusable("it is of another URI")
-	case pin != "" && c.SHA256 != pin:
+	case saved.Key != c.key(saved.Salt, t):
+		return unusable("it is of another URI, or of another header, user, token file or certificate")
+	case pin != "" && saved.SHA256 != pin:
 		return nil, "" // an older version: replaced after this fetch
 	}
-	return &c, ""
+	return &saved, ""
 }
 
-// store puts the copy in place by rename, mode 0600, and syncs it: it must outlive the container.
-func (c copyOf) store(file string, t target, now time.Time) error {
-	c.Format, c.URI, c.Key, c.Fetched = copyFormat, t.display, t.key(), now.UTC().Truncate(time.Second)
-	head, err := json.Marshal(c)
+// untrusted says why another user may have written a file, "" if no other user can have.
+func untrusted(st fs.FileInfo) string {
+	sys, ok := st.Sys().(*syscall.Stat_t)
+	groups, _ := os.Getgroups()
+	switch {
+	case !st.Mode().IsRegular():
+		return "it is not a regular file"
+	case ok && int(sys.Uid) != os.Geteuid() && sys.Uid != 0:
+		return fmt.Sprintf("it belongs to user %d, this process is user %d", sys.Uid, os.Geteuid())
+	case st.Mode().Perm()&0o002 != 0:
+		return "anyone may write it"
+	case st.Mode().Perm()&0o020 != 0 && ok && int(sys.Gid) != os.Getegid() && !slices.Contains(groups, int(sys.Gid)):
+		return fmt.Sprintf("the group %d may write it, to which this process does not belong", sys.Gid)
+	case st.Size() > maxCopyBytes:
+		return "it is too large"
+	}
+	return ""
+}
+
+// store puts a copy in place by rename, mode 0600, and syncs it: it must outlive the container.
+func (c *Client) store(ctx context.Context, saved lastGoodCopy, file string, t target, script *target) error {
+	saved.Format, saved.URI, saved.Fetched = copyFormat, t.display, c.o.Now().UTC().Truncate(time.Second)
+	saved.Salt = newRequestID()
+	saved.Key = c.key(saved.Salt, t)
+	parts := [][]byte{[]byte("\n")}
+	if script != nil {
+		saved.Script = &scriptCopy{Key: c.key(saved.Salt, *script), SHA256: digest(saved.script)}
+		parts = append(parts, []byte(strconv.Itoa(len(saved.script))+"\n"), saved.script)
+	}
+	head, err := json.Marshal(saved)
 	if err != nil {
 		return err
 	}
@@ -86,34 +166,31 @@ func (c copyOf) store(file string, t target, now time.Time) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(dir, "."+filepath.Base(file)+".*") // mode 0600
+	lock, _ := atomicfile.LockDir(ctx, dir, copyPatience) // without it only a start that cleans up at this moment is in the way
+	defer lock.Release()
+	f, err := atomicfile.Create(file)
 	if err != nil {
 		return err
 	}
-	defer os.Remove(f.Name())
-	defer f.Close()
-	for _, b := range [][]byte{head, []byte("\n"), c.body} {
+	defer f.Discard()
+	for _, b := range append(append([][]byte{head}, parts...), saved.body) {
 		if _, err := f.Write(b); err != nil {
 			return err
 		}
 	}
-	if err := f.Sync(); err != nil {
-		return err
-	}
-	if err := f.Close(); err != nil {
-		return err
-	}
-	if err := os.Rename(f.Name(), file); err != nil {
-		return err
-	}
-	return syncDir(dir)
+	return f.Place(0o600, atomicfile.Lasting)
 }
 
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
+// copyPatience is how long a copy waits for another start that writes its own to the same directory.
+const copyPatience = 2 * time.Second
+
+// removeStaleCopies removes what starts that were killed have left of new copies.
+func removeStaleCopies(ctx context.Context, file string) {
+	dir := filepath.Dir(file)
+	lock, err := atomicfile.LockDir(ctx, dir, 0)
 	if err != nil {
-		return err
+		return // another start is at work there; the next one cleans up
 	}
-	defer d.Close()
-	return d.Sync()
+	defer lock.Release()
+	lock.RemoveStale(nil, dir)
 }

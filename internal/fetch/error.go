@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,7 +12,6 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"regexp"
 	"strings"
 	"syscall"
 	"time"
@@ -46,9 +44,9 @@ const (
 	KindGzip         Kind = "gzip"          // the content encoding is broken or unknown
 	KindTooLarge     Kind = "too-large"     // more than the allowed size
 	KindDigest       Kind = "digest"        // another SHA-256 than the pinned one
-	KindZip          Kind = "zip"           // a jar that is no zip file
-	KindPath         Kind = "path"          // the place of an artifact is outside its root, a link, or no file
-	KindClash        Kind = "clash"         // two artifacts, or an artifact and a foreign file, at one place
+	KindZip          Kind = "zip"           // a jar that is not a zip file
+	KindPath         Kind = "path"          // the place of an artifact is outside its root, a link, or not a file
+	KindClash        Kind = "clash"         // two artifacts, or an artifact and another program's file, with one path
 	KindWrite        Kind = "write"         // the local disk
 	KindCancelled    Kind = "cancelled"     // the caller's context ended
 )
@@ -112,14 +110,14 @@ func tooLarge(display string, limit int64) *Error {
 // contextError is for a context that has ended: by the caller, or by the deadline.
 func contextError(display string, ctx context.Context) *Error {
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		return &Error{URI: display, Kind: KindTimeout, Detail: "the total time for fetching is over", retry: true,
-			Hint: "a longer --fetch-timeout gives a slow service more time", cause: context.DeadlineExceeded}
+		return &Error{URI: display, Kind: KindTimeout, Detail: "the total time for fetching (--fetch-timeout) is over", retry: true,
+			Hint: "give a slow service more time with a longer --fetch-timeout", cause: context.DeadlineExceeded}
 	}
 	return &Error{URI: display, Kind: KindCancelled, Detail: "interrupted", cause: context.Cause(ctx)}
 }
 
-// classify turns what net/http returned into an Error. ctx is the fetch's.
-func classify(ctx context.Context, t target, err error) *Error {
+// classify turns what net/http returned into an Error. ctx is the fetch's; secrets are what the other side may have repeated.
+func classify(ctx context.Context, t target, err error, secrets []string) *Error {
 	var own *Error
 	if errors.As(err, &own) {
 		if own.URI == "" {
@@ -135,7 +133,8 @@ func classify(ctx context.Context, t target, err error) *Error {
 	for errors.As(err, &ue) {
 		err = ue.Err
 	}
-	e := &Error{URI: t.display, Kind: KindConnect, Detail: err.Error(), retry: true, cause: err}
+	say := func(text string) string { return cut(oneLine(scrub(text, secrets)), maxDetail) }
+	e := &Error{URI: t.display, Kind: KindConnect, Detail: say(err.Error()), retry: true, cause: plainReason(err)}
 	host := ""
 	if t.url != nil {
 		host = t.url.Host
@@ -152,33 +151,35 @@ func classify(ctx context.Context, t target, err error) *Error {
 	text := err.Error()
 	switch {
 	case errors.As(err, &op) && op.Op == "proxyconnect":
-		e.Kind, e.Detail = KindProxy, "the proxy cannot be reached: "+op.Err.Error()
+		e.Kind, e.Detail = KindProxy, "the proxy cannot be reached: "+say(op.Err.Error())
 		e.Hint = "check HTTPS_PROXY, HTTP_PROXY and NO_PROXY"
 	case errors.As(err, &dns):
-		e.Kind, e.Detail = KindDNS, fmt.Sprintf("the host name %s does not resolve: %s", dns.Name, dns.Err)
+		e.Kind, e.Detail = KindDNS, fmt.Sprintf("the host name %s does not resolve: %s", say(dns.Name), dns.Err)
 		e.Hint = "check the name, the namespace and the cluster's DNS"
 	case errors.As(err, &unknown):
 		e.fatal(KindTLS, "the certificate of "+host+" is signed by an unknown authority")
 		e.Hint = "give the authority's certificate with --definition-ca-file"
 	case errors.As(err, &hostname):
-		e.fatal(KindTLS, "the certificate is not for "+host+": "+hostname.Error())
+		e.fatal(KindTLS, "the certificate is not for "+host+": "+say(hostname.Error()))
 	case errors.As(err, &invalid):
-		e.fatal(KindTLS, "the certificate of "+host+" is not valid: "+invalid.Error())
+		e.fatal(KindTLS, "the certificate of "+host+" is not valid: "+say(invalid.Error()))
 		if invalid.Reason == x509.Expired {
 			e.Hint = "check the certificate's dates and this machine's clock"
 		}
 	case errors.As(err, &verification):
-		e.fatal(KindTLS, "the certificate of "+host+" cannot be verified: "+verification.Err.Error())
+		e.fatal(KindTLS, "the certificate of "+host+" cannot be verified: "+say(verification.Err.Error()))
 	case errors.As(err, &record), strings.Contains(text, "server gave HTTP response to HTTPS client"):
 		e.fatal(KindTLS, host+" does not speak TLS on this port")
-		e.Hint = "is it an http: service?"
+		e.Hint = "use http: if the service has no TLS, or correct the port"
 	case errors.As(err, &op) && op.Op == "remote error":
-		e.fatal(KindTLS, host+" refused the TLS handshake: "+op.Err.Error())
-		e.Hint = "does it want a client certificate (--definition-cert-file, --definition-key-file), or another TLS version?"
+		e.fatal(KindTLS, host+" refused the TLS handshake: "+say(op.Err.Error()))
+		e.Hint = "the server may require a client certificate (--definition-cert-file, --definition-key-file), or another TLS version"
+	case strings.Contains(text, "failed to parse Location header"):
+		e.fatal(KindRedirect, "a redirect to what is not a valid URL") // its parts are quoted one by one, as no secret is known
 	case strings.Contains(text, "tls: "):
-		e.fatal(KindTLS, "the TLS handshake with "+host+" failed: "+text)
+		e.fatal(KindTLS, "the TLS handshake with "+host+" failed: "+say(text))
 	case strings.Contains(text, "Content-Length"):
-		e.fatal(KindLength, "the answer contradicts itself: "+text)
+		e.fatal(KindLength, "the answer contradicts itself: "+say(text))
 	case errors.As(err, &timeout) && timeout.Timeout(), errors.Is(err, os.ErrDeadlineExceeded):
 		e.Kind, e.Detail = KindTimeout, timeoutDetail(text)
 	case errors.Is(err, syscall.ECONNREFUSED):
@@ -186,12 +187,29 @@ func classify(ctx context.Context, t target, err error) *Error {
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		e.Detail = host + " closed the connection without an answer"
 	case strings.Contains(text, "readLoopPeekFail"):
-		e.Kind, e.Detail = KindProtocol, "the answer is not valid HTTP: "+host+" speaks before it is asked"
+		e.Kind, e.Detail = KindProtocol, "the answer is not valid HTTP: "+host+" sends data before it gets a request"
 	case strings.Contains(text, "malformed"), strings.Contains(text, "response headers exceeded"),
 		strings.Contains(text, "unsupported transfer encoding"):
-		e.Kind, e.Detail = KindProtocol, "the answer is not valid HTTP: "+cut(oneLine(text), 120)
+		e.Kind, e.Detail = KindProtocol, "the answer is not valid HTTP: "+say(text)
 	}
 	return e
+}
+
+// maxDetail is the longest text of net/http that is shown, in bytes. Such a text may quote a header of any length.
+const maxDetail = 200
+
+// plainReason returns the part of an error that comes from this machine alone, nil if no part does: the rest may quote the other side.
+func plainReason(err error) error {
+	var number syscall.Errno
+	if errors.As(err, &number) {
+		return number
+	}
+	for _, reason := range []error{context.DeadlineExceeded, context.Canceled, os.ErrDeadlineExceeded, io.ErrUnexpectedEOF, io.EOF} {
+		if errors.Is(err, reason) {
+			return reason
+		}
+	}
+	return nil
 }
 
 func (e *Error) fatal(k Kind, detail string) { e.Kind, e.Detail, e.retry = k, detail, false }
@@ -219,20 +237,20 @@ func (a *answer) statusError() *Error {
 	switch a.StatusCode {
 	case http.StatusNotFound, http.StatusGone:
 		e.Kind = KindNotFound
-		e.Hint = "check the URI: the service does not know it"
+		e.Hint = "check the URI: the service does not have it"
 	case http.StatusUnauthorized:
-		e.Hint = "the service wants (other) credentials: --definition-token-file or --definition-header"
+		e.Hint = "the service requires credentials, or other ones: --definition-token-file or --definition-header"
 	case http.StatusForbidden:
-		e.Hint = "the service knows the caller but does not allow this"
+		e.Hint = "the service accepted the credentials, but they do not allow this request"
 	case http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther, http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
 		e.Kind = KindRedirect
 		e.Detail += " without a Location"
 	case http.StatusProxyAuthRequired:
 		e.Kind = KindProxy
-		e.Hint = "the proxy wants credentials: put them into HTTPS_PROXY or HTTP_PROXY"
+		e.Hint = "the proxy requires credentials: put them into HTTPS_PROXY or HTTP_PROXY"
 	}
-	if a.left() {
-		e.Detail += " (after a redirect to " + Redact(a.Request.URL.String()) + ")"
+	if a.leftOrigin() {
+		e.Detail += " (after a redirect to " + scrub(redirected(a.Request.URL), a.c.secrets(a.t)) + ")"
 	}
 	e.Body = a.words()
 	return e
@@ -246,22 +264,14 @@ func (a *answer) words() string {
 	if err != nil && len(raw) == 0 {
 		return ""
 	}
-	secrets := a.c.secrets(a.t)
-	if len(raw) > maxWords {
-		// The cut may have gone through a secret, which scrubbing would then miss.
-		longest := 0
-		for _, s := range secrets {
-			longest = max(longest, 3*len(s))
-		}
-		raw = raw[:max(0, maxWords-longest)]
-	}
+	raw = raw[:min(len(raw), maxWords)]
 	text := strings.ToValidUTF8(string(raw), "�")
 	if looksHTML(raw, a.Header.Get("Content-Type")) {
 		text = htmlTitle(text)
 	} else if m := jsonMessage(raw); m != "" {
 		text = m
 	}
-	return cut(oneLine(scrub(text, secrets)), 300)
+	return cut(oneLine(scrub(text, a.c.secrets(a.t))), 300)
 }
 
 // jsonMessage finds the text meant for people in the usual shapes of JSON errors (RFC 9457 among them).
@@ -296,30 +306,6 @@ func htmlTitle(text string) string {
 		}
 	}
 	return "an HTML page"
-}
-
-// scrub replaces known secrets, in every way a service may have written them, and what looks like one.
-func scrub(text string, secrets []string) string {
-	for _, s := range secrets {
-		if len(s) < 3 {
-			continue
-		}
-		quoted, _ := json.Marshal(s)
-		for _, form := range []string{s, string(quoted[1 : len(quoted)-1]), url.QueryEscape(s), url.PathEscape(s),
-			base64.StdEncoding.EncodeToString([]byte(s)), fmt.Sprintf("%x", s),
-			strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&#34;", "'", "&#39;").Replace(s)} {
-			text = strings.ReplaceAll(text, form, mask)
-		}
-	}
-	// Compiled here: this runs once in a failed start, never in a good one.
-	for _, p := range [][2]string{
-		{`(?i)\b(bearer|basic)\s+[^\s"',;]+`, "$1 " + mask},
-		{`://[^/\s@"']+@`, "://" + mask + "@"},
-		{`(?i)((?:password|passwd|pwd|secret|token|api[-_]?key|access[-_]?key|signature|credential)[\w-]*["']?\s*[:=]\s*["']?)[^\s"',;&}]+`, "${1}" + mask},
-	} {
-		text = regexp.MustCompile(p[0]).ReplaceAllString(text, p[1])
-	}
-	return text
 }
 
 // oneLine makes text safe for one log line: no control characters, runs of space become one.

@@ -53,11 +53,15 @@ type Options struct {
 	CAFile string // PEM certificates trusted beside the system's
 
 	// Proxy chooses the proxy of a request, as http.ProxyFromEnvironment does; nil: no proxy. Env looks up
-	// HTTP_PROXY and HTTPS_PROXY (also in lower case) to tell a variable that holds no URL from one that is not set.
+	// HTTP_PROXY and HTTPS_PROXY (also in lower case), since a variable that is set to something else than a URL is an error.
 	Proxy func(*http.Request) (*url.URL, error)
 	Env   func(name string) string
 
 	Logger *slog.Logger // nil: silent
+
+	// Learn gets every secret as soon as it is known (tokens, what a URI holds), so that the code that prints can mask it in
+	// text that came from outside; nil: not needed.
+	Learn func(secrets ...string)
 
 	// For tests; zero values are the documented defaults.
 	Limits Limits
@@ -98,8 +102,8 @@ type Client struct {
 	http     *http.Client
 	buildErr *Error
 
-	tokenMu sync.Mutex
-	token   hidden // the last one read: for scrubbing answers
+	seenMu sync.Mutex
+	seen   []hidden // tokens that were read, and secrets of redirects' targets
 }
 
 // hidden keeps a secret out of every formatter: a func value prints as an address.
@@ -150,7 +154,7 @@ func New(o Options) (*Client, error) {
 			return nil, err
 		}
 	}
-	// An Origin that cannot be parsed belongs to nobody; Document says what is wrong with it.
+	// With an Origin that cannot be parsed no request gets credentials; Document reports the error.
 	if t, err := parseTarget(o.Origin); err == nil && t.url != nil {
 		c.origin = originOf(t.url)
 	}
@@ -194,6 +198,9 @@ type DocumentOptions struct {
 	Accept    string // request header ("": YAML or JSON preferred)
 	CacheFile string // last good copy, for http(s) only; "": none
 	ReadOnly  bool   // use the last good copy but never write it
+	// WithScript says whether a document that is good names a script, which is fetched with [Client.Script]: then the last good
+	// copy is written with both, or not at all.
+	WithScript func([]byte) bool
 	// Check, if set, decides whether the bytes are good enough to become the last good copy. It does not
 	// decide whether Document returns them.
 	Check func([]byte) error
@@ -208,6 +215,11 @@ type Document struct {
 	Cached      bool // the service could not be reached: Bytes are the last good copy, see Warnings
 	NotModified bool // the service confirmed the last good copy
 	Warnings    []string
+
+	saved   *lastGoodCopy // the last good copy that holds these Bytes; nil without
+	pending *lastGoodCopy // to become the last good copy, with its script
+	file    string        // of the last good copy; "": none is to be written
+	t       target
 }
 
 // Document fetches a whole document into memory. The error is an [*Error].
@@ -216,6 +228,7 @@ func (c *Client) Document(ctx context.Context, uri string, d DocumentOptions) (D
 	if e != nil {
 		return Document{}, e
 	}
+	c.learn(t.secretValues(false)...)
 	pin, e := parseDigest(t.display, d.SHA256)
 	if e != nil {
 		return Document{}, e
@@ -247,7 +260,10 @@ func (c *Client) Document(ctx context.Context, uri string, d DocumentOptions) (D
 func (c *Client) httpDocument(ctx context.Context, t target, d DocumentOptions, pin string, doc *Document) ([]any, *Error) {
 	c.adoptOrigin(t)
 	doc.Warnings = c.plainTextWarnings(t)
-	saved, warning := loadCopy(d.CacheFile, t, pin)
+	if d.CacheFile != "" && !d.ReadOnly {
+		removeStaleCopies(ctx, d.CacheFile)
+	}
+	saved, warning := c.loadCopy(ctx, d.CacheFile, t, pin)
 	if warning != "" {
 		doc.Warnings = append(doc.Warnings, warning)
 	}
@@ -258,7 +274,10 @@ func (c *Client) httpDocument(ctx context.Context, t target, d DocumentOptions, 
 		ctx = half
 	}
 
-	var got copyOf
+	if !d.ReadOnly {
+		doc.file, doc.t = d.CacheFile, t
+	}
+	var got lastGoodCopy
 	receipt, e := c.get(ctx, t, func(r *http.Request) {
 		r.Header.Set("Accept", d.Accept)
 		if d.Accept == "" {
@@ -277,39 +296,120 @@ func (c *Client) httpDocument(ctx context.Context, t target, d DocumentOptions, 
 		if e != nil {
 			return e
 		}
-		got = copyOf{ETag: a.Header.Get("ETag"), ContentType: a.Header.Get("Content-Type"), SHA256: digest(body), body: body}
+		got = lastGoodCopy{ETag: c.keepable(t, a.Header.Get("ETag")), ContentType: c.keepable(t, a.Header.Get("Content-Type")), SHA256: digest(body), body: body}
 		return nil
 	})
 	switch {
 	case e == nil && doc.NotModified:
-		doc.Bytes, doc.SHA256, doc.ContentType = saved.body, saved.SHA256, saved.ContentType
+		doc.Bytes, doc.SHA256, doc.ContentType, doc.saved = saved.body, saved.SHA256, saved.ContentType, saved
 		return receipt, nil
 	case e == nil:
 		doc.Bytes, doc.SHA256, doc.ContentType = got.body, got.SHA256, got.ContentType
 		if d.CacheFile == "" || d.ReadOnly || (pin != "" && pin != got.SHA256) || (d.Check != nil && d.Check(got.body) != nil) {
 			return receipt, nil
 		}
-		if saved != nil && saved.ETag == got.ETag && saved.SHA256 == got.SHA256 {
-			return receipt, nil // a second start changes no byte
+		named := d.WithScript != nil && d.WithScript(got.body)
+		if saved != nil && saved.SHA256 == got.SHA256 {
+			doc.saved = saved
+			if saved.ETag == got.ETag && named == (saved.Script != nil) {
+				return receipt, nil // a second start changes no byte
+			}
 		}
-		if err := got.store(d.CacheFile, t, c.o.Now()); err != nil {
-			doc.Warnings = append(doc.Warnings, fmt.Sprintf("cannot write the last good copy %s: %v", d.CacheFile, plainCause(err)))
+		if named {
+			doc.pending = &got
+			return receipt, nil
 		}
+		if d.WithScript == nil && saved != nil && saved.Script != nil {
+			return receipt, nil // of a JobManager, which needs both: a TaskManager that shares the file has only the definition
+		}
+		c.keep(ctx, doc, got, d.CacheFile, t, nil)
 		return receipt, nil
 	case saved != nil && e.Temporary():
 		doc.Cached = true
-		doc.Bytes, doc.SHA256, doc.ContentType = saved.body, saved.SHA256, saved.ContentType
+		doc.Bytes, doc.SHA256, doc.ContentType, doc.saved = saved.body, saved.SHA256, saved.ContentType, saved
 		doc.Warnings = append(doc.Warnings, fmt.Sprintf("using the last good copy of %s from %s (sha256 %s): %s",
 			t.display, saved.Fetched.UTC().Format(time.RFC3339), saved.SHA256, e.Error()))
 		return receipt, nil
 	}
+	if warning != "" && e.Temporary() { // a usable copy would have replaced the answer
+		if e.Hint != "" {
+			warning += "; " + e.Hint
+		}
+		e.Hint = warning
+	}
 	return nil, e
+}
+
+// keep writes a last good copy. A failure to write becomes a warning of doc.
+func (c *Client) keep(ctx context.Context, doc *Document, got lastGoodCopy, file string, t target, script *target) {
+	if err := c.store(ctx, got, file, t, script); err != nil {
+		doc.Warnings = append(doc.Warnings, fmt.Sprintf("cannot write the last good copy %s: %v", file, plainCause(err)))
+	}
+}
+
+// Script fetches the script that a definition names. When the service cannot be reached, it is taken from the last good copy
+// of that definition; when it can, the two become the last good copy. The error is an [*Error].
+func (c *Client) Script(ctx context.Context, definition *Document, uri string, d DocumentOptions) (Document, error) {
+	t, e := parseTarget(uri)
+	if e != nil {
+		return Document{}, e
+	}
+	saved := definition.saved
+	usable := saved != nil && saved.Script != nil && t.url != nil && saved.Script.Key == c.key(saved.Salt, t)
+	if pin, e := parseDigest(t.display, d.SHA256); e != nil {
+		return Document{}, e
+	} else if usable && pin != "" && pin != saved.Script.SHA256 {
+		usable = false
+	}
+	within, cancel := ctx, context.CancelFunc(func() {})
+	if usable { // as with the definition, artifacts need the rest of the time
+		outer, stop := c.within(ctx)
+		defer stop()
+		within, cancel = context.WithTimeout(outer, c.deadline.Sub(c.o.Now())/2)
+	}
+	defer cancel()
+	doc, err := c.Document(within, uri, d)
+	var failed *Error
+	switch {
+	case err == nil:
+		both := definition.pending
+		if both == nil && saved != nil && t.url != nil && (!usable || saved.Script.SHA256 != doc.SHA256) {
+			both = saved // the same definition, and another script
+		}
+		definition.pending = nil
+		switch {
+		case both == nil || definition.file == "":
+		case t.url == nil: // a script of the file system needs no copy
+			c.keep(ctx, &doc, *both, definition.file, definition.t, nil)
+		default:
+			both.script = doc.Bytes
+			c.keep(ctx, &doc, *both, definition.file, definition.t, &t)
+		}
+		return doc, nil
+	case usable && errors.As(err, &failed) && failed.Temporary() && ctx.Err() == nil:
+		return Document{URI: t.display, Bytes: saved.script, SHA256: saved.Script.SHA256, Cached: true, Warnings: []string{
+			fmt.Sprintf("using the last good copy of %s from %s (sha256 %s): %s", t.display, saved.Fetched.UTC().Format(time.RFC3339), saved.Script.SHA256, failed.Error())}}, nil
+	}
+	return doc, err
 }
 
 // readFile reads a path. Pipes are allowed (a shell's <(command)), so it is bounded by ctx too.
 func readFile(ctx context.Context, t target, limit int64) ([]byte, *Error) {
-	// Without O_NONBLOCK the open of a FIFO nobody writes to would never return.
-	f, err := os.OpenFile(t.path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	// Without O_NONBLOCK the open of a FIFO without a writer would never return.
+	f, err := openWithin(ctx, t.path, os.O_RDONLY|syscall.O_NONBLOCK)
+	if ctx.Err() != nil {
+		return nil, contextError(t.display, ctx)
+	}
+	if _, open := descriptor(t.path); open && errors.Is(err, fs.ErrPermission) {
+		b, err := readWithin(ctx, t.path, limit)
+		switch {
+		case ctx.Err() != nil:
+			return nil, contextError(t.display, ctx)
+		case err != nil:
+			return nil, fileError(t.display, err)
+		}
+		return b, nil
+	}
 	if err != nil {
 		return nil, fileError(t.display, err)
 	}
@@ -347,7 +447,7 @@ func readFile(ctx context.Context, t target, limit int64) ([]byte, *Error) {
 	return b.Bytes(), nil
 }
 
-// withWriter opens a FIFO and waits until somebody writes to it: before, it would read as empty.
+// withWriter opens a FIFO and waits until a process writes to it: before, it would read as empty.
 func withWriter(ctx context.Context, t target) (*os.File, *Error) {
 	type opened struct {
 		f   *os.File
@@ -411,7 +511,7 @@ func parseDigest(display, s string) (string, *Error) {
 	}
 	d := strings.ToLower(strings.TrimPrefix(strings.TrimSpace(s), "sha256:"))
 	if b, err := hex.DecodeString(d); err != nil || len(b) != sha256.Size {
-		return "", inputError(display, fmt.Sprintf("the pinned digest %q is no SHA-256, expected 64 hexadecimal digits", cut(s, 80)), "")
+		return "", inputError(display, fmt.Sprintf("the pinned digest %q is not a SHA-256, expected 64 hexadecimal digits", cut(s, 80)), "")
 	}
 	return d, nil
 }

@@ -26,8 +26,8 @@ const requestID = "X-Request-Id"
 // errGaveUp ends retryablehttp's wait when no time is left for another attempt.
 var errGaveUp = errors.New("no time left for another attempt")
 
-// trip is one fetch over HTTP with all its attempts.
-type trip struct {
+// httpFetch is one fetch over HTTP with all its attempts.
+type httpFetch struct {
 	c        *Client
 	t        target
 	ctx      context.Context
@@ -52,18 +52,18 @@ type answer struct {
 // headers of each attempt; handle judges an answer and reads its body. Both run in this goroutine. What it
 // returns beside the error is for the log.
 func (c *Client) get(ctx context.Context, t target, prepare func(*http.Request), handle func(*answer) *Error) ([]any, *Error) {
-	hc, e := c.client(t.display)
+	hc, e := c.client(ctx, t.display)
 	if e != nil {
 		return nil, e
 	}
 	c.wait(ctx)
 	now := c.o.Now()
-	tr := &trip{c: c, t: t, id: newRequestID(), started: now, pauses: newPauses(c.o.Retry, c.o.Rand)}
-	tr.log = c.log.With("uri", t.display)
-	tr.ctx, tr.cancel = context.WithCancelCause(context.WithValue(ctx, hopKey{}, t))
-	defer tr.cancel(nil)
+	hf := &httpFetch{c: c, t: t, id: newRequestID(), started: now, pauses: newPauses(c.o.Retry, c.o.Rand)}
+	hf.log = c.log.With("uri", t.display)
+	hf.ctx, hf.cancel = context.WithCancelCause(context.WithValue(ctx, hopKey{}, t))
+	defer hf.cancel(nil)
 
-	r, err := retryablehttp.NewRequestWithContext(tr.ctx, http.MethodGet, t.url.String(), nil)
+	r, err := retryablehttp.NewRequestWithContext(hf.ctx, http.MethodGet, t.url.String(), nil)
 	if err != nil {
 		return nil, inputError(t.display, "it is not a valid URL", "")
 	}
@@ -74,48 +74,48 @@ func (c *Client) get(ctx context.Context, t target, prepare func(*http.Request),
 		defer a.raw.stop()
 		defer resp.Body.Close()
 		e := handle(a)
-		answerID := cut(oneLine(scrub(resp.Header.Get(requestID), c.secrets(t))), 80)
+		answerID := cut(oneLine(c.without(t, resp.Header.Get(requestID))), 80)
 		if e != nil {
 			e.RequestID = answerID
 			return e
 		}
-		receipt = []any{"status", resp.StatusCode, "attempts", tr.attempts, "elapsed", roundDuration(c.o.Now().Sub(tr.started)),
-			"requestId", tr.attemptID(), "answerId", answerID}
+		receipt = []any{"status", resp.StatusCode, "attempts", hf.attempts, "elapsed", roundDuration(c.o.Now().Sub(hf.started)),
+			"requestId", hf.attemptID(), "answerId", answerID}
 		return nil
 	})
 	rc := &retryablehttp.Client{
 		HTTPClient:   hc,
 		RetryMax:     math.MaxInt32,
-		CheckRetry:   tr.check,
-		Backoff:      tr.backoff,
+		CheckRetry:   hf.check,
+		Backoff:      hf.backoff,
 		ErrorHandler: retryablehttp.PassthroughErrorHandler,
 		RequestLogHook: func(_ retryablehttp.Logger, r *http.Request, _ int) {
-			tr.attempts++
-			r.Header.Set(requestID, tr.attemptID())
+			hf.attempts++
+			r.Header.Set(requestID, hf.attemptID())
 			prepare(r)
-			tr.log.Debug("asking", "attempt", tr.attempts, "requestId", tr.attemptID())
+			hf.log.Debug("request", "attempt", hf.attempts, "requestId", hf.attemptID())
 		},
 	}
 	if _, err := rc.Do(r); err == nil {
 		return receipt, nil
 	}
-	return nil, tr.failure(ctx)
+	return nil, hf.failure(ctx)
 }
 
 // check is retryablehttp's CheckRetry: once after the round trip, once after the response handler.
-func (tr *trip) check(_ context.Context, _ *http.Response, err error) (bool, error) {
+func (hf *httpFetch) check(_ context.Context, _ *http.Response, err error) (bool, error) {
 	if err == nil {
 		return false, nil
 	}
-	if tr.ctx.Err() != nil {
-		// What an earlier attempt was told says more than "the time is over".
-		if tr.last == nil {
-			tr.last = contextError(tr.t.display, tr.ctx)
+	if hf.ctx.Err() != nil {
+		// The error of an earlier attempt says more than "the time is over".
+		if hf.last == nil {
+			hf.last = contextError(hf.t.display, hf.ctx)
 		}
-		return false, tr.last
+		return false, hf.last
 	}
-	e := classify(tr.ctx, tr.t, err)
-	tr.last = e
+	e := classify(hf.ctx, hf.t, err, hf.c.secrets(hf.t))
+	hf.last = e
 	return e.retry, e.orNil()
 }
 
@@ -127,41 +127,41 @@ func (e *Error) orNil() error {
 	return e
 }
 
-// backoff is retryablehttp's Backoff. It cannot say "stop", so it ends the trip's context.
-func (tr *trip) backoff(_, _ time.Duration, _ int, _ *http.Response) time.Duration {
-	if tr.last.again {
-		tr.pauses.reset()
+// backoff is retryablehttp's Backoff. It cannot say "stop", so it ends the fetch's context.
+func (hf *httpFetch) backoff(_, _ time.Duration, _ int, _ *http.Response) time.Duration {
+	if hf.last.again {
+		hf.pauses.reset()
 	}
-	deadline, _ := tr.ctx.Deadline()
-	wait, ok := tr.pauses.next(tr.last.retryAfter, deadline.Sub(tr.c.o.Now()))
+	deadline, _ := hf.ctx.Deadline()
+	wait, ok := hf.pauses.next(hf.last.retryAfter, deadline.Sub(hf.c.o.Now()))
 	if !ok {
-		tr.cancel(errGaveUp)
+		hf.cancel(errGaveUp)
 		return 0
 	}
-	tr.log.Warn("fetch failed, trying again", "attempt", tr.attempts, "reason", tr.last.Detail, "wait", wait.Round(time.Millisecond),
-		"requestId", tr.attemptID(), "answerId", tr.last.RequestID)
+	hf.log.Warn("fetch failed, trying again", "attempt", hf.attempts, "reason", hf.last.Detail, "wait", wait.Round(time.Millisecond),
+		"requestId", hf.attemptID(), "answerId", hf.last.RequestID)
 	return wait
 }
 
 // failure completes the error of the last attempt.
-func (tr *trip) failure(ctx context.Context) *Error {
-	e := tr.last
+func (hf *httpFetch) failure(ctx context.Context) *Error {
+	e := hf.last
 	if e == nil || (ctx.Err() != nil && !errors.Is(ctx.Err(), context.DeadlineExceeded)) {
-		e = contextError(tr.t.display, ctx)
+		e = contextError(hf.t.display, ctx)
 	}
 	done := *e
-	done.Attempts, done.Elapsed = tr.attempts, tr.c.o.Now().Sub(tr.started)
+	done.Attempts, done.Elapsed = hf.attempts, hf.c.o.Now().Sub(hf.started)
 	if done.RequestID == "" {
-		done.RequestID = tr.attemptID()
+		done.RequestID = hf.attemptID()
 	}
-	if done.retryAfter > tr.c.o.Retry.RetryAfterCap && done.Hint == "" {
-		done.Hint = fmt.Sprintf("the service asked to wait %s; --fetch-timeout is %s", done.retryAfter, tr.c.o.Timeout)
+	if done.retryAfter > hf.c.o.Retry.RetryAfterCap && done.Hint == "" {
+		done.Hint = fmt.Sprintf("the service asked to wait %s; --fetch-timeout is %s", done.retryAfter, hf.c.o.Timeout)
 	}
-	tr.log.Debug("fetch gave up", "kind", string(done.Kind), "attempts", done.Attempts, "elapsed", done.Elapsed, "requestId", tr.attemptID())
+	hf.log.Debug("fetch gave up", "kind", string(done.Kind), "attempts", done.Attempts, "elapsed", done.Elapsed, "requestId", hf.attemptID())
 	return &done
 }
 
-func (tr *trip) attemptID() string { return fmt.Sprintf("%s-%d", tr.id, tr.attempts) }
+func (hf *httpFetch) attemptID() string { return fmt.Sprintf("%s-%d", hf.id, hf.attempts) }
 
 func newRequestID() string {
 	var b [8]byte
@@ -169,8 +169,8 @@ func newRequestID() string {
 	return hex.EncodeToString(b[:])
 }
 
-// left reports whether redirects led to another origin than the asked one.
-func (a *answer) left() bool {
+// leftOrigin reports whether redirects led to another origin than the asked one.
+func (a *answer) leftOrigin() bool {
 	return a.Request != nil && a.Request.URL != nil && originOf(a.Request.URL) != originOf(a.t.url)
 }
 
@@ -206,7 +206,7 @@ func (a *answer) decoded() io.Reader {
 		return &gunzip{raw: a.raw}
 	default:
 		return failingReader{&Error{URI: a.t.display, Kind: KindGzip,
-			Detail: fmt.Sprintf("the content encoding %q is unknown, expected gzip or none", cut(oneLine(encoding), 40))}}
+			Detail: fmt.Sprintf("the content encoding %q is unknown, expected gzip or none", cut(oneLine(scrub(a.Header.Get("Content-Encoding"), a.c.secrets(a.t))), 40))}}
 	}
 }
 
@@ -233,7 +233,7 @@ func (g *gunzip) Read(p []byte) (int, error) {
 
 // bodyError says why a body ended early.
 func (a *answer) bodyError(err error) *Error {
-	e := &Error{URI: a.t.display, Status: a.StatusCode, retry: true, cause: err}
+	e := &Error{URI: a.t.display, Status: a.StatusCode, retry: true, cause: plainReason(err)}
 	var own *Error
 	switch {
 	case errors.As(err, &own):
@@ -241,7 +241,7 @@ func (a *answer) bodyError(err error) *Error {
 	case a.raw.idled.Load():
 		e.Kind, e.Detail = KindTimeout, fmt.Sprintf("the body stalled: no byte for %s after %d bytes", a.c.o.Limits.Idle, a.raw.n)
 	case isTimeout(err):
-		return classify(a.Request.Context(), a.t, err)
+		return classify(a.Request.Context(), a.t, err, a.c.secrets(a.t))
 	case errors.Is(a.raw.err, io.EOF) || a.raw.err == nil:
 		// The transfer itself was fine, so the encoding is not.
 		e.fatal(KindGzip, "the gzip content encoding is broken: "+err.Error())
@@ -256,8 +256,8 @@ func (a *answer) bodyError(err error) *Error {
 func (a *answer) htmlError(b []byte) *Error {
 	e := &Error{URI: a.t.display, Kind: KindHTML, Status: a.StatusCode, Detail: "the service answered with a web page",
 		Hint: "is it a login page? give credentials (--definition-token-file, --definition-header), or correct the URI"}
-	if a.left() {
-		e.Detail += " (after a redirect to " + Redact(a.Request.URL.String()) + ")"
+	if a.leftOrigin() {
+		e.Detail += " (after a redirect to " + scrub(redirected(a.Request.URL), a.c.secrets(a.t)) + ")"
 	}
 	e.Body = cut(oneLine(scrub(htmlTitle(strings.ToValidUTF8(string(b[:min(len(b), maxWords)]), "�")), a.c.secrets(a.t))), 300)
 	return e

@@ -2,7 +2,6 @@ package fetch
 
 import (
 	"context"
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -13,6 +12,8 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+
+	"flink-entrypoint/internal/atomicfile"
 )
 
 // place is where an artifact goes: a name in an open directory that was reached without following a link.
@@ -80,7 +81,7 @@ func hasDotDot(path string) bool {
 
 func (p *place) close() { p.dir.Close() }
 
-// existing returns the digest and size of the file at the place; "" if there is none.
+// existing returns the digest and size of the file at the place; "" if it does not exist.
 func (p *place) existing(ctx context.Context, display string, buffer []byte) (sum string, size int64, e *Error) {
 	st, err := p.dir.Lstat(p.name)
 	switch {
@@ -89,7 +90,7 @@ func (p *place) existing(ctx context.Context, display string, buffer []byte) (su
 	case err != nil:
 		return "", 0, p.writeError(display, err)
 	case st.Mode()&fs.ModeSymlink != 0:
-		return "", 0, &Error{URI: display, Kind: KindPath, Detail: p.path + " is a symbolic link: not written through"}
+		return "", 0, &Error{URI: display, Kind: KindPath, Detail: p.path + " is a symbolic link, which is not followed: remove it"}
 	case !st.Mode().IsRegular():
 		return "", 0, &Error{URI: display, Kind: KindPath, Detail: p.path + " exists and is not a regular file"}
 	}
@@ -109,60 +110,65 @@ func (p *place) existing(ctx context.Context, display string, buffer []byte) (su
 	return hex.EncodeToString(h.Sum(nil)), n, nil
 }
 
+// Part is the name of the unfinished file of an artifact at path. It stays after a failure that a later start can go on from.
+func Part(path string) string {
+	dir, name := filepath.Split(path)
+	return filepath.Join(dir, partName(name))
+}
+
+// IsPart reports whether a path has the name of an unfinished file.
+func IsPart(path string) bool {
+	name := filepath.Base(path)
+	return strings.HasPrefix(name, ".") && strings.HasSuffix(name, partEnd)
+}
+
+const partEnd = ".part"
+
+func partName(name string) string { return "." + name + partEnd }
+
 // part opens the unfinished file beside the place. It keeps its bytes, so that a later start can resume
-// them, unless another process is writing there: then it is one of our own.
+// them, unless another process is writing there, or locks cannot tell: then it has a name of its own.
 func (p *place) part() (*os.File, string, error) {
-	name := "." + p.name + ".part"
+	name := partName(p.name)
 	if st, err := p.dir.Lstat(name); err == nil && !st.Mode().IsRegular() {
 		if err := p.dir.Remove(name); err != nil {
 			return nil, "", err
 		}
 	}
 	f, err := p.dir.OpenFile(name, os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW, 0o600)
+	if err == nil {
+		// The lock ends with the file descriptor. A file that was renamed or removed between open and lock is
+		// no longer at its name.
+		locked := atomicfile.TryLock(f)
+		here, err1 := p.dir.Lstat(name)
+		held, err2 := f.Stat()
+		if locked == nil && err1 == nil && err2 == nil && os.SameFile(here, held) {
+			return f, name, nil
+		}
+		f.Close()
+		if locked != nil && !errors.Is(locked, syscall.EWOULDBLOCK) {
+			_ = p.dir.Remove(name) // there are no locks here, so nothing will use it
+		}
+	} else if !errors.Is(err, fs.ErrPermission) { // else it is another user's
+		return nil, "", err
+	}
+	own, err := atomicfile.CreateIn(p.dir, p.name)
 	if err != nil {
 		return nil, "", err
 	}
-	// The lock ends with the file descriptor. A file that was renamed or removed between open and lock is
-	// no longer at its name.
-	if syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) == nil {
-		here, err1 := p.dir.Lstat(name)
-		held, err2 := f.Stat()
-		if err1 == nil && err2 == nil && os.SameFile(here, held) {
-			return f, name, nil
-		}
-	}
-	f.Close()
-	var b [6]byte
-	rand.Read(b[:])
-	name = "." + p.name + "." + hex.EncodeToString(b[:]) + ".part"
-	f, err = p.dir.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
-	return f, name, err
+	return own.File, filepath.Base(own.Name()), nil
 }
 
-// put moves a finished part to the place: mode, fsync, rename, fsync of the directory.
+// put moves a finished part to the place.
 func (p *place) put(f *os.File, part string, mode fs.FileMode) error {
-	if err := f.Chmod(mode); err != nil {
-		return err
-	}
-	if err := f.Sync(); err != nil {
-		return err
-	}
-	if err := p.dir.Rename(part, p.name); err != nil {
-		return err
-	}
-	d, err := p.dir.Open(".")
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
+	return atomicfile.Adopt(p.dir, f, part, p.name).Place(mode, atomicfile.Lasting)
 }
 
 func (p *place) writeError(display string, err error) *Error {
 	e := &Error{URI: display, Kind: KindWrite, Detail: "cannot write " + p.path + ": " + plainCause(err).Error(), cause: err}
 	switch {
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
-		e.Hint = "the volume is full: give it more room"
+		e.Hint = "the volume is full: give it more space"
 	case errors.Is(err, syscall.EROFS), errors.Is(err, fs.ErrPermission):
 		e.Hint = fmt.Sprintf("uid %d must be able to write there: mount an emptyDir, or choose another place for the artifact", os.Getuid())
 	}

@@ -11,7 +11,7 @@ import (
 	"unicode"
 )
 
-// Progress is told how artifacts come along. Its methods are called from several goroutines.
+// Progress receives the progress of the artifacts. Its methods are called from several goroutines.
 type Progress interface {
 	Begin(items int)
 	Started(i int, uri, path string)
@@ -30,9 +30,9 @@ type logProgress struct {
 }
 
 type logged struct {
-	uri           string
-	bytes         int64
-	began, spoken time.Time
+	uri            string
+	bytes          int64
+	began, written time.Time // written: when the last line was
 }
 
 const logInterval = 10 * time.Second
@@ -43,7 +43,7 @@ func (l *logProgress) Started(i int, uri, path string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := l.now()
-	l.items[i] = &logged{uri: uri, began: now, spoken: now}
+	l.items[i] = &logged{uri: uri, began: now, written: now}
 	l.log.Debug("fetching artifact", "uri", uri, "path", path)
 }
 
@@ -52,8 +52,8 @@ func (l *logProgress) Received(i int, n, size int64) {
 	defer l.mu.Unlock()
 	x := l.items[i]
 	x.bytes += n
-	if now := l.now(); now.Sub(x.spoken) >= logInterval {
-		x.spoken = now
+	if now := l.now(); now.Sub(x.written) >= logInterval {
+		x.written = now
 		l.log.Info("fetching artifact", "uri", x.uri, "bytes", x.bytes, "of", size, "elapsed", roundDuration(now.Sub(x.began)))
 	}
 }
@@ -129,7 +129,7 @@ func (b *bar) End() {
 	fmt.Fprintln(b.w)
 }
 
-// draw writes the line anew: how many are there, the last one's name, the part that is there, bytes and speed.
+// draw writes the line again: how many are complete, the last one's name, the fetched fraction, bytes and speed.
 func (b *bar) draw(name string, now bool) {
 	b.name = name
 	t := b.now()

@@ -44,14 +44,14 @@ func newPauses(s Schedule, random func() float64) *pauses {
 // next returns the wait before the next attempt, or false when no time is left for one. retryAfter is what
 // the service asked for, 0 if it did not; remaining is the time to the deadline.
 //
-// A wait is never cut to the deadline but drawn anew from the time that is left: cut, all of a crowd that
+// A wait is never cut to the deadline but drawn again from the time that is left: cut, all of a crowd that
 // started together would come back together for its last attempt.
 func (p *pauses) next(retryAfter, remaining time.Duration) (time.Duration, bool) {
 	ceiling := p.ceiling.NextBackOff()
 	wait := time.Duration(p.rand() * float64(ceiling))
 	if retryAfter > 0 {
 		retryAfter = min(retryAfter, p.RetryAfterCap)
-		// Everyone was told the same: spread them over at least as long again.
+		// All clients got the same Retry-After: spread them over at least as long again.
 		wait = retryAfter + time.Duration(p.rand()*float64(max(ceiling, retryAfter)))
 	}
 	left := remaining - min(time.Second, p.Cap/2) // an attempt needs some time too

@@ -43,7 +43,7 @@ func TestPausesAndTheDeadline(t *testing.T) {
 		ok                    bool
 	}{
 		{"Retry-After is the least", 0, 5 * time.Second, time.Hour, 5 * time.Second, true},
-		{"everyone was told the same, so twice is the most", 0.999999999, 5 * time.Second, time.Hour, 10 * time.Second, true},
+		{"all clients got the same wait, so twice is the most", 0.999999999, 5 * time.Second, time.Hour, 10 * time.Second, true},
 		{"Retry-After is capped", 0, time.Hour, 2 * time.Hour, 30 * time.Second, true},
 		{"no time for an attempt", 0, 0, time.Second, 0, false},
 		{"Retry-After beyond the deadline", 0, 10 * time.Second, 8 * time.Second, 0, false},

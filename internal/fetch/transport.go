@@ -10,7 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"os"
+	"slices"
 	"strings"
 	"time"
 )
@@ -19,31 +19,31 @@ const (
 	maxRedirects    = 10
 	maxHeaderBytes  = 64 << 10
 	maxTokenBytes   = 64 << 10
-	tokenFileAdvice = "is the volume with the token mounted, and readable for this uid?"
+	tokenFileAdvice = "check that the volume with the token is mounted, and that this uid can read it"
 )
 
 // client builds the HTTP client at the first http(s) URI: a start from a local definition pays nothing.
-func (c *Client) client(display string) (*http.Client, *Error) {
+func (c *Client) client(ctx context.Context, display string) (*http.Client, *Error) {
 	c.build.Do(func() {
-		roots, err := c.roots()
+		roots, err := c.roots(ctx)
 		if err != nil {
 			c.buildErr = err
 			return
 		}
-		co := &courier{c: c, plain: c.transport(roots)}
-		co.certified = co.plain
+		ct := &credentialTransport{c: c, plain: c.transport(roots)}
+		ct.certified = ct.plain
 		if c.o.CertFile != "" {
-			pair, err := tls.LoadX509KeyPair(c.o.CertFile, c.o.KeyFile)
+			pair, err := keyPair(ctx, c.o.CertFile, c.o.KeyFile)
 			if err != nil {
 				c.buildErr = &Error{Kind: KindCredential, cause: err,
 					Detail: fmt.Sprintf("the client certificate %s with key %s cannot be used: %v", c.o.CertFile, c.o.KeyFile, err)}
 				return
 			}
 			// A transport of its own: redirected elsewhere, the certificate must not be shown.
-			co.certified = c.transport(roots)
-			co.certified.TLSClientConfig.Certificates = []tls.Certificate{pair}
+			ct.certified = c.transport(roots)
+			ct.certified.TLSClientConfig.Certificates = []tls.Certificate{pair}
 		}
-		c.http = &http.Client{Transport: co, CheckRedirect: checkRedirect}
+		c.http = &http.Client{Transport: ct, CheckRedirect: c.checkRedirect}
 	})
 	if c.buildErr != nil {
 		e := *c.buildErr
@@ -53,12 +53,27 @@ func (c *Client) client(display string) (*http.Client, *Error) {
 	return c.http, nil
 }
 
+// maxPEMBytes bounds files of certificates and keys.
+const maxPEMBytes = 4 << 20
+
+func keyPair(ctx context.Context, certFile, keyFile string) (tls.Certificate, error) {
+	cert, err := readWithin(ctx, certFile, maxPEMBytes)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	key, err := readWithin(ctx, keyFile, maxPEMBytes)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	return tls.X509KeyPair(cert, key)
+}
+
 // roots are the system's certificates and those of CAFile; nil: the system's alone.
-func (c *Client) roots() (*x509.CertPool, *Error) {
+func (c *Client) roots(ctx context.Context) (*x509.CertPool, *Error) {
 	if c.o.CAFile == "" {
 		return nil, nil
 	}
-	pem, err := os.ReadFile(c.o.CAFile)
+	pem, err := readWithin(ctx, c.o.CAFile, maxPEMBytes)
 	if err != nil {
 		return nil, &Error{Kind: KindCredential, Detail: "the CA file cannot be read: " + err.Error(), cause: err}
 	}
@@ -95,13 +110,20 @@ func (c *Client) transport(roots *x509.CertPool) *http.Transport {
 			e := &Error{Kind: KindProxy, Status: r.StatusCode, retry: retried(r.StatusCode),
 				Detail: fmt.Sprintf("the proxy answered %d %s", r.StatusCode, http.StatusText(r.StatusCode))}
 			if r.StatusCode == http.StatusProxyAuthRequired {
-				e.Hint = "the proxy wants credentials: put them into HTTPS_PROXY or HTTP_PROXY"
+				e.Hint = "the proxy requires credentials: put them into HTTPS_PROXY or HTTP_PROXY"
 			}
 			return e
 		},
 	}
 	if c.o.Proxy != nil {
-		t.Proxy = checkedProxy(c.o.Proxy, c.o.Env)
+		choose := checkedProxy(c.o.Proxy, c.o.Env)
+		t.Proxy = func(r *http.Request) (*url.URL, error) {
+			u, err := choose(r)
+			if err == nil && u != nil && u.User != nil {
+				c.learnTarget(u)
+			}
+			return u, err
+		}
 	}
 	return t
 }
@@ -133,9 +155,9 @@ func checkedProxy(choose func(*http.Request) (*url.URL, error), env func(string)
 	}
 }
 
-// courier adds the credentials to each hop that may have them. The request that http.Client holds never has
+// credentialTransport adds the credentials to each hop that may have them. The request that http.Client holds never has
 // them, so nothing that it copies to a redirect's target can leak.
-type courier struct {
+type credentialTransport struct {
 	c                *Client
 	plain, certified *http.Transport
 }
@@ -143,41 +165,41 @@ type courier struct {
 // hopKey is the context key of the fetch's target.
 type hopKey struct{}
 
-func (co *courier) RoundTrip(r *http.Request) (*http.Response, error) {
+func (ct *credentialTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	t, _ := r.Context().Value(hopKey{}).(target)
-	allowed := func(origin string) bool { return origin != "" && stayed(r, origin) }
-	client := allowed(co.c.credentialOrigin())
+	allowed := func(origin string) bool { return origin != "" && neverLeft(r, origin) }
+	client := allowed(ct.c.credentialOrigin())
 	own := t.basic.text() != "" && allowed(originOf(t.url))
 	if !client && !own {
-		return co.plain.RoundTrip(r)
+		return ct.plain.RoundTrip(r)
 	}
 	r = r.Clone(r.Context())
 	if own {
 		r.Header.Set("Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(t.basic.text())))
 	}
 	if !client {
-		return co.plain.RoundTrip(r)
+		return ct.plain.RoundTrip(r)
 	}
-	if co.c.o.TokenFile != "" {
-		token, err := co.c.readToken()
+	if ct.c.o.TokenFile != "" {
+		token, err := ct.c.readToken(r.Context())
 		if err != nil {
 			return nil, err
 		}
 		r.Header.Set("Authorization", "Bearer "+token)
 	}
-	for _, h := range co.c.o.Headers {
+	for _, h := range ct.c.o.Headers {
 		if strings.EqualFold(h.Name, "Host") {
 			r.Host = h.Value()
 			continue
 		}
 		r.Header.Set(h.Name, h.Value())
 	}
-	return co.certified.RoundTrip(r)
+	return ct.certified.RoundTrip(r)
 }
 
-// stayed reports whether r and all redirects that led to it are of this origin. A chain that comes back is
+// neverLeft reports whether r and all redirects that led to it are of this origin. A chain that comes back is
 // not trusted: the other origin chose the path.
-func stayed(r *http.Request, origin string) bool {
+func neverLeft(r *http.Request, origin string) bool {
 	for {
 		if originOf(r.URL) != origin {
 			return false
@@ -189,28 +211,32 @@ func stayed(r *http.Request, origin string) bool {
 	}
 }
 
-func checkRedirect(r *http.Request, via []*http.Request) error {
+// checkRedirect decides whether a redirect is followed, and learns the secrets of its target.
+func (c *Client) checkRedirect(r *http.Request, via []*http.Request) error {
 	r.Header.Del("Referer") // would carry the query of the last URL
 	from := via[len(via)-1].URL
+	t, _ := r.Context().Value(hopKey{}).(target)
+	to := func() string { return cut(scrub(redirected(r.URL), c.secrets(t)), maxDetail) }
+	defer c.learnTarget(r.URL)
 	switch {
 	case len(via) > maxRedirects:
-		return &Error{Kind: KindRedirectLoop, Detail: fmt.Sprintf("more than %d redirects, the last to %s", maxRedirects, Redact(r.URL.String())),
-			Hint: "does the service want to be logged in, or another scheme or host name?"}
+		return &Error{Kind: KindRedirectLoop, Detail: fmt.Sprintf("more than %d redirects, the last to %s", maxRedirects, to()),
+			Hint: "the service may require a login, or another scheme or host name"}
 	case r.URL.Scheme != "http" && r.URL.Scheme != "https":
-		return &Error{Kind: KindRedirect, Detail: "a redirect to " + Redact(r.URL.String()) + ", expected http: or https:"}
+		return &Error{Kind: KindRedirect, Detail: "a redirect to " + to() + ", expected http: or https:"}
 	case from.Scheme == "https" && r.URL.Scheme == "http":
-		return &Error{Kind: KindRedirect, Detail: "a redirect from https: down to " + Redact(r.URL.String()) + " is refused",
+		return &Error{Kind: KindRedirect, Detail: "a redirect from https: down to " + to() + " is refused",
 			Hint: "let the service (or the proxy before it) redirect to https:"}
 	}
 	return nil
 }
 
-// readToken reads the bearer token anew: service account tokens rotate.
-func (c *Client) readToken() (string, *Error) {
+// readToken reads the bearer token again: service account tokens rotate.
+func (c *Client) readToken(ctx context.Context) (string, *Error) {
 	bad := func(detail string, err error) (string, *Error) {
 		return "", &Error{Kind: KindCredential, Detail: "the token file " + c.o.TokenFile + " " + detail, Hint: tokenFileAdvice, cause: err}
 	}
-	b, err := os.ReadFile(c.o.TokenFile)
+	b, err := readWithin(ctx, c.o.TokenFile, maxTokenBytes)
 	token := strings.TrimSpace(string(b))
 	switch {
 	case err != nil:
@@ -220,20 +246,56 @@ func (c *Client) readToken() (string, *Error) {
 	case len(b) > maxTokenBytes || !validHeaderValue(token) || strings.ContainsAny(token, " \t"):
 		return bad("holds more than one token: expected one line without spaces", nil)
 	}
-	c.tokenMu.Lock()
-	c.token = hide(token)
-	c.tokenMu.Unlock()
+	c.rememberSecrets(token)
+	c.learn(token)
 	return token, nil
+}
+
+// rememberSecrets remembers secrets that became known on the way: a later answer may repeat them, even a token that has been replaced since.
+func (c *Client) rememberSecrets(secrets ...string) {
+	c.seenMu.Lock()
+	defer c.seenMu.Unlock()
+	for _, s := range secrets {
+		if !slices.ContainsFunc(c.seen, func(h hidden) bool { return h.text() == s }) {
+			c.seen = append(c.seen, hide(s))
+		}
+	}
+	c.seen = c.seen[max(0, len(c.seen)-maxSeen):]
+}
+
+// maxSeen bounds how many secrets are remembered: a service may redirect to another signed URL each time.
+const maxSeen = 100
+
+// learnTarget makes the secrets of a redirect's target or of a proxy known: it may be signed, or hold a password.
+func (c *Client) learnTarget(u *url.URL) {
+	all, credentials := foreignSecrets(u)
+	c.rememberSecrets(all...)
+	c.learn(credentials...)
+}
+
+// without takes the secrets out of a header of a good answer.
+func (c *Client) without(t target, text string) string {
+	if text == "" {
+		return ""
+	}
+	return newNeedles(c.secrets(t)).replace(text)
+}
+
+// learn makes secrets known to the code that prints.
+func (c *Client) learn(secrets ...string) {
+	if c.o.Learn != nil {
+		c.o.Learn(secrets...)
+	}
 }
 
 // secrets are what an answer must not bring into a message.
 func (c *Client) secrets(t target) []string {
-	out := t.secretValues()
-	c.tokenMu.Lock()
-	if s := c.token.text(); s != "" {
-		out = append(out, s)
+	out := t.secretValues(true)
+	c.seenMu.Lock()
+	for _, s := range c.seen {
+		out = append(out, s.text())
 	}
-	c.tokenMu.Unlock()
+	c.seenMu.Unlock()
 	for _, h := range c.o.Headers {
 		v := h.Value()
 		out = append(out, v)
@@ -242,6 +304,14 @@ func (c *Client) secrets(t target) []string {
 		}
 	}
 	return out
+}
+
+// keepable returns a header that goes into the last good copy, "" if it repeats a secret of the request.
+func (c *Client) keepable(t target, text string) string {
+	if c.without(t, text) != text {
+		return ""
+	}
+	return text
 }
 
 func (c *Client) adoptOrigin(t target) {
@@ -258,14 +328,14 @@ func (c *Client) credentialOrigin() string {
 	return c.origin
 }
 
-// plainTextWarnings tells which credentials travel unencrypted.
+// plainTextWarnings lists the credentials that are sent unencrypted.
 func (c *Client) plainTextWarnings(t target) []string {
 	if t.url.Scheme != "http" {
 		return nil
 	}
 	var out []string
 	say := func(what string) {
-		out = append(out, fmt.Sprintf("%s is sent to %s over plain http: anyone on the way can read it; use https:", what, t.url.Host))
+		out = append(out, fmt.Sprintf("%s is sent to %s over plain http: anyone on the network path can read it; use https:", what, t.url.Host))
 	}
 	if t.basic.text() != "" {
 		say("the password of the URI")

@@ -1,9 +1,11 @@
 package fetch
 
 import (
+	"encoding/base64"
 	"fmt"
 	"net/url"
 	"path/filepath"
+	"slices"
 	"strings"
 	"unicode"
 )
@@ -57,7 +59,15 @@ func parseTarget(uri string) (target, *Error) {
 	return t, schemeError(t.display, scheme)
 }
 
-// Check reports whether a URI can be fetched at all, without asking anybody. The error is an [*Error].
+// IsSQL reports whether a URI names a file that ends in ".sql". A plain path is taken as it is, also with a '?' in it.
+func IsSQL(uri string) bool {
+	if t, e := parseTarget(uri); e == nil && t.url != nil {
+		return strings.HasSuffix(t.url.Path, ".sql")
+	}
+	return strings.HasSuffix(uri, ".sql")
+}
+
+// Check reports whether a URI can be fetched at all, without a request. The error is an [*Error].
 func Check(uri string) error {
 	_, e := parseTarget(uri)
 	return e.asError()
@@ -97,13 +107,13 @@ func splitScheme(uri string) (scheme, rest string) {
 	return "", uri
 }
 
-// filePath is the path of a file: URI (RFC 8089), or why there is none.
+// filePath is the path of a file: URI (RFC 8089), or what is wrong with the URI.
 func filePath(uri string) (path, problem string) {
 	_, rest := splitScheme(uri)
 	if strings.HasPrefix(rest, "//") {
 		authority, p, found := strings.Cut(rest[2:], "/")
 		if !found || (authority != "" && !strings.EqualFold(authority, "localhost")) {
-			return "", "a file: URI names a file of this machine"
+			return "", "a file: URI is for a file of this machine, without a host name"
 		}
 		rest = "/" + p
 	}
@@ -170,12 +180,18 @@ func redactUnparsed(uri string) string {
 	return scheme + ":" + slashes + rest
 }
 
+// bareSecret is the length from which a query without "=" is taken for a token.
+const bareSecret = 16
+
 func redactQuery(raw string) string {
 	pairs := strings.FieldsFunc(raw, func(r rune) bool { return r == '&' || r == ';' })
 	for i, p := range pairs {
 		name, value, found := strings.Cut(p, "=")
-		if found && value != "" && looksSecret(name) {
+		switch {
+		case found && value != "" && looksSecret(name):
 			pairs[i] = name + "=" + mask
+		case !found && len(name) >= bareSecret:
+			pairs[i] = mask
 		}
 	}
 	return strings.Join(pairs, "&")
@@ -195,8 +211,9 @@ func looksSecret(name string) bool {
 	return false
 }
 
-// secretValues are the query values that Redact hides, so that an answer that repeats them can be scrubbed.
-func (t target) secretValues() []string {
+// secretValues are the query values and the user part that Redact hides, so that an answer that repeats them can be scrubbed.
+// The name of a user who has a password is one of them only withUser: elsewhere it may be an ordinary word.
+func (t target) secretValues(withUser bool) []string {
 	var out []string
 	if t.url == nil {
 		return nil
@@ -206,12 +223,21 @@ func (t target) secretValues() []string {
 			out = append(out, values...)
 		}
 	}
+	for _, pair := range strings.FieldsFunc(t.url.RawQuery, func(r rune) bool { return r == '&' || r == ';' }) {
+		name, value, found := strings.Cut(pair, "=")
+		if value != "" && looksSecret(name) {
+			out = append(out, value) // as it was written: a service may repeat the request line
+		}
+		if !found && len(name) >= bareSecret {
+			out = append(out, name)
+		}
+	}
 	if b := t.basic.text(); b != "" {
 		user, password, _ := strings.Cut(b, ":")
-		out = append(out, b, password)
-		if password == "" {
+		out = append(out, base64.StdEncoding.EncodeToString([]byte(b)), b, password)
+		if withUser || password == "" {
 			out = append(out, user)
 		}
 	}
-	return out
+	return slices.DeleteFunc(out, func(s string) bool { return s == "" })
 }

@@ -18,7 +18,7 @@ import (
 // Kind is the Java class of a raw value in Flink's Configuration.
 type Kind uint8
 
-// The kinds a configuration file can produce. Everything that is no file (dynamic properties, environment) is a String.
+// The kinds a configuration file can produce. Everything from elsewhere (dynamic properties, environment) is a String.
 const (
 	String Kind = iota
 	Boolean
@@ -41,11 +41,11 @@ type Layer uint8
 const (
 	FlinkDefault     Layer = iota
 	BaseFile               // flink-conf.yaml or config.yaml of the base configuration
-	Automatic              // derived from the container's limits, or an address nobody chose
+	Automatic              // derived from the container's limits, or an address that is not set
 	ImageEnvironment       // JOB_MANAGER_RPC_ADDRESS, TASK_MANAGER_NUMBER_OF_TASK_SLOTS
 	Definition             // configuration of the job definition
 	FlinkProperties        // FLINK_PROPERTIES
-	Flag                   // our explicit flags and their environment twins
+	Flag                   // flags of this program, and their environment variables
 	DynamicProperty        // -D of the role's arguments
 )
 

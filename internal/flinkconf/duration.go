@@ -5,6 +5,9 @@ import (
 	"math/big"
 	"strings"
 	"time"
+
+	"flink-entrypoint/internal/flinkversion"
+	"flink-entrypoint/internal/javatext"
 )
 
 // timeUnit is TimeUtils.TimeUnit: a unit, its nanoseconds and its labels.
@@ -14,10 +17,10 @@ type timeUnit struct {
 	labels []string
 }
 
-// timeUnits returns the units in the order in which Flink names them. 1.15 added "m" for minutes.
-func timeUnits(v Version) []timeUnit {
+// timeUnits returns the units in the order in which Flink names them.
+func (r rules) timeUnits() []timeUnit {
 	minutes := []string{"min", "minute", "minutes"}
-	if v.AtLeast(1, 15) {
+	if r.shortMinutes {
 		minutes = []string{"min", "m", "minute", "minutes"}
 	}
 	return []timeUnit{
@@ -32,42 +35,43 @@ func timeUnits(v Version) []timeUnit {
 }
 
 // Duration returns a duration option; errors as [Conf.MemorySize]. See [ParseDuration] about what does not fit.
-func (c *Conf) Duration(opt Option, v Version) (value time.Duration, set bool, err error) {
+func (c *Conf) Duration(opt Option, v flinkversion.Version) (value time.Duration, set bool, err error) {
 	return read(c, opt, v, func(e Entry) (time.Duration, error) { return ParseDuration(e.javaText(), v) })
 }
 
 // ParseDuration reads a duration as that version of Flink does (TimeUtils.parseDuration): a number and a unit ("10 s", "500ms", "1 d"),
-// milliseconds without one; from 2.1 on also ISO-8601 ("PT10S"). Errors are Flink's ([*Error]). What is longer than Go's 292 years,
+// milliseconds without one; from 2.1 on also ISO-8601 ("PT10S"). Errors are Flink's ([*javatext.Exception]). What is longer than Go's 292 years,
 // which Flink can still hold, is cut to the longest [time.Duration].
-func ParseDuration(text string, v Version) (time.Duration, error) {
-	trimmed := javaTrim(text)
+func ParseDuration(text string, v flinkversion.Version) (time.Duration, error) {
+	trimmed := javatext.Trim(text)
 	if trimmed == "" {
-		return 0, &Error{Class: IllegalArgument, Message: "argument is an empty- or whitespace-only string"}
+		return 0, &javatext.Exception{Class: javatext.IllegalArgument, Message: "argument is an empty- or whitespace-only string"}
 	}
 	end := len(trimmed) - len(strings.TrimLeft(trimmed, "0123456789"))
-	number, label := trimmed[:end], lower(javaTrim(trimmed[end:]))
+	number, label := trimmed[:end], javatext.ToLower(javatext.Trim(trimmed[end:]))
+	r := rulesOf(v)
 	if number == "" {
-		if v.AtLeast(2, 1) {
+		if r.isoDurations {
 			return isoDuration(trimmed)
 		}
-		return 0, &Error{Class: NumberFormat, Message: "text does not start with a number"}
+		return 0, &javatext.Exception{Class: javatext.NumberFormat, Message: "text does not start with a number"}
 	}
 	value, _ := new(big.Int).SetString(number, 10)
-	if !v.AtLeast(2, 0) && !value.IsInt64() {
-		return 0, &Error{Class: IllegalArgument,
+	if !r.anyNumber && !value.IsInt64() {
+		return 0, &javatext.Exception{Class: javatext.IllegalArgument,
 			Message: "The value '" + number + "' cannot be re represented as 64bit number (numeric overflow)."}
 	}
-	unit, err := unitOf(label, v)
+	unit, err := r.unitOf(label)
 	if err != nil {
 		return 0, err
 	}
 	nanos := new(big.Int).Mul(value, big.NewInt(unit.nanos))
 	if seconds := new(big.Int).Quo(nanos, big.NewInt(int64(time.Second))); !seconds.IsInt64() {
-		if v.AtLeast(2, 0) {
-			return 0, &Error{Class: IllegalArgument, Message: "The value '" + number + "' cannot be represented as Duration (numeric overflow).",
-				Cause: &Error{Class: Arithmetic, Message: "BigInteger out of long range"}}
+		if r.anyNumber {
+			return 0, &javatext.Exception{Class: javatext.IllegalArgument, Message: "The value '" + number + "' cannot be represented as Duration (numeric overflow).",
+				Cause: &javatext.Exception{Class: javatext.Arithmetic, Message: "BigInteger out of long range"}}
 		}
-		return 0, &Error{Class: Arithmetic, Message: "long overflow"}
+		return 0, &javatext.Exception{Class: javatext.Arithmetic, Message: "long overflow"}
 	}
 	return capped(nanos), nil
 }
@@ -79,12 +83,12 @@ func capped(nanos *big.Int) time.Duration {
 	return time.Duration(nanos.Int64())
 }
 
-func unitOf(label string, v Version) (timeUnit, error) {
+func (r rules) unitOf(label string) (timeUnit, error) {
 	if label == "" {
 		label = "ms"
 	}
 	var all []string
-	for _, u := range timeUnits(v) {
+	for _, u := range r.timeUnits() {
 		for _, l := range u.labels {
 			if l == label {
 				return u, nil
@@ -92,7 +96,7 @@ func unitOf(label string, v Version) (timeUnit, error) {
 		}
 		all = append(all, u.name+": ("+strings.Join(u.labels, " | ")+")")
 	}
-	return timeUnit{}, &Error{Class: IllegalArgument,
+	return timeUnit{}, &javatext.Exception{Class: javatext.IllegalArgument,
 		Message: "Time interval unit label '" + label + "' does not match any of the recognized units: " + strings.Join(all, ", ")}
 }
 
@@ -100,11 +104,11 @@ func unitOf(label string, v Version) (timeUnit, error) {
 func isoDuration(text string) (time.Duration, error) {
 	nanos, ok := parseISO(text)
 	if !ok {
-		return 0, &Error{Class: NumberFormat,
+		return 0, &javatext.Exception{Class: javatext.NumberFormat,
 			Message: "text does not start with a number, and is not a valid ISO-8601 duration format: " + text}
 	}
 	if nanos.Sign() < 0 {
-		return 0, &Error{Class: NumberFormat, Message: "negative duration is not supported"}
+		return 0, &javatext.Exception{Class: javatext.NumberFormat, Message: "negative duration is not supported"}
 	}
 	return capped(nanos), nil
 }

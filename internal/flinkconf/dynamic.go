@@ -3,6 +3,8 @@ package flinkconf
 import (
 	"strings"
 
+	"flink-entrypoint/internal/flinkversion"
+	"flink-entrypoint/internal/javatext"
 	"flink-entrypoint/internal/secret"
 )
 
@@ -10,10 +12,10 @@ import (
 // the arguments of a role's script. Everything else is skipped. Their layer is [DynamicProperty], their place "-D".
 //
 // What Flink makes of odd arguments (a -D without value, values without "=", quotes, a bare "D") is copied from FlinkConfigLoader
-// and from the commons-cli parser behind it; arguments that Flink rejects give its FlinkParseException ([*Error]).
-func ApplyDynamicArgs(c *Conf, args []string, v Version) (*Conf, error) {
+// and from the commons-cli parser that it calls; arguments that Flink rejects give its FlinkParseException ([*javatext.Exception]).
+func ApplyDynamicArgs(c *Conf, args []string, v flinkversion.Version) (*Conf, error) {
 	// The scripts put --configDir in front, so the option that Flink requires is always there.
-	p := argParser{stripsBeforeEquals: v.AtLeast(1, 15)}
+	p := argParser{rules: rulesOf(v)}
 	for _, token := range append([]string{"--configDir", "."}, filterArgs(args)...) {
 		if err := p.token(token); err != nil {
 			return nil, err
@@ -89,16 +91,16 @@ func (o *argOption) add(value string) {
 
 // argParser is org.apache.commons.cli.DefaultParser (stopAtNonOption) for the options -c/--configDir and -D.
 type argParser struct {
-	stripsBeforeEquals bool // commons-cli 1.5 (Flink 1.15) looks at the name before "=" when it asks whether a token is an option
-	found              []*argOption
-	open               *argOption // still takes values
-	skip               bool       // after "--" or the first token that is no option
+	rules rules
+	found []*argOption
+	open  *argOption // still takes values
+	skip  bool       // after "--" or the first token that is not an option
 }
 
 func (p *argParser) checkComplete() error {
 	if p.open != nil && len(p.open.values) < p.open.takes() {
-		return &Error{Class: FlinkParse, Message: "Failed to parse the command line arguments.",
-			Cause: &Error{Class: MissingArgument, Message: "Missing argument for option: " + p.open.name}}
+		return &javatext.Exception{Class: FlinkParse, Message: "Failed to parse the command line arguments.",
+			Cause: &javatext.Exception{Class: MissingArgument, Message: "Missing argument for option: " + p.open.name}}
 	}
 	return nil
 }
@@ -146,7 +148,7 @@ func (p *argParser) isOption(token string) bool {
 	if matchesLong(name) || (hasLongPrefix(token) && !strings.HasPrefix(token, "--")) {
 		return true
 	}
-	if !p.stripsBeforeEquals {
+	if !p.rules.stripsBeforeEquals {
 		return isShortName(token[1:2])
 	}
 	return isShortName(name[1:]) || (len(name) > 1 && isShortName(name[1:2]))
@@ -225,7 +227,7 @@ func (p *argParser) short(t, token string) error {
 		p.skip = true
 		return nil
 	case name == "": // commons-cli takes the first letter of nothing
-		return &Error{Class: IndexOutOfBounds, Message: "begin 0, end 1, length 0"}
+		return &javatext.Exception{Class: javatext.IndexOutOfBounds, Message: "begin 0, end 1, length 0"}
 	case name[0] == 'D':
 		return p.optionWith("D", name[1:], value)
 	default:

@@ -8,11 +8,13 @@ import (
 	"testing"
 	"time"
 
+	"flink-entrypoint/internal/flinkversion"
+	"flink-entrypoint/internal/javatext"
 	"flink-entrypoint/internal/secret"
 )
 
 func errorText(err error) string {
-	var e *Error
+	var e *javatext.Exception
 	if errors.As(err, &e) {
 		return strings.Join(e.Chain(), "; ")
 	}
@@ -32,13 +34,13 @@ func TestParseMemorySize(t *testing.T) {
 		{"0", 0, ""},
 		{"8388607t", 8388607 << 40, ""},
 		{"9223372036854775807", math.MaxInt64, ""},
-		{"", 0, IllegalArgument + ": argument is an empty- or whitespace-only string"},
-		{"-1", 0, NumberFormat + ": text does not start with a number"},
-		{"١m", 0, NumberFormat + ": text does not start with a number"},
-		{"1.5G", 0, IllegalArgument + ": Memory size unit '.5g' does not match any of the recognized units: " + units},
-		{"4Gi", 0, IllegalArgument + ": Memory size unit 'gi' does not match any of the recognized units: " + units},
-		{"9223372036854775808", 0, IllegalArgument + ": The value '9223372036854775808' cannot be re represented as 64bit number (numeric overflow)."},
-		{"8388608 t", 0, IllegalArgument + ": The value '8388608 t' cannot be re represented as 64bit number of bytes (numeric overflow)."},
+		{"", 0, javatext.IllegalArgument + ": argument is an empty- or whitespace-only string"},
+		{"-1", 0, javatext.NumberFormat + ": text does not start with a number"},
+		{"١m", 0, javatext.NumberFormat + ": text does not start with a number"},
+		{"1.5G", 0, javatext.IllegalArgument + ": Memory size unit '.5g' does not match any of the recognized units: " + units},
+		{"4Gi", 0, javatext.IllegalArgument + ": Memory size unit 'gi' does not match any of the recognized units: " + units},
+		{"9223372036854775808", 0, javatext.IllegalArgument + ": The value '9223372036854775808' cannot be re represented as 64bit number (numeric overflow)."},
+		{"8388608 t", 0, javatext.IllegalArgument + ": The value '8388608 t' cannot be re represented as 64bit number of bytes (numeric overflow)."},
 	} {
 		got, err := ParseMemorySize(test.text)
 		if got != test.want || errorText(err) != test.err {
@@ -74,22 +76,8 @@ func TestFormatMemorySize(t *testing.T) {
 	}
 }
 
-func TestFormatDouble(t *testing.T) {
-	for d, want := range map[float64]string{
-		0: "0.0", 1: "1.0", 0.1: "0.1", float64(float32(0.4)): "0.4000000059604645", 1e-3: "0.001", 1e-4: "1.0E-4", 9999999: "9999999.0",
-		1e7: "1.0E7", 1.5e-9: "1.5E-9", math.SmallestNonzeroFloat64: "4.9E-324", math.Inf(1): "Infinity", math.Inf(-1): "-Infinity",
-	} {
-		if got := FormatDouble(d); got != want {
-			t.Errorf("FormatDouble(%g) = %q, want %q", d, got, want)
-		}
-	}
-	if got := FormatDouble(math.NaN()); got != "NaN" {
-		t.Errorf("FormatDouble(NaN) = %q", got)
-	}
-}
-
 func TestTypedReads(t *testing.T) {
-	v117, v116 := Version{1, 17, 2}, Version{1, 16, 3}
+	v117, v116 := flinkversion.Of(1, 17, 2), flinkversion.Of(1, 16, 3)
 	var c Conf
 	set := func(key, value string, kind Kind) { c.Set(Entry{Key: key, Value: secret.Public(value), Kind: kind}) }
 	set("old", "5m", String)
@@ -133,18 +121,18 @@ func TestTypedReads(t *testing.T) {
 	}
 	read := func(_ any, _ bool, err error) string { return errorText(err) }
 	for _, test := range []struct{ name, got, want string }{
-		{"underflow", read(c.Float(opt("tiny"), v117)), IllegalArgument + ": Could not parse value '1.0E-50' for key 'tiny'.; " +
-			IllegalArgument + ": Configuration value 1.0E-50 overflows/underflows the float type."},
-		{"infinity", read(c.Float(opt("infinite"), v117)), IllegalArgument + ": Could not parse value 'Infinity' for key 'infinite'.; " +
-			IllegalArgument + ": Configuration value Infinity overflows/underflows the float type."},
-		{"two points", read(c.Double(opt("points"), v117)), IllegalArgument + ": Could not parse value '1..2' for key 'points'.; " + NumberFormat + ": multiple points"},
-		{"too long", read(c.Int(opt("long"), v117)), IllegalArgument + ": Could not parse value '2147483648' for key 'long'.; " +
-			IllegalArgument + ": Configuration value 2147483648 overflows/underflows the integer type."},
-		{"exponent", read(c.Long(opt("e"), v117)), IllegalArgument + ": Could not parse value '1.0E9' for key 'e'.; " + NumberFormat + `: For input string: "1.0E9"`},
-		{"sensitive", read(c.Int(opt("a.password"), v117)), IllegalArgument + ": Could not parse value for key 'a.password'.; " + NumberFormat + `: For input string: "hunter2"`},
-		{"sensitive, before", read(c.Int(opt("a.password"), v116)), IllegalArgument + ": Could not parse value 'hunter2' for key 'a.password'.; " +
-			NumberFormat + `: For input string: "hunter2"`},
-		{"secret", read(c.Int(opt("ref"), v116)), IllegalArgument + ": Could not parse value for key 'ref'."},
+		{"underflow", read(c.Float(opt("tiny"), v117)), javatext.IllegalArgument + ": Could not parse value '1.0E-50' for key 'tiny'.; " +
+			javatext.IllegalArgument + ": Configuration value 1.0E-50 overflows/underflows the float type."},
+		{"infinity", read(c.Float(opt("infinite"), v117)), javatext.IllegalArgument + ": Could not parse value 'Infinity' for key 'infinite'.; " +
+			javatext.IllegalArgument + ": Configuration value Infinity overflows/underflows the float type."},
+		{"two points", read(c.Double(opt("points"), v117)), javatext.IllegalArgument + ": Could not parse value '1..2' for key 'points'.; " + javatext.NumberFormat + ": multiple points"},
+		{"too long", read(c.Int(opt("long"), v117)), javatext.IllegalArgument + ": Could not parse value '2147483648' for key 'long'.; " +
+			javatext.IllegalArgument + ": Configuration value 2147483648 overflows/underflows the integer type."},
+		{"exponent", read(c.Long(opt("e"), v117)), javatext.IllegalArgument + ": Could not parse value '1.0E9' for key 'e'.; " + javatext.NumberFormat + `: For input string: "1.0E9"`},
+		{"sensitive", read(c.Int(opt("a.password"), v117)), javatext.IllegalArgument + ": Could not parse value for key 'a.password'.; " + javatext.NumberFormat + `: For input string: "hunter2"`},
+		{"sensitive, before", read(c.Int(opt("a.password"), v116)), javatext.IllegalArgument + ": Could not parse value 'hunter2' for key 'a.password'.; " +
+			javatext.NumberFormat + `: For input string: "hunter2"`},
+		{"secret", read(c.Int(opt("ref"), v116)), javatext.IllegalArgument + ": Could not parse value for key 'ref'."},
 	} {
 		if test.got != test.want {
 			t.Errorf("%s: %q, want %q", test.name, test.got, test.want)
@@ -155,13 +143,17 @@ func TestTypedReads(t *testing.T) {
 func TestIsSensitive(t *testing.T) {
 	for _, test := range []struct {
 		key   string
-		since Version
+		since flinkversion.Release
 	}{
-		{"s3.Secret-Key", Version{1, 13, 6}}, {"a.apikey", Version{1, 13, 6}}, {"x.TOKEN.y", Version{1, 17, 2}}, {"security.jaas.config", Version{1, 17, 2}},
-		{"m.http-headers", Version{1, 19, 3}}, {"api-key", Version{2, 1, 3}},
+		{"s3.Secret-Key", flinkversion.Since(1, 13)}, {"a.apikey", flinkversion.Since(1, 13)}, {"x.TOKEN.y", flinkversion.Since(1, 17)}, {"security.jaas.config", flinkversion.Since(1, 17)},
+		{"m.http-headers", flinkversion.Since(1, 19)}, {"api-key", flinkversion.Since(2, 1)},
 	} {
-		for _, v := range []Version{{1, 13, 6}, {1, 16, 3}, {1, 17, 2}, {1, 18, 1}, {1, 19, 3}, {1, 20, 5}, {2, 0, 2}, {2, 1, 3}, {2, 3, 0}} {
-			if got, want := IsSensitive(test.key, v), v.AtLeast(test.since.Major, test.since.Minor); got != want {
+		for _, version := range []string{"1.13.6", "1.16.3", "1.17.2", "1.18.1", "1.19.3", "1.20.5", "2.0.2", "2.1.3", "2.3.0"} {
+			v, err := flinkversion.Parse(version)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got, want := IsSensitive(test.key, v), v.Reaches(test.since); got != want {
 				t.Errorf("IsSensitive(%q, %s) = %v", test.key, v, got)
 			}
 		}
@@ -170,7 +162,7 @@ func TestIsSensitive(t *testing.T) {
 
 func TestApplyDynamicArgs(t *testing.T) {
 	const missing = FlinkParse + ": Failed to parse the command line arguments.; " + MissingArgument + ": Missing argument for option: D"
-	v := Version{1, 20, 5}
+	v := flinkversion.Of(1, 20, 5)
 	for _, test := range []struct {
 		args []string
 		want string // "key=value" sorted, joined by " | "
@@ -183,7 +175,7 @@ func TestApplyDynamicArgs(t *testing.T) {
 		{[]string{"-D", "a", "D", "b"}, "a=D", ""},
 		{[]string{"-D", "--", "-Dx=y"}, "", missing},
 		{[]string{"configDir", "x", "-Dx=y"}, "", ""}, // no option after all: the rest is the program's
-		{[]string{"-D", "-=x"}, "", IndexOutOfBounds + ": begin 0, end 1, length 0"},
+		{[]string{"-D", "-=x"}, "", javatext.IndexOutOfBounds + ": begin 0, end 1, length 0"},
 	} {
 		base := &Conf{}
 		c, err := ApplyDynamicArgs(base, test.args, v)
@@ -203,7 +195,7 @@ func TestApplyDynamicArgs(t *testing.T) {
 		}
 	}
 	// commons-cli before 1.5 takes "--D" for a value.
-	if c, err := ApplyDynamicArgs(&Conf{}, []string{"-D", "--D"}, Version{1, 14, 6}); err == nil || c != nil || errorText(err) != missing {
+	if c, err := ApplyDynamicArgs(&Conf{}, []string{"-D", "--D"}, flinkversion.Of(1, 14, 6)); err == nil || c != nil || errorText(err) != missing {
 		t.Errorf("1.14: %v", err)
 	}
 	if _, err := ApplyDynamicArgs(nil, []string{"-Da=b"}, v); err != nil {
@@ -214,30 +206,30 @@ func TestApplyDynamicArgs(t *testing.T) {
 func TestParseDuration(t *testing.T) {
 	for _, test := range []struct {
 		text    string
-		version Version
+		version flinkversion.Version
 		want    time.Duration
 		err     string
 	}{
-		{"10 s", Version{1, 13, 6}, 10 * time.Second, ""},
-		{"500", Version{2, 3, 0}, 500 * time.Millisecond, ""},
-		{"3 MINUTES", Version{1, 14, 6}, 3 * time.Minute, ""},
-		{"3m", Version{1, 15, 4}, 3 * time.Minute, ""},
-		{"99999999 d", Version{1, 20, 5}, math.MaxInt64, ""},
-		{"PT1M1.5S", Version{2, 1, 3}, 61500 * time.Millisecond, ""},
-		{"P1D", Version{2, 3, 0}, 24 * time.Hour, ""},
-		{"P1D", Version{2, 0, 2}, 0, NumberFormat + ": text does not start with a number"},
-		{"-PT1S", Version{2, 1, 3}, 0, NumberFormat + ": negative duration is not supported"},
-		{"PT", Version{2, 1, 3}, 0, NumberFormat + ": text does not start with a number, and is not a valid ISO-8601 duration format: PT"},
-		{"106751991167301 d", Version{1, 20, 5}, 0, Arithmetic + ": long overflow"},
-		{"99999999999999999999", Version{1, 20, 5}, 0, IllegalArgument + ": The value '99999999999999999999' cannot be re represented as 64bit number (numeric overflow)."},
+		{"10 s", flinkversion.Of(1, 13, 6), 10 * time.Second, ""},
+		{"500", flinkversion.Of(2, 3, 0), 500 * time.Millisecond, ""},
+		{"3 MINUTES", flinkversion.Of(1, 14, 6), 3 * time.Minute, ""},
+		{"3m", flinkversion.Of(1, 15, 4), 3 * time.Minute, ""},
+		{"99999999 d", flinkversion.Of(1, 20, 5), math.MaxInt64, ""},
+		{"PT1M1.5S", flinkversion.Of(2, 1, 3), 61500 * time.Millisecond, ""},
+		{"P1D", flinkversion.Of(2, 3, 0), 24 * time.Hour, ""},
+		{"P1D", flinkversion.Of(2, 0, 2), 0, javatext.NumberFormat + ": text does not start with a number"},
+		{"-PT1S", flinkversion.Of(2, 1, 3), 0, javatext.NumberFormat + ": negative duration is not supported"},
+		{"PT", flinkversion.Of(2, 1, 3), 0, javatext.NumberFormat + ": text does not start with a number, and is not a valid ISO-8601 duration format: PT"},
+		{"106751991167301 d", flinkversion.Of(1, 20, 5), 0, javatext.Arithmetic + ": long overflow"},
+		{"99999999999999999999", flinkversion.Of(1, 20, 5), 0, javatext.IllegalArgument + ": The value '99999999999999999999' cannot be re represented as 64bit number (numeric overflow)."},
 	} {
 		got, err := ParseDuration(test.text, test.version)
 		if got != test.want || errorText(err) != test.err {
 			t.Errorf("ParseDuration(%q, %s) = %v, %q, want %v, %q", test.text, test.version, got, errorText(err), test.want, test.err)
 		}
 	}
-	_, err := ParseDuration("3m", Version{1, 14, 6})
-	if want := IllegalArgument + ": Time interval unit label 'm' does not match any of the recognized units: DAYS: (d | day | days), HOURS: (h | hour | hours), " +
+	_, err := ParseDuration("3m", flinkversion.Of(1, 14, 6))
+	if want := javatext.IllegalArgument + ": Time interval unit label 'm' does not match any of the recognized units: DAYS: (d | day | days), HOURS: (h | hour | hours), " +
 		"MINUTES: (min | minute | minutes), SECONDS: (s | sec | secs | second | seconds), MILLISECONDS: (ms | milli | millis | millisecond | milliseconds), " +
 		"MICROSECONDS: (µs | micro | micros | microsecond | microseconds), NANOSECONDS: (ns | nano | nanos | nanosecond | nanoseconds)"; errorText(err) != want {
 		t.Errorf("%q, want %q", errorText(err), want)

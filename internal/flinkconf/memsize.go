@@ -4,6 +4,8 @@ import (
 	"math/bits"
 	"strconv"
 	"strings"
+
+	"flink-entrypoint/internal/javatext"
 )
 
 // memoryUnits are MemorySize.MemoryUnit: power of two and the name that formatting uses.
@@ -18,23 +20,23 @@ func memoryUnits() [5]struct {
 }
 
 // ParseMemorySize reads a memory size in Flink's spelling and returns bytes: digits, optional blanks, and an optional
-// unit (b, k, m, g, t and their long names, all powers of 1024, in any case). Errors are those of MemorySize.parse ([*Error]).
+// unit (b, k, m, g, t and their long names, all powers of 1024, in any case). Errors are the errors of MemorySize.parse ([*javatext.Exception]).
 func ParseMemorySize(text string) (int64, error) {
-	trimmed := javaTrim(text)
+	trimmed := javatext.Trim(text)
 	if trimmed == "" {
-		return 0, &Error{Class: IllegalArgument, Message: "argument is an empty- or whitespace-only string"}
+		return 0, &javatext.Exception{Class: javatext.IllegalArgument, Message: "argument is an empty- or whitespace-only string"}
 	}
 	end := 0
 	for end < len(trimmed) && trimmed[end] >= '0' && trimmed[end] <= '9' {
 		end++
 	}
-	number, unit := trimmed[:end], lower(javaTrim(trimmed[end:]))
+	number, unit := trimmed[:end], javatext.ToLower(javatext.Trim(trimmed[end:]))
 	if number == "" {
-		return 0, &Error{Class: NumberFormat, Message: "text does not start with a number"}
+		return 0, &javatext.Exception{Class: javatext.NumberFormat, Message: "text does not start with a number"}
 	}
 	value, err := strconv.ParseInt(number, 10, 64)
 	if err != nil {
-		return 0, &Error{Class: IllegalArgument,
+		return 0, &javatext.Exception{Class: javatext.IllegalArgument,
 			Message: "The value '" + number + "' cannot be re represented as 64bit number (numeric overflow)."}
 	}
 	var shift uint
@@ -49,18 +51,18 @@ func ParseMemorySize(text string) (int64, error) {
 	case "t", "tb", "tebibytes":
 		shift = 40
 	default:
-		return 0, &Error{Class: IllegalArgument, Message: "Memory size unit '" + unit + "' does not match any of the recognized units: " +
+		return 0, &javatext.Exception{Class: javatext.IllegalArgument, Message: "Memory size unit '" + unit + "' does not match any of the recognized units: " +
 			"(b | bytes) / (k | kb | kibibytes) / (m | mb | mebibytes) / (g | gb | gibibytes) / (t | tb | tebibytes)"}
 	}
 	if uint(bits.Len64(uint64(value)))+shift > 63 {
-		return 0, &Error{Class: IllegalArgument,
+		return 0, &javatext.Exception{Class: javatext.IllegalArgument,
 			Message: "The value '" + text + "' cannot be re represented as 64bit number of bytes (numeric overflow)."}
 	}
 	return value << shift, nil
 }
 
 // FormatMemorySize returns MemorySize.toString: the largest unit that divides exactly, e.g. "1728 mb" or "0 bytes".
-// Whole tebibytes are an oversight of Flink's: they come as bytes.
+// Flink prints whole tebibytes as bytes (an oversight).
 func FormatMemorySize(size int64) string {
 	units := memoryUnits()
 	best := units[0]

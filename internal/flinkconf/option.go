@@ -5,6 +5,9 @@ import (
 	"math"
 	"strconv"
 	"strings"
+
+	"flink-entrypoint/internal/flinkversion"
+	"flink-entrypoint/internal/javatext"
 )
 
 // Option is a configuration key together with the older spellings that Flink still accepts for it.
@@ -28,27 +31,27 @@ func (c *Conf) Lookup(opt Option) (Entry, bool) {
 }
 
 // MemorySize returns the bytes of a memory option, and whether it is set.
-// An unreadable value is a java.lang.IllegalArgumentException ([*Error]) that names key and value, with the parser's reason as cause.
-func (c *Conf) MemorySize(opt Option, v Version) (bytes int64, set bool, err error) {
+// An unreadable value is a java.lang.IllegalArgumentException ([*javatext.Exception]) that names key and value, with the parser's reason as cause.
+func (c *Conf) MemorySize(opt Option, v flinkversion.Version) (bytes int64, set bool, err error) {
 	return read(c, opt, v, func(e Entry) (int64, error) { return ParseMemorySize(e.javaText()) })
 }
 
 // Float returns a float option widened to double as Java does it (0.1 becomes 0.10000000149011612); errors as [Conf.MemorySize].
-func (c *Conf) Float(opt Option, v Version) (value float64, set bool, err error) {
+func (c *Conf) Float(opt Option, v flinkversion.Version) (value float64, set bool, err error) {
 	return read(c, opt, v, func(e Entry) (float64, error) {
 		if e.Kind != Double {
 			return parseFloat(e.javaText(), 32)
 		}
 		d := yamlDouble(e.Value.Reveal())
 		if a := math.Abs(d); d != 0 && !(a >= math.SmallestNonzeroFloat32 && a <= math.MaxFloat32) {
-			return 0, &Error{Class: IllegalArgument, Message: "Configuration value " + FormatDouble(d) + " overflows/underflows the float type."}
+			return 0, &javatext.Exception{Class: javatext.IllegalArgument, Message: "Configuration value " + javatext.Double(d, 0) + " overflows/underflows the float type."}
 		}
 		return float64(float32(d)), nil
 	})
 }
 
 // Double returns a double option; errors as [Conf.MemorySize].
-func (c *Conf) Double(opt Option, v Version) (value float64, set bool, err error) {
+func (c *Conf) Double(opt Option, v flinkversion.Version) (value float64, set bool, err error) {
 	return read(c, opt, v, func(e Entry) (float64, error) {
 		if e.Kind == Double {
 			return yamlDouble(e.Value.Reveal()), nil
@@ -58,23 +61,23 @@ func (c *Conf) Double(opt Option, v Version) (value float64, set bool, err error
 }
 
 // Int returns a 32-bit option; errors as [Conf.MemorySize].
-func (c *Conf) Int(opt Option, v Version) (value int32, set bool, err error) {
+func (c *Conf) Int(opt Option, v flinkversion.Version) (value int32, set bool, err error) {
 	return read(c, opt, v, func(e Entry) (int32, error) {
 		n, err := parseInt(e.javaText(), 32)
 		if err != nil && e.Kind == Long {
-			return 0, &Error{Class: IllegalArgument, Message: "Configuration value " + e.javaText() + " overflows/underflows the integer type."}
+			return 0, &javatext.Exception{Class: javatext.IllegalArgument, Message: "Configuration value " + e.javaText() + " overflows/underflows the integer type."}
 		}
 		return int32(n), err
 	})
 }
 
 // Long returns a 64-bit option; errors as [Conf.MemorySize].
-func (c *Conf) Long(opt Option, v Version) (value int64, set bool, err error) {
+func (c *Conf) Long(opt Option, v flinkversion.Version) (value int64, set bool, err error) {
 	return read(c, opt, v, func(e Entry) (int64, error) { return parseInt(e.javaText(), 64) })
 }
 
 // Bool returns a boolean option; errors as [Conf.MemorySize].
-func (c *Conf) Bool(opt Option, v Version) (value, set bool, err error) {
+func (c *Conf) Bool(opt Option, v flinkversion.Version) (value, set bool, err error) {
 	return read(c, opt, v, func(e Entry) (bool, error) {
 		switch text := e.javaText(); strings.ToUpper(text) {
 		case "TRUE":
@@ -82,7 +85,7 @@ func (c *Conf) Bool(opt Option, v Version) (value, set bool, err error) {
 		case "FALSE":
 			return false, nil
 		default:
-			return false, &Error{Class: IllegalArgument,
+			return false, &javatext.Exception{Class: javatext.IllegalArgument,
 				Message: "Unrecognized option for boolean: " + text + ". Expected either true or false(case insensitive)"}
 		}
 	})
@@ -98,7 +101,7 @@ func (c *Conf) RawText(opt Option) (text string, set bool) {
 }
 
 // read looks an option up and converts it, and says about a failure what Configuration.getOptional says.
-func read[T any](c *Conf, opt Option, v Version, convert func(Entry) (T, error)) (value T, set bool, err error) {
+func read[T any](c *Conf, opt Option, v flinkversion.Version, convert func(Entry) (T, error)) (value T, set bool, err error) {
 	e, ok := c.Lookup(opt)
 	if !ok {
 		return value, false, nil
@@ -112,22 +115,21 @@ func read[T any](c *Conf, opt Option, v Version, convert func(Entry) (T, error))
 
 // Unparsable is the exception with which Flink rejects the value e of the option key; cause is the parser's reason.
 // A hidden value (a secret reference) is shown neither there nor in the cause.
-func Unparsable(key string, e Entry, v Version, cause error) *Error {
+func Unparsable(key string, e Entry, v flinkversion.Version, cause error) *javatext.Exception {
 	text := fmt.Sprintf("Could not parse value '%s' for key '%s'.", e.javaText(), key)
-	if e.Value.IsHidden() {
-		return &Error{Class: IllegalArgument, Message: fmt.Sprintf("Could not parse value for key '%s'.", key)}
-	}
-	// FLINK-30443: 1.17 stopped showing the values of sensitive keys here.
-	if v.AtLeast(1, 17) && IsSensitive(key, v) {
+	switch {
+	case e.Value.IsHidden():
+		text, cause = fmt.Sprintf("Could not parse value for key '%s'.", key), nil
+	case rulesOf(v).hidesSensitiveValues && IsSensitive(key, v):
 		text = fmt.Sprintf("Could not parse value for key '%s'.", key)
 	}
-	return &Error{Class: IllegalArgument, Message: text, Cause: cause}
+	return &javatext.Exception{Class: javatext.IllegalArgument, Message: text, Cause: cause, Key: e.Key}
 }
 
 // javaText is the raw value's Object.toString.
 func (e Entry) javaText() string {
 	if e.Kind == Double {
-		return FormatDouble(yamlDouble(e.Value.Reveal()))
+		return javatext.Double(yamlDouble(e.Value.Reveal()), 0)
 	}
 	return e.Value.Reveal()
 }

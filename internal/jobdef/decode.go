@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"flink-entrypoint/internal/yaml"
 )
 
 // A decoder walks a document along the table and collects what is wrong.
@@ -13,11 +15,11 @@ type decoder struct {
 }
 
 // problem reports what is wrong with a value.
-func (d *decoder) problem(n *node, path, message, hint string) {
+func (d *decoder) problem(n *yaml.Node, path, message, hint string) {
 	if path != "" {
 		message = path + ": " + message
 	}
-	d.add(Problem{path, n.line, n.column, message, hint})
+	d.add(Problem{path, n.Content.Line + 1, n.Content.Column + 1, message, hint})
 }
 
 func (d *decoder) add(p Problem) {
@@ -27,25 +29,25 @@ func (d *decoder) add(p Problem) {
 }
 
 // keyProblem reports what is wrong with a key. The message says where that is.
-func (d *decoder) keyProblem(p pair, path, message, hint string) {
-	d.add(Problem{path, p.line, p.column, message, hint})
+func (d *decoder) keyProblem(p yaml.Pair, path, message, hint string) {
+	d.add(Problem{path, p.Start.Line + 1, p.Start.Column + 1, message, hint})
 }
 
-// noValue reports a key with nothing behind it.
-func (d *decoder) noValue(p pair, path, hint string) {
+// noValue reports a key without a value.
+func (d *decoder) noValue(p yaml.Pair, path, hint string) {
 	d.keyProblem(p, path, path+": has no value", hint)
 }
 
 const emptyHint = `give it a value or remove the line; "" is the empty string`
 
-// knownVersion reports whether the document has a version that this program knows. One without is decoded
-// as the current one, which reports the missing field; one of an unknown version would only give misleading errors.
-func (d *decoder) knownVersion(root *node) bool {
-	n := root.get("apiVersion")
-	if n == nil || n.kind != stringKind || n.text == APIVersion {
+// knownVersion reports whether the document has a version that this program knows. A document without a version is decoded
+// as the current version, which reports the missing field; an unknown version would only give misleading errors.
+func (d *decoder) knownVersion(root *yaml.Node) bool {
+	n := root.Get("apiVersion")
+	if n == nil || kindOf(n) != stringKind || n.Text == APIVersion {
 		return true
 	}
-	d.problem(n, "apiVersion", "unknown version "+quote(n.text)+", known: "+APIVersion, "")
+	d.problem(n, "apiVersion", "unknown version "+quote(n.Text)+", known: "+APIVersion, "")
 	return false
 }
 
@@ -58,27 +60,27 @@ func child(path, name string) string {
 
 func item(path string, i int) string { return path + "[" + strconv.Itoa(i) + "]" }
 
-// keys reports keys that stand twice in a mapping, and returns each pair's name once.
-func (d *decoder) keys(n *node, path string) []pair {
+// keys reports keys that occur twice in a mapping, and returns each pair's name once.
+func (d *decoder) keys(n *yaml.Node, path string) []yaml.Pair {
 	const few = 16
-	var once []pair // nil: none stands twice
+	var once []yaml.Pair // nil: none occurs twice
 	first := map[string]int(nil)
-	if len(n.pairs) > few {
-		first = make(map[string]int, len(n.pairs))
+	if len(n.Pairs) > few {
+		first = make(map[string]int, len(n.Pairs))
 	}
-	for i, p := range n.pairs {
+	for i, p := range n.Pairs {
 		f, twice := i, false
 		if first == nil {
-			f = slices.IndexFunc(n.pairs[:i], func(q pair) bool { return q.key == p.key })
+			f = slices.IndexFunc(n.Pairs[:i], func(q yaml.Pair) bool { return q.Key.Text == p.Key.Text })
 			twice = f >= 0
-		} else if f, twice = first[p.key]; !twice {
-			first[p.key] = i
+		} else if f, twice = first[p.Key.Text]; !twice {
+			first[p.Key.Text] = i
 		}
 		switch {
 		case twice:
-			d.keyProblem(p, child(path, p.key), quote(p.key)+in(path)+" stands twice, first on line "+strconv.Itoa(n.pairs[f].line), "")
+			d.keyProblem(p, child(path, p.Key.Text), quote(p.Key.Text)+in(path)+" occurs twice, first on line "+strconv.Itoa(n.Pairs[f].Start.Line+1), "")
 			if once == nil {
-				once = append(make([]pair, 0, len(n.pairs)), n.pairs[:i]...)
+				once = append(make([]yaml.Pair, 0, len(n.Pairs)), n.Pairs[:i]...)
 			}
 		case once != nil:
 			once = append(once, p)
@@ -87,7 +89,7 @@ func (d *decoder) keys(n *node, path string) []pair {
 	if once != nil {
 		return once
 	}
-	return n.pairs
+	return n.Pairs
 }
 
 func in(path string) string {
@@ -98,17 +100,17 @@ func in(path string) string {
 }
 
 // record decodes a mapping with known fields.
-func (d *decoder) record(n *node, path string, r record) {
-	if n.kind != mappingKind {
+func (d *decoder) record(n *yaml.Node, path string, r record) {
+	if kindOf(n) != mappingKind {
 		d.wrongKind(n, path, "a mapping")
 		return
 	}
 	clean := true
 	present := make([]bool, len(r.fields))
 	for _, p := range d.keys(n, path) {
-		i := slices.IndexFunc(r.fields, func(f field) bool { return f.name == p.key })
+		i := slices.IndexFunc(r.fields, func(f field) bool { return f.name == p.Key.Text })
 		switch {
-		case i < 0 && r.extensible && strings.HasPrefix(p.key, "x-"):
+		case i < 0 && r.extensible && strings.HasPrefix(p.Key.Text, "x-"):
 			continue
 		case i < 0:
 			clean = false
@@ -119,11 +121,11 @@ func (d *decoder) record(n *node, path string, r record) {
 		}
 		f := &r.fields[i]
 		present[i] = true
-		if p.value.kind == nullKind {
+		if kindOf(p.Value) == nullKind {
 			clean = false
 			d.noValue(p, child(path, f.name), "give it a value or remove the line")
 		} else {
-			f.value.decode(d, p.value, child(path, f.name))
+			f.value.decode(d, p.Value, child(path, f.name))
 		}
 	}
 	for i, f := range r.fields {
@@ -140,7 +142,7 @@ func (d *decoder) record(n *node, path string, r record) {
 }
 
 // unknown reports a field that is not in the table, and returns the index of the one that may have been meant, -1 for none.
-func (d *decoder) unknown(p pair, path string, r record) (near int) {
+func (d *decoder) unknown(p yaml.Pair, path string, r record) (near int) {
 	if len(d.errors.List) == maxProblems {
 		return -1
 	}
@@ -149,15 +151,15 @@ func (d *decoder) unknown(p pair, path string, r record) (near int) {
 		names[i] = f.name
 	}
 	hint := ""
-	near = slices.Index(names, nearest(p.key, names))
+	near = slices.Index(names, meant(p.Key.Text, names))
 	if near >= 0 {
 		hint = "did you mean " + quote(names[near]) + "?"
-	} else if elsewhere := places(p.key, "", definitionTable(new(Definition))); len(elsewhere) > 0 {
+	} else if elsewhere := places(p.Key.Text, "", definitionTable(new(Definition))); len(elsewhere) > 0 {
 		hint = "it belongs to " + strings.Join(elsewhere, " or ")
 	} else {
 		hint = "known: " + strings.Join(names, ", ")
 	}
-	d.keyProblem(p, child(path, p.key), "unknown field "+quote(p.key)+in(path), hint)
+	d.keyProblem(p, child(path, p.Key.Text), "unknown field "+quote(p.Key.Text)+in(path), hint)
 	return near
 }
 
@@ -175,27 +177,27 @@ func places(name, path string, r record) []string {
 	return found
 }
 
-func (d *decoder) wrongKind(n *node, path, expected string) {
-	d.problem(n, path, "expected "+expected+", found "+n.kind.String(), "")
+func (d *decoder) wrongKind(n *yaml.Node, path, expected string) {
+	d.problem(n, path, "expected "+expected+", found "+kindOf(n).String(), "")
 }
 
 // text decodes a string or a reference to one.
-func (d *decoder) text(n *node, path string, f form) Text {
+func (d *decoder) text(n *yaml.Node, path string, f form) Text {
 	row := f.row()
-	t := Text{source: plainText, text: n.text, path: path, line: n.textLine, form: f}
-	switch n.kind {
+	t := Text{source: plainText, text: n.Text, path: path, line: textLine(n), form: f}
+	switch kindOf(n) {
 	case mappingKind:
 		return d.reference(n, path, f)
 	case sequenceKind, nullKind:
 		d.wrongKind(n, path, row.expected)
 		return Text{}
 	}
-	if strings.IndexByte(n.text, 0) >= 0 {
+	if strings.IndexByte(n.Text, 0) >= 0 {
 		d.problem(n, path, "holds a NUL character", "")
-	} else if !row.ok(n.text) {
+	} else if !row.ok(n.Text) {
 		found := ""
 		if row.shown {
-			found = ", found " + quote(n.text)
+			found = ", found " + quote(n.Text)
 		}
 		d.problem(n, path, "expected "+row.expected+found, row.hint)
 	}
@@ -203,10 +205,10 @@ func (d *decoder) text(n *node, path string, f form) Text {
 }
 
 // reference decodes {fromFile: PATH} or {fromEnv: NAME}.
-func (d *decoder) reference(n *node, path string, f form) Text {
+func (d *decoder) reference(n *yaml.Node, path string, f form) Text {
 	var file, variable string
 	d.record(n, path, referenceTable(&file, &variable))
-	t := Text{path: path, form: f, line: n.line, source: fromFile, text: file}
+	t := Text{path: path, form: f, line: n.Content.Line + 1, source: fromFile, text: file}
 	if file == "" {
 		t.source, t.text = fromEnv, variable
 	}
@@ -214,24 +216,24 @@ func (d *decoder) reference(n *node, path string, f form) Text {
 }
 
 // isReference reports whether a mapping is meant as a reference rather than as nested settings.
-func isReference(n *node) bool {
-	return n.kind == mappingKind && (n.get("fromFile") != nil || n.get("fromEnv") != nil)
+func isReference(n *yaml.Node) bool {
+	return kindOf(n) == mappingKind && (n.Get("fromFile") != nil || n.Get("fromEnv") != nil)
 }
 
 // flatten decodes Flink's configuration, whose keys may be nested at every dot.
-func (d *decoder) flatten(n *node, path, prefix string, lines map[string]int, into *[]Setting) {
+func (d *decoder) flatten(n *yaml.Node, path, prefix string, lines map[string]int, into *[]Setting) {
 	for _, p := range d.keys(n, path) {
-		at, key := child(path, p.key), child(prefix, p.key)
-		v := p.value
+		at, key := child(path, p.Key.Text), child(prefix, p.Key.Text)
+		v := p.Value
 		switch {
-		case !isKey(p.key):
-			d.keyProblem(p, at, quote(p.key)+" is not a key: it is empty, begins or ends with a dot, or holds a blank or control character", "")
+		case !isKey(p.Key.Text):
+			d.keyProblem(p, at, quote(p.Key.Text)+" is not a key: it is empty, begins or ends with a dot, or holds a blank or control character", "")
 			continue
-		case v.kind == nullKind:
+		case kindOf(v) == nullKind:
 			d.noValue(p, at, emptyHint)
 			continue
-		case v.kind == mappingKind && !isReference(v):
-			if len(v.pairs) == 0 {
+		case kindOf(v) == mappingKind && !isReference(v):
+			if len(v.Pairs) == 0 {
 				d.problem(v, at, "expected a value, found an empty mapping", "")
 			}
 			d.flatten(v, at, key, lines, into)
@@ -241,8 +243,8 @@ func (d *decoder) flatten(n *node, path, prefix string, lines map[string]int, in
 			d.keyProblem(p, at, "the key "+quote(key)+" is set twice, first on line "+strconv.Itoa(first), "")
 			continue
 		}
-		lines[key] = p.line
-		*into = append(*into, Setting{Key: key, Value: d.configurationValue(v, at), Line: p.line})
+		lines[key] = p.Start.Line + 1
+		*into = append(*into, Setting{Key: key, Value: d.configurationValue(v, at), Line: p.Start.Line + 1})
 	}
 }
 
@@ -251,15 +253,15 @@ func isKey(s string) bool {
 }
 
 // configurationValue decodes a string, a reference, or a list of such.
-func (d *decoder) configurationValue(n *node, path string) Text {
-	if n.kind != sequenceKind {
+func (d *decoder) configurationValue(n *yaml.Node, path string) Text {
+	if kindOf(n) != sequenceKind {
 		return d.text(n, path, anyForm)
 	}
-	t := Text{source: listText, path: path, line: n.line}
-	if len(n.items) == 0 {
+	t := Text{source: listText, path: path, line: n.Content.Line + 1}
+	if len(n.Items) == 0 {
 		d.problem(n, path, "expected a value, found an empty list", `"" is the empty string`)
 	}
-	for i, e := range n.items {
+	for i, e := range n.Items {
 		t.list = append(t.list, d.text(e, item(path, i), anyForm))
 	}
 	return t

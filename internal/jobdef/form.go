@@ -30,7 +30,7 @@ type formRow struct {
 	pattern  string            // ECMA 262 and RE2; empty: any
 	ok       func(string) bool // given a string without NUL
 	hint     string
-	shown    bool // messages may show what was found: it is no secret
+	shown    bool // messages may show what was found: it is not a secret
 }
 
 const (
@@ -97,6 +97,9 @@ func isHex(s string, length int) bool {
 	}
 	return true
 }
+
+// digits returns how many decimal digits s begins with.
+func digits(s string) int { return len(s) - len(strings.TrimLeft(s, "0123456789")) }
 
 func isMinor(s string) bool {
 	major, minor, ok := strings.Cut(s, ".")

@@ -90,6 +90,8 @@ type SQL struct {
 	Use        *Use
 	Script     Text
 	ScriptURI  Text
+	// ScriptSHA256 is the digest that what ScriptURI names must have.
+	ScriptSHA256 Text
 }
 
 // Runs reports whether there is a script; a nil SQL has none.
@@ -149,8 +151,8 @@ func Decode(name string, src []byte) (*Definition, error) {
 		d.errors.List = []Problem{*problem}
 	case root == nil:
 		d.errors.List = []Problem{{Line: 1, Column: 1, Message: "the document is empty", Hint: "a definition begins with apiVersion: " + APIVersion}}
-	case root.kind != mappingKind:
-		d.errors.List = []Problem{{Line: root.line, Column: root.column, Message: "the document is " + root.kind.String() + ", expected a mapping",
+	case kindOf(root) != mappingKind:
+		d.errors.List = []Problem{{Line: root.Content.Line + 1, Column: root.Content.Column + 1, Message: "the document is " + kindOf(root).String() + ", expected a mapping",
 			Hint: "a definition begins with apiVersion: " + APIVersion}}
 	case d.knownVersion(root):
 		d.record(root, "", definitionTable(def))
@@ -166,8 +168,10 @@ func Decode(name string, src []byte) (*Definition, error) {
 // ".sql" names the job.
 func FromSQL(name string, src []byte) *Definition {
 	script := strings.TrimPrefix(string(src), "\uFEFF")
-	name, _, _ = strings.Cut(name, "?")
-	name, _, _ = strings.Cut(name, "#")
+	if strings.Contains(name, "://") { // in a plain path it is a part of the name
+		name, _, _ = strings.Cut(name, "?")
+		name, _, _ = strings.Cut(name, "#")
+	}
 	job := strings.TrimSuffix(path.Base(strings.ReplaceAll(name, `\`, "/")), ".sql")
 	if !isLine(job) || job == "." || job == "/" {
 		job = "sql-job"

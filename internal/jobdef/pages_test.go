@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"flink-entrypoint/internal/yaml"
 )
 
 // TestPages holds the generated pages against what is committed.
@@ -83,30 +85,31 @@ func TestService(t *testing.T) {
 		t.Fatal(err)
 	}
 	root, problem := read(src)
+	text := strings.ReplaceAll(string(src), "\r\n", "\n")
 	if problem != nil {
 		t.Fatalf("%d:%d: %s", problem.Line, problem.Column, problem.Message)
 	}
-	if v := root.get("openapi").text; !strings.HasPrefix(v, "3.1.") {
+	if v := root.Get("openapi").Text; !strings.HasPrefix(v, "3.1.") {
 		t.Errorf("openapi %s, want 3.1", v)
 	}
 	references := 0
-	var walk func(n *node)
-	walk = func(n *node) {
-		if n.kind == mappingKind {
-			if d := new(decoder); len(d.keys(n, "")) != len(n.pairs) {
-				t.Errorf("line %d: a key stands twice", n.line)
+	var walk func(n *yaml.Node)
+	walk = func(n *yaml.Node) {
+		if kindOf(n) == mappingKind {
+			if d := new(decoder); len(d.keys(n, "")) != len(n.Pairs) {
+				t.Errorf("line %d: a key occurs twice", n.Content.Line+1)
 			}
 		}
-		for _, p := range n.pairs {
-			if p.key == "$ref" {
+		for _, p := range n.Pairs {
+			if p.Key.Text == "$ref" {
 				references++
-				if !resolves(root, p.value.text) {
-					t.Errorf("line %d: %s leads nowhere", p.line, p.value.text)
+				if !resolves(root, p.Value.Text) {
+					t.Errorf("line %d: %s leads nowhere", p.Start.Line+1, p.Value.Text)
 				}
 			}
-			walk(p.value)
+			walk(p.Value)
 		}
-		for _, e := range n.items {
+		for _, e := range n.Items {
 			walk(e)
 		}
 	}
@@ -114,30 +117,30 @@ func TestService(t *testing.T) {
 	if references < 20 {
 		t.Errorf("%d references, want at least 20", references)
 	}
-	for _, p := range root.get("paths").pairs {
-		answers := p.value.get("get").get("responses")
+	for _, p := range root.Get("paths").Pairs {
+		answers := p.Value.Get("get").Get("responses")
 		for _, status := range []string{"200", "401", "403", "404", "429", "503"} {
-			if answers.get(status) == nil {
-				t.Errorf("%s does not say what a %s is", p.key, status)
+			if answers.Get(status) == nil {
+				t.Errorf("%s does not say what a %s is", p.Key.Text, status)
 			}
 		}
 	}
 	definitions := 0
-	for _, p := range root.get("components").get("examples").pairs {
-		value := p.value.get("value")
-		document := normalised(src)[value.start:value.end]
+	for _, p := range root.Get("components").Get("examples").Pairs {
+		value := p.Value.Get("value")
+		document := text[value.Content.Offset:value.End]
 		if document[0] != '{' {
-			document = strings.Repeat(" ", value.column-1) + document
+			document = strings.Repeat(" ", value.Content.Column) + document
 		}
-		if value.get("data") != nil {
+		if value.Get("data") != nil {
 			inner, err := Pointer([]byte(document), "/data")
 			if err != nil {
-				t.Errorf("%s: %v", p.key, err)
+				t.Errorf("%s: %v", p.Key.Text, err)
 			}
 			document = string(inner)
 		}
-		if _, err := Decode(p.key, []byte(document)); err != nil {
-			t.Errorf("the example %s: %v", p.key, err)
+		if _, err := Decode(p.Key.Text, []byte(document)); err != nil {
+			t.Errorf("the example %s: %v", p.Key.Text, err)
 		}
 		definitions++
 	}
@@ -147,14 +150,14 @@ func TestService(t *testing.T) {
 }
 
 // resolves reports whether a $ref leads to something: inside the document, or to the generated schema.
-func resolves(root *node, reference string) bool {
+func resolves(root *yaml.Node, reference string) bool {
 	pointer, inside := strings.CutPrefix(reference, "#/")
 	if !inside {
 		_, err := os.Stat("../../docs/" + reference)
 		return err == nil
 	}
 	for name := range strings.SplitSeq(pointer, "/") {
-		if root = root.get(name); root == nil {
+		if root = root.Get(name); root == nil {
 			return false
 		}
 	}

@@ -6,16 +6,19 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"flink-entrypoint/internal/yaml"
 )
 
 // Pointer returns the value that an RFC 6901 pointer leads to in an envelope of JSON or YAML: its own text, or what a
 // string holds, since some services put a whole document into one. The error names keys of the envelope, no values.
 func Pointer(src []byte, pointer string) ([]byte, error) {
-	n, problem := read(src)
+	document, problem := readDocument(src)
 	if problem != nil {
 		return nil, fmt.Errorf("the answer is not JSON or YAML: line %d, column %d: %s", problem.Line, problem.Column, problem.Message)
 	}
-	if n == nil {
+	n := document.Root
+	if n == nil || n.Tag == yaml.TagNull {
 		return nil, errors.New("the answer is empty")
 	}
 	if pointer != "" && pointer[0] != '/' {
@@ -36,43 +39,41 @@ func Pointer(src []byte, pointer string) ([]byte, error) {
 			pointer = "/" + rest
 		}
 	}
-	switch n.kind {
+	switch kindOf(n) {
 	case nullKind:
 		return nil, fmt.Errorf("the answer's %s is null", quote(at))
 	case mappingKind, sequenceKind:
-		source := normalised(src)
-		text := source[n.start:n.end]
-		if c := text[0]; c != '{' && c != '[' { // a block collection: keep its columns equal
-			begin := strings.LastIndexByte(source[:n.start], '\n') + 1
-			text = strings.Repeat(" ", len(source[begin:n.start])) + strings.TrimRight(text, " ")
+		text := document.Text[n.Content.Offset:n.End]
+		if c := text[0]; c != '{' && c != '[' { // keep its columns equal
+			text = strings.Repeat(" ", n.Content.Column) + text
 		}
 		return []byte(text), nil
 	}
-	return []byte(n.text), nil
+	return []byte(n.Text), nil
 }
 
 // step returns the value of a key or index of n.
-func step(n *node, token string) (*node, error) {
-	switch n.kind {
+func step(n *yaml.Node, token string) (*yaml.Node, error) {
+	switch kindOf(n) {
 	case mappingKind:
-		if v := n.get(token); v != nil {
+		if v := n.Get(token); v != nil {
 			return v, nil
 		}
 		var names []string
-		for i, p := range n.pairs {
+		for i, p := range n.Pairs {
 			if i == 10 {
 				names = append(names, "...")
 				break
 			}
-			names = append(names, quote(p.key))
+			names = append(names, quote(p.Key.Text))
 		}
 		return nil, fmt.Errorf("there is a mapping of %s", cmp.Or(strings.Join(names, ", "), "nothing"))
 	case sequenceKind:
 		i, err := strconv.Atoi(token)
-		if err == nil && strconv.Itoa(i) == token && i >= 0 && i < len(n.items) {
-			return n.items[i], nil
+		if err == nil && strconv.Itoa(i) == token && i >= 0 && i < len(n.Items) {
+			return n.Items[i], nil
 		}
-		return nil, fmt.Errorf("there is a list of %d", len(n.items))
+		return nil, fmt.Errorf("there is a list of %d", len(n.Items))
 	}
-	return nil, fmt.Errorf("there is %s", n.kind)
+	return nil, fmt.Errorf("there is %s", kindOf(n))
 }

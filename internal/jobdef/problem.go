@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"flink-entrypoint/internal/nearest"
 )
 
 // A Problem is one thing that is wrong with a definition. It never holds a value that could be a secret.
@@ -64,51 +66,7 @@ func quote(s string) string {
 	return strconv.Quote(s)
 }
 
-// nearest returns the known name that the author may have meant, "" if none is near.
-func nearest(name string, known []string) string {
-	best, least := "", 1+min(len(name), 24)/4
-	if len(name) > 64 {
-		return ""
-	}
-	folded := foldName(name)
-	for _, k := range known {
-		d := distance(folded, foldName(k))
-		if d < least || (d == least && best == "") {
-			best, least = k, d
-		}
-	}
-	return best
-}
-
-// foldName makes spellings of a name equal that differ in case and separators only.
-func foldName(s string) string {
-	return strings.ToLower(strings.Map(func(r rune) rune {
-		if r == '-' || r == '_' || r == ' ' {
-			return -1
-		}
-		return r
-	}, s))
-}
-
-// distance is the number of insertions, deletions, substitutions and swaps of neighbours that make b of a.
-func distance(a, b string) int {
-	before, row, next := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		next[0] = i
-		for j := 1; j <= len(b); j++ {
-			cost := 1
-			if a[i-1] == b[j-1] {
-				cost = 0
-			}
-			next[j] = min(row[j]+1, next[j-1]+1, row[j-1]+cost)
-			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
-				next[j] = min(next[j], before[j-2]+1)
-			}
-		}
-		before, row, next = row, next, before
-	}
-	return row[len(b)]
+// meant returns the known name that the author may have meant, "" if none is near.
+func meant(name string, known []string) string {
+	return nearest.Name(name, known, 1+min(len(name), 24)/4)
 }

@@ -11,33 +11,35 @@ import (
 	"testing"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"flink-entrypoint/internal/yaml"
 )
 
 // jsonValue turns a node into what a JSON parser would make of it.
-func jsonValue(n *node) any {
-	switch n.kind {
+func jsonValue(n *yaml.Node) any {
+	switch kindOf(n) {
 	case nullKind:
 		return nil
 	case boolKind:
-		return n.text[0]|0x20 == 't'
+		return n.Text[0]|0x20 == 't'
 	case numberKind:
-		if json.Valid([]byte(n.text)) {
-			return json.Number(n.text)
+		if json.Valid([]byte(n.Text)) {
+			return json.Number(n.Text)
 		}
 	case mappingKind:
-		v := make(map[string]any, len(n.pairs))
-		for _, p := range n.pairs {
-			v[p.key] = jsonValue(p.value)
+		v := make(map[string]any, len(n.Pairs))
+		for _, p := range n.Pairs {
+			v[p.Key.Text] = jsonValue(p.Value)
 		}
 		return v
 	case sequenceKind:
-		v := make([]any, len(n.items))
-		for i, e := range n.items {
+		v := make([]any, len(n.Items))
+		for i, e := range n.Items {
 			v[i] = jsonValue(e)
 		}
 		return v
 	}
-	return n.text
+	return n.Text
 }
 
 func compile(t *testing.T) *jsonschema.Schema {
@@ -90,8 +92,8 @@ func TestSchemaAgrees(t *testing.T) {
 		}
 	}
 
-	weaker := []string{ // beyond JSON Schema: names that must differ, keys that stand twice, what a URI or number means
-		"stands twice", "is set twice", "is kept as", "does not end in the name of a file", "belongs to no catalog", "holds a NUL character",
+	weaker := []string{ // beyond JSON Schema: names that must differ, keys that occur twice, what a URI or number means
+		"occurs twice", "is set twice", "would be stored as", "does not end in the name of a file", "belongs to no catalog", "holds a NUL character",
 		`found "0"`, `found "-1"`, `found "1.5"`, `found "1"`,
 	}
 	b, err := os.ReadFile("testdata/errors.txt")

@@ -3,7 +3,10 @@ package jobdef
 import (
 	"net/url"
 	"path"
+	"strconv"
 	"strings"
+
+	"flink-entrypoint/internal/yaml"
 )
 
 // A record is what a mapping may hold. The functions below are the table of all fields: the decoder, the schema and
@@ -27,7 +30,7 @@ type field struct {
 // A rule is about several fields of one record. Its check runs only where all fields are known ones with a value, which
 // need not be right.
 type rule struct {
-	check  func(d *decoder, n *node, path string)
+	check  func(d *decoder, n *yaml.Node, path string)
 	schema func() object // what of it JSON Schema can say; nil: nothing
 	doc    string        // Markdown, one line
 }
@@ -35,9 +38,9 @@ type rule struct {
 // atMostOne refuses fields that exclude each other.
 func atMostOne(why, a, b string) rule {
 	return rule{
-		check: func(d *decoder, n *node, path string) {
-			if x, y := n.get(a), n.get(b); x != nil && y != nil {
-				if x.start > y.start {
+		check: func(d *decoder, n *yaml.Node, path string) {
+			if x, y := n.Get(a), n.Get(b); x != nil && y != nil {
+				if x.Content.Offset > y.Content.Offset {
 					y = x
 				}
 				d.problem(y, path, a+" and "+b+" exclude each other", why)
@@ -51,8 +54,8 @@ func atMostOne(why, a, b string) rule {
 // exactlyOne demands one of two fields.
 func exactlyOne(a, b string) rule {
 	return rule{
-		check: func(d *decoder, n *node, path string) {
-			if (n.get(a) != nil) == (n.get(b) != nil) {
+		check: func(d *decoder, n *yaml.Node, path string) {
+			if (n.Get(a) != nil) == (n.Get(b) != nil) {
 				d.problem(n, path, "expected exactly one of "+a+" and "+b, "")
 			}
 		},
@@ -72,7 +75,7 @@ func definitionTable(def *Definition) record {
 			{name: "name", value: text{&def.Name, lineForm}, required: true,
 				doc: "Name of the job: `pipeline.name`.", example: "clicks-per-minute"},
 			{name: "id", value: text{&def.ID, jobIDForm},
-				doc: "Flink's job id. A fixed id is what high availability and savepoints of a redeployed job go by; without, Flink chooses.", example: `"00000000000000000000000000000001"`},
+				doc: "Flink's job id. High availability and savepoints find a redeployed job by its fixed id. If it is not set, Flink chooses one.", example: `"00000000000000000000000000000001"`},
 			{name: "flinkVersion", value: text{&def.FlinkVersion, minorForm},
 				doc: "Refuse to run on another minor version of Flink.", example: `"2.2"`},
 			{name: "resources", value: part{resourcesTable(&def.Resources)},
@@ -81,19 +84,34 @@ func definitionTable(def *Definition) record {
 				doc:     "Flink's configuration, flat or nested. Values are strings, numbers, booleans, references, or lists of these. Overrides the image's files; `FLINK_PROPERTIES` and `-D` override it.",
 				example: "{state.backend.type: rocksdb, execution: {checkpointing: {interval: 1 min}}}"},
 			{name: "highAvailability", value: one[HighAvailability]{&def.HighAvailability, highAvailabilityTable},
-				doc: "High availability: what binds the JobManagers and TaskManagers of one cluster."},
+				doc: "High availability: how the JobManagers and TaskManagers of one cluster find each other and their state."},
 			{name: "logging", value: one[Logging]{&def.Logging, loggingTable},
 				doc: "Levels of log4j's loggers, written to `log4j-console.properties`."},
 			{name: "artifacts", value: many[Artifact]{&def.Artifacts, artifactTable, distinctArtifacts},
-				doc: "Files to bring before Flink starts, on JobManagers and TaskManagers alike."},
+				doc: "Files to fetch before Flink starts, on JobManagers and TaskManagers alike."},
 			{name: "sql", value: one[SQL]{&def.SQL, sqlTable},
 				doc: "A SQL job."},
 			{name: "jar", value: one[Jar]{&def.Jar, jarTable},
 				doc: "A job in a jar."},
 			{name: "savepoint", value: one[Savepoint]{&def.Savepoint, savepointTable},
-				doc: "What the job starts from."},
+				doc: "The savepoint that the job starts from."},
 		},
-		rules: []rule{atMostOne("a definition is one job", "sql", "jar")},
+		rules: []rule{atMostOne("a definition is one job", "sql", "jar"), {
+			check: func(d *decoder, n *yaml.Node, _ string) {
+				if def.Jar == nil {
+					return
+				}
+				uri, plain := def.Jar.URI.Plain()
+				jar := n.Get("jar").Get("uri")
+				for i, a := range def.Artifacts {
+					other, also := a.URI.Plain()
+					if plain && also && jar != nil && a.To == "usrlib" && JarName(uri) != "" && FileName(other) == JarName(uri) {
+						d.problem(jar, "jar.uri", "would be stored as "+quote("usrlib/"+JarName(uri))+", the same file as "+item("artifacts", i), "give one of them another name")
+					}
+				}
+			},
+			doc: "`jar` and an artifact in `usrlib` have different file names.",
+		}},
 	}
 }
 
@@ -109,7 +127,7 @@ func resourcesTable(r *Resources) record {
 func containerFields(c *Container) []field {
 	return []field{
 		{name: "memory", value: text{&c.Memory, memoryForm},
-			doc:     "Size of the container. `auto`, and without the field: its limit is detected. Lower case is Flink's spelling (`1600m` = 1600 MiB), a capital or an `i` is Kubernetes' (`1600Mi`, `2G` = 2,000,000,000 bytes).",
+			doc:     "Size of the container. With `auto`, and without the field, its limit is detected. Lower case is Flink's spelling (`1600m` = 1600 MiB), a capital or an `i` is Kubernetes' (`1600Mi`, `2G` = 2,000,000,000 bytes).",
 			example: "1600m"},
 		{name: "cpu", value: text{&c.CPU, cpuForm}, doc: "CPUs of the container.", example: "1"},
 	}
@@ -121,16 +139,16 @@ func highAvailabilityTable(ha *HighAvailability) record {
 			{name: "type", value: bare{into: &ha.Type, choices: []string{"zookeeper", "kubernetes", "none"}}, required: true,
 				doc: "Where leaders are elected: `high-availability.type`.", example: "zookeeper"},
 			{name: "clusterId", value: text{&ha.ClusterID, lineForm},
-				doc: "Binds the groups of one cluster: `high-availability.cluster-id`, and `kubernetes.cluster-id` for Kubernetes.", example: "clicks"},
+				doc: "Name that all processes of one cluster share: `high-availability.cluster-id`, and `kubernetes.cluster-id` for Kubernetes.", example: "clicks"},
 			{name: "storageDir", value: text{&ha.StorageDir, uriForm},
-				doc: "Where JobManagers keep what a successor needs: `high-availability.storageDir`.", example: `"s3://ha/clicks"`},
+				doc: "Where a JobManager stores what its successor needs: `high-availability.storageDir`.", example: `"s3://ha/clicks"`},
 			{name: "quorum", value: text{&ha.Quorum, lineForm},
 				doc: "ZooKeeper's servers: `high-availability.zookeeper.quorum`.", example: `"zk-0:2181,zk-1:2181"`},
 		},
 		rules: []rule{
 			{
-				check: func(d *decoder, n *node, path string) {
-					if ha.Type != "none" && n.get("clusterId") == nil {
+				check: func(d *decoder, n *yaml.Node, path string) {
+					if ha.Type != "none" && n.Get("clusterId") == nil {
 						d.problem(n, path, "the field clusterId is missing", "without it all clusters share one")
 					}
 				},
@@ -140,9 +158,9 @@ func highAvailabilityTable(ha *HighAvailability) record {
 				doc: "`clusterId` is required unless `type` is `none`.",
 			},
 			{
-				check: func(d *decoder, n *node, path string) {
-					if q := n.get("quorum"); q != nil && (ha.Type == "kubernetes" || ha.Type == "none") {
-						d.problem(q, child(path, "quorum"), "is ZooKeeper's, but the type is "+ha.Type, "")
+				check: func(d *decoder, n *yaml.Node, path string) {
+					if q := n.Get("quorum"); q != nil && (ha.Type == "kubernetes" || ha.Type == "none") {
+						d.problem(q, child(path, "quorum"), "is for ZooKeeper only, but the type is "+ha.Type, "")
 					}
 				},
 				schema: func() object {
@@ -175,8 +193,8 @@ func artifactTable(a *Artifact) record {
 		},
 		rules: []rule{
 			{
-				check: func(d *decoder, n *node, path string) {
-					if a.To != "usrlib" && a.To != "run" && isPlace(a.To) && n.get("sha256") == nil {
+				check: func(d *decoder, n *yaml.Node, path string) {
+					if a.To != "usrlib" && a.To != "run" && isPlace(a.To) && n.Get("sha256") == nil {
 						d.problem(n, path, "the field sha256 is missing", "what goes to "+a.To+" becomes part of Flink, so its digest must be pinned")
 					}
 				},
@@ -187,14 +205,56 @@ func artifactTable(a *Artifact) record {
 				doc: "`sha256` is required where `to` is `lib` or `plugins/NAME`.",
 			},
 			{
-				check: func(d *decoder, n *node, path string) {
-					if uri, plain := a.URI.Plain(); plain && isLine(uri) && FileName(uri) == "" {
-						d.problem(n.get("uri"), child(path, "uri"), "does not end in the name of a file", "")
+				check: func(d *decoder, n *yaml.Node, path string) {
+					if uri, plain := a.URI.Plain(); plain && isLine(uri) {
+						d.fileName(n.Get("uri"), child(path, "uri"), FileName(uri), a.To, ", or keep it with to: run")
 					}
 				},
 			},
 		},
 	}
+}
+
+// fileName reports a name of a file that no file system can hold, or that no class path of its place can. The hint ends with otherwise.
+func (d *decoder) fileName(n *yaml.Node, path, name, to, otherwise string) {
+	switch {
+	case name == "":
+		d.problem(n, path, "does not end in the name of a file", "")
+	case len(name) > 255:
+		d.problem(n, path, "ends in a name of "+strconv.Itoa(len(name))+" bytes, a file's name has at most 255", "")
+	case Unloadable(to, name) != "":
+		d.problem(n, path, "ends in a name with "+Unloadable(to, name), "give the file another name"+otherwise)
+	}
+}
+
+// Unloadable tells which character of a path prevents that a jar is loaded from there, and why; "" where none does. to is the
+// place of an artifact. Flink makes the URL of a jar in usrlib of its path without escaping it (FileUtils.toURL), and Java's
+// class loader unescapes it: the jar is then not found, or, where two hexadecimal digits do not follow a '%', no class at all.
+// Measured with Flink 1.20.5 and 2.2.1, where the class path and the plugins load such names.
+func Unloadable(to, path string) string {
+	in := func(chars string) string {
+		if i := strings.IndexAny(path, chars); i >= 0 {
+			return "'" + path[i:i+1] + "'"
+		}
+		return ""
+	}
+	if c := in(":"); c != "" && to != "run" {
+		return c + ", which separates the elements of a class path"
+	}
+	if c := in("#?%"); c != "" && to == "usrlib" {
+		return c + ", which Flink's class loader takes for a part of a URL: it would not find the file"
+	}
+	return ""
+}
+
+// JarName returns the name under which the job's jar is kept: Flink finds jars in usrlib by their ".jar". It is "" where
+// [FileName] is.
+func JarName(uri string) string {
+	name := FileName(uri)
+	if name != "" && !strings.HasSuffix(name, ".jar") {
+		name += ".jar"
+	}
+	return name
 }
 
 // FileName returns the name under which an artifact is kept, "" if the URI has none that is safe.
@@ -213,7 +273,7 @@ func FileName(uri string) string {
 }
 
 // distinctArtifacts refuses two artifacts that would be one file.
-func distinctArtifacts(d *decoder, n *node, path string, artifacts []Artifact) {
+func distinctArtifacts(d *decoder, n *yaml.Node, path string, artifacts []Artifact) {
 	seen := make(map[string]int, len(artifacts))
 	for i, a := range artifacts {
 		uri, plain := a.URI.Plain()
@@ -223,7 +283,7 @@ func distinctArtifacts(d *decoder, n *node, path string, artifacts []Artifact) {
 		}
 		file := a.To + "/" + name
 		if first, ok := seen[file]; ok {
-			d.problem(n.items[i].get("uri"), child(item(path, i), "uri"), "is kept as "+quote(file)+", as is "+item(path, first), "")
+			d.problem(n.Items[i].Get("uri"), child(item(path, i), "uri"), "would be stored as "+quote(file)+", the same file as "+item(path, first), "")
 			continue
 		}
 		seen[file] = i
@@ -231,8 +291,8 @@ func distinctArtifacts(d *decoder, n *node, path string, artifacts []Artifact) {
 }
 
 // distinct refuses two items of the same name. Names that are references are not known yet.
-func distinct[T any](what string, fold bool, name func(T) Text) func(d *decoder, n *node, path string, items []T) {
-	return func(d *decoder, n *node, path string, items []T) {
+func distinct[T any](what string, fold bool, name func(T) Text) func(d *decoder, n *yaml.Node, path string, items []T) {
+	return func(d *decoder, n *yaml.Node, path string, items []T) {
 		seen := make(map[string]int, len(items))
 		for i, e := range items {
 			s, plain := name(e).Plain()
@@ -243,7 +303,7 @@ func distinct[T any](what string, fold bool, name func(T) Text) func(d *decoder,
 				s = strings.ToLower(s)
 			}
 			if first, ok := seen[s]; ok {
-				d.problem(n.items[i].get("name"), child(item(path, i), "name"), "the "+what+" "+quote(s)+" stands twice, first as "+item(path, first), "")
+				d.problem(n.Items[i].Get("name"), child(item(path, i), "name"), "the "+what+" "+quote(s)+" occurs twice, first as "+item(path, first), "")
 				continue
 			}
 			seen[s] = i
@@ -263,18 +323,27 @@ func sqlTable(s *SQL) record {
 			{name: "catalogs", value: many[Catalog]{&s.Catalogs, catalogTable, distinct("catalog", false, func(c Catalog) Text { return c.Name })},
 				doc: "Catalogs to create, in this order."},
 			{name: "functions", value: many[Function]{&s.Functions, functionTable, distinct("function", true, func(f Function) Text { return f.Name })},
-				doc: "Functions to register, in this order, where `use` leads."},
+				doc: "Functions to register, in this order, in the catalog and database of `use`."},
 			{name: "use", value: one[Use]{&s.Use, useTable}, doc: "Current catalog and database of the script."},
 			{name: "script", value: text{&s.Script, someForm}, doc: "The script.", example: `"INSERT INTO sink SELECT * FROM source;"`},
-			{name: "scriptUri", value: text{&s.ScriptURI, uriForm}, doc: "Where the script is, instead of `script`: as an artifact's `uri`."},
+			{name: "scriptUri", value: text{&s.ScriptURI, uriForm}, doc: "Where the script is, instead of `script`. It has the same forms as an artifact's `uri`."},
+			{name: "scriptSha256", value: text{&s.ScriptSHA256, sha256Form}, doc: "Digest that the script at `scriptUri` must have."},
 		},
-		rules: []rule{atMostOne("", "script", "scriptUri")},
+		rules: []rule{atMostOne("", "script", "scriptUri"), {
+			check: func(d *decoder, n *yaml.Node, path string) {
+				if n.Get("scriptSha256") != nil && n.Get("scriptUri") == nil {
+					d.problem(n.Get("scriptSha256"), child(path, "scriptSha256"), "is the digest of the script at scriptUri, but scriptUri is missing", "")
+				}
+			},
+			schema: func() object { return object{{"dependentRequired", object{{"scriptSha256", []string{"scriptUri"}}}}} },
+			doc:    "`scriptSha256` goes with `scriptUri`.",
+		}},
 	}
 }
 
 func moduleTable(m *Module) record {
 	return record{fields: []field{
-		{name: "name", value: text{&m.Name, lineForm}, required: true, doc: "Name of the module, which is its type too.", example: "hive"},
+		{name: "name", value: text{&m.Name, lineForm}, required: true, doc: "Name of the module, which is also its type.", example: "hive"},
 		{name: "options", value: settings{into: &m.Options, refused: "type", why: "the name of a module is its type"},
 			doc: "Its options.", example: "{hive-version: 3.1.3}"},
 	}}
@@ -292,11 +361,11 @@ func catalogTable(c *Catalog) record {
 		rules: []rule{
 			exactlyOne("name", "createStatement"),
 			{
-				check: func(d *decoder, n *node, path string) {
-					if (n.get("name") != nil) != (n.get("options") != nil) && n.get("name") != nil {
+				check: func(d *decoder, n *yaml.Node, path string) {
+					if (n.Get("name") != nil) != (n.Get("options") != nil) && n.Get("name") != nil {
 						d.problem(n, path, "the field options is missing", "its option type says what kind of catalog this is")
-					} else if n.get("options") != nil && n.get("createStatement") != nil {
-						d.problem(n.get("options"), path, "options and createStatement exclude each other", "")
+					} else if n.Get("options") != nil && n.Get("createStatement") != nil {
+						d.problem(n.Get("options"), path, "options and createStatement exclude each other", "")
 					}
 				},
 				schema: func() object {
@@ -317,24 +386,24 @@ func functionTable(f *Function) record {
 			{name: "class", value: text{&f.Class, classForm}, required: true,
 				doc: "The class, or for Python `module.name`.", example: "com.example.ParseUa"},
 			{name: "language", value: bare{into: &f.Language, choices: []string{"JAVA", "SCALA", "PYTHON"}}, doc: "Its language; `JAVA` by default.", example: "JAVA"},
-			{name: "temporary", value: boolean{&f.Temporary}, doc: "`false`: it is stored in its catalog. By default functions are temporary.", example: "true"},
+			{name: "temporary", value: boolean{&f.Temporary}, doc: "`false`: the function is stored in its catalog. By default functions are temporary.", example: "true"},
 			{name: "system", value: boolean{&f.System},
-				doc: "It belongs to no catalog and is found from all. The default for a simple name, unless `temporary` is `false`.", example: "true"},
-			{name: "jars", value: texts{&f.Jars, uriForm}, doc: "Jars that hold it: names of artifacts, or what Flink can read (`USING JAR`).", example: "[udf-1.2.jar]"},
+				doc: "The function belongs to no catalog and is found from all of them. The default for a simple name, unless `temporary` is `false`.", example: "true"},
+			{name: "jars", value: texts{&f.Jars, uriForm}, doc: "Jars that hold the function: names of artifacts, or URIs that Flink can read (`USING JAR`).", example: "[udf-1.2.jar]"},
 		},
 		rules: []rule{
 			{
-				check: func(d *decoder, n *node, path string) {
-					stored := n.get("temporary") != nil && !f.Temporary
+				check: func(d *decoder, n *yaml.Node, path string) {
+					stored := n.Get("temporary") != nil && !f.Temporary
 					qualified := isQualified(f.Name.text)
 					if f.System && stored {
-						d.problem(n.get("temporary"), child(path, "temporary"), "a system function is always temporary", "")
+						d.problem(n.Get("temporary"), child(path, "temporary"), "a system function is always temporary", "")
 					}
 					if f.System && qualified {
-						d.problem(n.get("system"), child(path, "system"), "a system function belongs to no catalog, but its name has one", "")
+						d.problem(n.Get("system"), child(path, "system"), "a system function belongs to no catalog, but its name has one", "")
 					}
 					f.Temporary = !stored
-					if n.get("system") == nil {
+					if n.Get("system") == nil {
 						f.System = f.Temporary && !qualified
 					}
 				},
@@ -345,9 +414,9 @@ func functionTable(f *Function) record {
 				doc: "`system: true` goes with neither `temporary: false` nor a name in a catalog.",
 			},
 			{
-				check: func(d *decoder, n *node, path string) {
+				check: func(d *decoder, n *yaml.Node, path string) {
 					if f.Language == "PYTHON" && len(f.Jars) > 0 {
-						d.problem(n.get("jars"), child(path, "jars"), "a Python function has no jars", "")
+						d.problem(n.Get("jars"), child(path, "jars"), "a Python function has no jars", "")
 					}
 				},
 				schema: func() object {
@@ -384,10 +453,16 @@ func useTable(u *Use) record {
 }
 
 func jarTable(j *Jar) record {
-	return record{fields: []field{
-		{name: "uri", value: text{&j.URI, uriForm}, required: true, doc: "Where the jar is: as an artifact's `uri`.", example: `"https://repo.example.com/job-1.0.jar"`},
+	return record{rules: []rule{{
+		check: func(d *decoder, n *yaml.Node, path string) {
+			if uri, plain := j.URI.Plain(); plain && isLine(uri) {
+				d.fileName(n.Get("uri"), child(path, "uri"), JarName(uri), "usrlib", "")
+			}
+		},
+	}}, fields: []field{
+		{name: "uri", value: text{&j.URI, uriForm}, required: true, doc: "Where the jar is. It has the same forms as an artifact's `uri`. A file name without `.jar` gets that ending.", example: `"https://repo.example.com/job-1.0.jar"`},
 		{name: "sha256", value: text{&j.SHA256, sha256Form}, doc: "Digest that it must have."},
-		{name: "entryClass", value: text{&j.EntryClass, classForm}, doc: "Class whose `main` is the job; without, the one that the jar's manifest names.", example: "com.example.Main"},
+		{name: "entryClass", value: text{&j.EntryClass, classForm}, doc: "Class whose `main` method is the job. By default the class that the jar's manifest names.", example: "com.example.Main"},
 		{name: "args", value: texts{&j.Args, anyForm}, doc: "Arguments of `main`.", example: `["--window", "60"]`},
 	}}
 }
@@ -396,7 +471,7 @@ func savepointTable(s *Savepoint) record {
 	return record{fields: []field{
 		{name: "path", value: text{&s.Path, uriForm}, required: true, doc: "The savepoint's directory or metadata file.", example: `"s3://savepoints/clicks/savepoint-1"`},
 		{name: "allowNonRestoredState", value: boolean{&s.AllowNonRestoredState},
-			doc: "Go on where the savepoint holds state for which the job has no operator.", example: "false"},
+			doc: "Ignore state of the savepoint for which the job has no operator.", example: "false"},
 	}}
 }
 

@@ -31,7 +31,7 @@ const (
 	fromFile
 )
 
-// Plain returns the Text of a string that is no reference.
+// Plain returns the Text of a string that is not a reference.
 func Plain(s string) Text { return Text{source: plainText, text: s} }
 
 // IsZero reports whether the definition does not have the string.
@@ -92,7 +92,7 @@ type Resolver struct {
 	ReadFile  func(name string) ([]byte, error)
 }
 
-// Resolve returns the string: public as it stands in the definition, hidden when it is the content of a reference. A
+// Resolve returns the string: public as it is written in the definition, hidden when it is the content of a reference. A
 // file is read once and loses one trailing line break. Absent gives the empty string. The error names the field and
 // the file or variable, never the content.
 func (t Text) Resolve(r Resolver) (secret.Text, error) {

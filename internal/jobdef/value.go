@@ -1,10 +1,14 @@
 package jobdef
 
-import "strings"
+import (
+	"strings"
+
+	"flink-entrypoint/internal/yaml"
+)
 
 // A value is what a field of the table may hold: how it is decoded, and what schema and reference say about it.
 type value interface {
-	decode(d *decoder, n *node, path string)
+	decode(d *decoder, n *yaml.Node, path string)
 	schema() object                                // of JSON Schema
 	kind() string                                  // in the reference, Markdown
 	inner() (r record, suffix string, exists bool) // fields below; suffix "[]" of a list
@@ -16,7 +20,7 @@ type text struct {
 	form form
 }
 
-func (v text) decode(d *decoder, n *node, path string) { *v.into = d.text(n, path, v.form) }
+func (v text) decode(d *decoder, n *yaml.Node, path string) { *v.into = d.text(n, path, v.form) }
 
 func (v text) schema() object { return textSchema(v.form) }
 
@@ -36,29 +40,29 @@ type bare struct {
 	form    form
 }
 
-func (v bare) decode(d *decoder, n *node, path string) {
+func (v bare) decode(d *decoder, n *yaml.Node, path string) {
 	expected, hint, ok := v.form.row().expected, v.form.row().hint, false
 	if len(v.choices) > 0 {
 		expected, hint = oneOf(v.choices), ""
 	}
 	switch {
-	case n.kind == mappingKind || n.kind == sequenceKind || len(v.choices) == 0 && n.kind != stringKind:
+	case kindOf(n) == mappingKind || kindOf(n) == sequenceKind || len(v.choices) == 0 && kindOf(n) != stringKind:
 		d.wrongKind(n, path, expected)
 		return
 	case len(v.choices) == 0:
-		ok = v.form.row().ok(n.text)
+		ok = v.form.row().ok(n.Text)
 	default:
 		for _, c := range v.choices {
-			ok = ok || c == n.text
+			ok = ok || c == n.Text
 		}
-		if near := nearest(n.text, v.choices); near != "" {
+		if near := meant(n.Text, v.choices); near != "" {
 			hint = "did you mean " + quote(near) + "?"
 		}
 	}
 	if !ok {
-		d.problem(n, path, "expected "+expected+", found "+quote(n.text), hint)
+		d.problem(n, path, "expected "+expected+", found "+quote(n.Text), hint)
 	}
-	*v.into = n.text
+	*v.into = n.Text
 }
 
 // oneOf lists choices for messages.
@@ -89,12 +93,12 @@ func (v bare) inner() (record, string, bool) { return record{}, "", false }
 // boolean is true or false.
 type boolean struct{ into *bool }
 
-func (v boolean) decode(d *decoder, n *node, path string) {
-	if n.kind != boolKind {
+func (v boolean) decode(d *decoder, n *yaml.Node, path string) {
+	if kindOf(n) != boolKind {
 		d.wrongKind(n, path, "true or false")
 		return
 	}
-	*v.into = n.text[0]|0x20 == 't'
+	*v.into = n.Text[0]|0x20 == 't'
 }
 
 func (v boolean) schema() object { return object{{"type", "boolean"}} }
@@ -109,7 +113,7 @@ type one[T any] struct {
 	table func(*T) record
 }
 
-func (v one[T]) decode(d *decoder, n *node, path string) {
+func (v one[T]) decode(d *decoder, n *yaml.Node, path string) {
 	*v.into = new(T)
 	d.record(n, path, v.table(*v.into))
 }
@@ -123,7 +127,7 @@ func (v one[T]) inner() (record, string, bool) { return v.table(new(T)), "", tru
 // part is a mapping with known fields that is always there in Go.
 type part struct{ fields record }
 
-func (v part) decode(d *decoder, n *node, path string) { d.record(n, path, v.fields) }
+func (v part) decode(d *decoder, n *yaml.Node, path string) { d.record(n, path, v.fields) }
 
 func (v part) schema() object { return v.fields.schema() }
 
@@ -135,16 +139,16 @@ func (v part) inner() (record, string, bool) { return v.fields, "", true }
 type many[T any] struct {
 	into  *[]T
 	table func(*T) record
-	check func(d *decoder, n *node, path string, items []T) // of the list as a whole; may be nil
+	check func(d *decoder, n *yaml.Node, path string, items []T) // of the list as a whole; may be nil
 }
 
-func (v many[T]) decode(d *decoder, n *node, path string) {
-	if n.kind != sequenceKind {
+func (v many[T]) decode(d *decoder, n *yaml.Node, path string) {
+	if kindOf(n) != sequenceKind {
 		d.wrongKind(n, path, "a list")
 		return
 	}
-	items := make([]T, len(n.items))
-	for i, e := range n.items {
+	items := make([]T, len(n.Items))
+	for i, e := range n.Items {
 		d.record(e, item(path, i), v.table(&items[i]))
 	}
 	if v.check != nil {
@@ -167,12 +171,12 @@ type texts struct {
 	form form
 }
 
-func (v texts) decode(d *decoder, n *node, path string) {
-	if n.kind != sequenceKind {
+func (v texts) decode(d *decoder, n *yaml.Node, path string) {
+	if kindOf(n) != sequenceKind {
 		d.wrongKind(n, path, "a list")
 		return
 	}
-	for i, e := range n.items {
+	for i, e := range n.Items {
 		*v.into = append(*v.into, d.text(e, item(path, i), v.form))
 	}
 }
@@ -193,25 +197,25 @@ type settings struct {
 	why      string
 }
 
-func (v settings) decode(d *decoder, n *node, path string) {
-	if n.kind != mappingKind {
+func (v settings) decode(d *decoder, n *yaml.Node, path string) {
+	if kindOf(n) != mappingKind {
 		d.wrongKind(n, path, "a mapping")
 		return
 	}
 	found := false
 	for _, p := range d.keys(n, path) {
-		at := child(path, p.key)
+		at := child(path, p.Key.Text)
 		switch {
-		case !isLine(p.key):
-			d.keyProblem(p, at, "the name "+quote(p.key)+in(path)+" is blank or holds a control character", "")
-		case p.value.kind == nullKind:
+		case !isLine(p.Key.Text):
+			d.keyProblem(p, at, "the name "+quote(p.Key.Text)+in(path)+" is blank or holds a control character", "")
+		case kindOf(p.Value) == nullKind:
 			d.noValue(p, at, emptyHint)
-		case p.key == v.refused:
+		case p.Key.Text == v.refused:
 			d.keyProblem(p, at, at+": "+v.why, "remove the line")
 		default:
-			*v.into = append(*v.into, Setting{Key: p.key, Value: d.text(p.value, at, anyForm), Line: p.line})
+			*v.into = append(*v.into, Setting{Key: p.Key.Text, Value: d.text(p.Value, at, anyForm), Line: p.Start.Line + 1})
 		}
-		found = found || p.key == v.required
+		found = found || p.Key.Text == v.required
 	}
 	if v.required != "" && !found {
 		d.problem(n, path, "the option "+v.required+" is missing", v.why)
@@ -236,12 +240,12 @@ func (v settings) inner() (record, string, bool) { return record{}, "", false }
 // configuration is Flink's configuration, flat or nested.
 type configuration struct{ into *[]Setting }
 
-func (v configuration) decode(d *decoder, n *node, path string) {
-	if n.kind != mappingKind {
+func (v configuration) decode(d *decoder, n *yaml.Node, path string) {
+	if kindOf(n) != mappingKind {
 		d.wrongKind(n, path, "a mapping")
 		return
 	}
-	d.flatten(n, path, "", make(map[string]int, len(n.pairs)), v.into)
+	d.flatten(n, path, "", make(map[string]int, len(n.Pairs)), v.into)
 }
 
 func (v configuration) schema() object { return object{{"$ref", "#/$defs/configuration"}} }
@@ -256,20 +260,20 @@ type loggers struct {
 	levels []string
 }
 
-func (v loggers) decode(d *decoder, n *node, path string) {
-	if n.kind != mappingKind {
+func (v loggers) decode(d *decoder, n *yaml.Node, path string) {
+	if kindOf(n) != mappingKind {
 		d.wrongKind(n, path, "a mapping")
 		return
 	}
 	for _, p := range d.keys(n, path) {
-		l := Logger{Name: p.key}
-		switch at := child(path, p.key); {
-		case !isWord(p.key):
-			d.keyProblem(p, at, quote(p.key)+" is not the name of a logger: it is empty, or holds a blank or control character", "")
-		case p.value.kind == nullKind:
+		l := Logger{Name: p.Key.Text}
+		switch at := child(path, p.Key.Text); {
+		case !isWord(p.Key.Text):
+			d.keyProblem(p, at, quote(p.Key.Text)+" is not the name of a logger: it is empty, or holds a blank or control character", "")
+		case kindOf(p.Value) == nullKind:
 			d.noValue(p, at, "give it a level or remove the line")
 		default:
-			bare{into: &l.Level, choices: v.levels}.decode(d, p.value, at)
+			bare{into: &l.Level, choices: v.levels}.decode(d, p.Value, at)
 		}
 		*v.into = append(*v.into, l)
 	}

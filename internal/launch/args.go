@@ -5,14 +5,14 @@ import (
 	"slices"
 	"strings"
 
-	"flink-entrypoint/internal/flinkconf"
+	"flink-entrypoint/internal/flinkversion"
 )
 
-// MemoryArgs returns those of the user's arguments that the role's script passes to Flink's memory calculation.
+// MemoryArgs returns the user's arguments that the role's script passes to Flink's memory calculation.
 // The scripts split them at blanks on the way; here they stay whole, so that -D key=4 gb works.
-func MemoryArgs(role Role, version flinkconf.Version, args []string) []string {
+func MemoryArgs(role Role, version flinkversion.Version, args []string) []string {
 	switch role {
-	case StandaloneJob, TaskManager:
+	case StandaloneJob, TaskManager, KubernetesSession, KubernetesApplication:
 		return args
 	case JobManager:
 		if r := rulesOf(version); r.memoryArgs {
@@ -25,11 +25,17 @@ func MemoryArgs(role Role, version flinkconf.Version, args []string) []string {
 // roleSh does what the role's script does after config.sh, and returns the arguments of the main class.
 func (b *builder) roleSh() []string {
 	sh := b.sh
-	if b.Role == TaskManager && sh.get("FLINK_ENV_JAVA_OPTS") == "" && sh.get("FLINK_ENV_JAVA_OPTS_TM") == "" {
+	if b.Role.IsClient() {
+		if b.Role == FlinkClient || b.rules.sqlClientOptions {
+			sh.set("FLINK_ENV_JAVA_OPTS", sh.get("FLINK_ENV_JAVA_OPTS")+" "+sh.get(b.script.optionsVar))
+		}
+		return concat(b.ExtraArgs, b.Args)
+	}
+	if (b.Role == TaskManager || b.Role == KubernetesTaskManager) && sh.get("FLINK_ENV_JAVA_OPTS") == "" && sh.get("FLINK_ENV_JAVA_OPTS_TM") == "" {
 		sh.export("JVM_ARGS", sh.get("JVM_ARGS")+" -XX:+UseG1GC")
 	}
 	if b.Role != SQLGateway || b.rules.gatewayOpts {
-		sh.export("FLINK_ENV_JAVA_OPTS", sh.get("FLINK_ENV_JAVA_OPTS")+" "+sh.get(b.script.optionsVar))
+		sh.export("FLINK_ENV_JAVA_OPTS", b.variableOptions("FLINK_ENV_JAVA_OPTS")+" "+b.variableOptions(b.script.optionsVar))
 	}
 	sh.array("ARGS") // flink-console.sh
 	var generated []string
@@ -45,6 +51,13 @@ func (b *builder) roleSh() []string {
 	}
 	confDir := []string{"--configDir", b.ConfDir}
 	switch b.Role {
+	case KubernetesSession, KubernetesApplication:
+		confDir = nil // the JVM reads FLINK_CONF_DIR
+	case KubernetesTaskManager:
+		sh.export("JVM_ARGS", sh.get("JVM_ARGS")+" "+sh.get("FLINK_TM_JVM_MEM_OPTS"))
+		if len(fields(sh.get("FLINK_TM_JVM_MEM_OPTS"))) == 0 {
+			b.warn("FLINK_TM_JVM_MEM_OPTS is not set: the JVM takes sizes of its own, not those that the JobManager counts with")
+		}
 	case JobManager:
 		return b.jobManagerArgs(confDir, generated)
 	case SQLGateway:
@@ -68,10 +81,10 @@ func (b *builder) jobManagerArgs(confDir, generated []string) []string {
 		b.warn("%s of the environment is taken for the JobManager's own, as Flink's script does", split.fromEnv)
 	}
 	if len(split.dropped) > 0 {
-		b.warn("jobmanager.sh of Flink %s takes a host and a port only: %q ignored", b.Home.Version.MinorString(), split.dropped)
+		b.warn("jobmanager.sh of Flink %s takes a host and a port only: %q ignored", b.Home.Version.Release(), split.dropped)
 	}
 	if strings.HasPrefix(split.host, "-") {
-		b.warn("jobmanager.sh of Flink %s takes %q for a host name", b.Home.Version.MinorString(), split.host)
+		b.warn("jobmanager.sh of Flink %s takes %q for a host name", b.Home.Version.Release(), split.host)
 	}
 	if split.joined {
 		b.differ("-Dkey=value in one word stays a property; Flink's script takes it for a host or port")

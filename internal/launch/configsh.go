@@ -13,6 +13,7 @@ import (
 	"syscall"
 
 	"flink-entrypoint/internal/distribution"
+	"flink-entrypoint/internal/flinkconf"
 )
 
 // value reads a key as the version's readFromConfig does; def stands for a missing or empty value.
@@ -79,7 +80,7 @@ func (b *builder) composeJavaOptions() {
 		return
 	}
 	b.sh.vars, b.cmd.Differences, b.cmd.Warnings = vars, b.cmd.Differences[:differences], b.cmd.Warnings[:warnings]
-	b.keepQuotes = true
+	b.keepQuotes, b.splitQuoted = true, false
 	b.javaOptionVariables()
 }
 
@@ -104,7 +105,17 @@ func (b *builder) optionValue(key string) string {
 	return v
 }
 
-// javaOptionVariables composes FLINK_ENV_JAVA_OPTS and those of the processes, where the environment has none.
+// variableOptions returns a variable with Java options. One of the environment may have quotes around the whole value, which a list
+// in a compose file keeps: the scripts remove them with `eval echo` and split what was in them.
+func (b *builder) variableOptions(name string) string {
+	value := b.sh.get(name)
+	if b.rules.evaluate && value != "" && value == b.sh.initial[name] {
+		return flinkconf.UnquoteOptions("env.java.opts", value)
+	}
+	return value
+}
+
+// javaOptionVariables composes FLINK_ENV_JAVA_OPTS and the variables of the processes, where the environment has none.
 func (b *builder) javaOptionVariables() {
 	compose := func(defaultKey, own string) string {
 		opts := own
@@ -159,12 +170,38 @@ func withoutOuterQuotes(s string) string { return strings.TrimSuffix(strings.Tri
 // the scripts lose all options: the quote stays then.
 func (b *builder) unquote(options, own string) string {
 	stripped := withoutOuterQuotes(options)
+	if b.rules.evaluate && len(stripped) == len(options)-2 && !onePair(options) && balanced(options) {
+		if sameButBlanks(options, stripped) {
+			return options // the scripts join "a" "b" to one word and split it again at its blanks
+		}
+		b.splitQuoted = true // the quotes that are left are not where the user put pairs of them
+	}
 	yaml := b.rules.flattened && b.Standard
-	if stripped == options || !b.keepQuotes || !b.rules.evaluate || !yaml && strings.HasPrefix(own, `"`) || balanced(stripped) || !balanced(options) {
+	if stripped == options || !b.keepQuotes || !b.rules.evaluate || !yaml && onePair(own) || balanced(stripped) || !balanced(options) {
 		return stripped
 	}
 	b.differ("a double quote that ends Java options stays with its word; Flink's scripts remove it and lose all options")
 	return options
+}
+
+// onePair reports whether options are one pair of double quotes and what is in it.
+func onePair(options string) bool {
+	return flinkconf.UnquoteOptions("env.java.opts", options) != options
+}
+
+// sameButBlanks reports whether two texts are the same options, except for blanks that quotes hold together in one of them.
+func sameButBlanks(a, b string) bool {
+	evaluated := func(options string) ([]string, error) {
+		e := &evaluation{lookup: func(string) (string, bool) { return "x", true }}
+		words, err := e.words(options)
+		return fields(strings.Join(words, " ")), err
+	}
+	first, err := evaluated(a)
+	if err != nil {
+		return false
+	}
+	second, err := evaluated(b)
+	return err == nil && slices.Equal(first, second)
 }
 
 func balanced(options string) bool {
@@ -226,21 +263,34 @@ func (b *builder) isDir(path string) bool {
 // classpath is $FLINK_TM_CLASSPATH:$SQL_GATEWAY_CLASSPATH:$INTERNAL_HADOOP_CLASSPATHS without the empty elements
 // that the scripts leave in it: they mean the working directory.
 func (b *builder) classpath() ([]string, error) {
-	jars := b.Home.Jars()
-	b.sh.set("FLINK_TM_CLASSPATH", strings.Join(jars, ":"))
-	elements := jars
-	if b.Role == SQLGateway {
-		gateway, err := b.gatewayJars()
-		if err != nil {
-			return nil, err
-		}
+	elements := b.Home.Jars()
+	if !b.Role.IsClient() {
+		b.sh.set("FLINK_TM_CLASSPATH", strings.Join(elements, ":"))
+	}
+	var err error
+	var last string
+	switch b.Role {
+	case SQLGateway:
+		var gateway []string
+		gateway, err = b.gatewayJars()
 		elements = append(elements, gateway...)
+	case FlinkClient:
+		b.sh.set("CC_CLASSPATH", strings.Join(elements, ":"))
+	case SQLClient:
+		elements, last, err = b.sqlClientJars(elements)
+	}
+	if err != nil {
+		return nil, err
 	}
 	elements = append(elements, strings.Split(b.sh.get("INTERNAL_HADOOP_CLASSPATHS"), ":")...)
+	elements = append(elements, last)
 	elements = append(elements, b.ExtraClasspath...)
 	all := len(elements)
 	elements = slices.DeleteFunc(elements, func(e string) bool { return e == "" })
-	if len(elements) < all || b.rules.gateway { // from 1.16 on the gateway's empty part always stands between two colons
+	if last == "" {
+		all-- // not of the scripts
+	}
+	if len(elements) < all || b.rules.gateway && !b.Role.IsClient() { // from 1.16 on the gateway's empty part always stands between two colons
 		b.differ("the class path has no empty elements, which would mean the working directory")
 	}
 	if locale := b.locale(); locale != "" && locale != "POSIX" && locale != "C" && !strings.HasPrefix(locale, "C.") {
@@ -289,6 +339,64 @@ func (b *builder) gatewayJars() ([]string, error) {
 	return jars, nil
 }
 
+// sqlClientJars adds what sql-client.sh takes from the opt directory: what the class path, as a text, does not name yet. The client's
+// own jar may be last, after Hadoop's class path.
+func (b *builder) sqlClientJars(elements []string) (all []string, last string, err error) {
+	const client = "flink-sql-client"
+	named := func(part string) bool { // [[ "$CC_CLASSPATH" =~ .*flink-python.*.jar ]]
+		_, rest, ok := strings.Cut(strings.Join(elements, ":"), part)
+		return ok && len(rest) > 0 && strings.Contains(rest[1:], "jar")
+	}
+	own, err := b.Home.OptFiles(client)
+	if err != nil {
+		return nil, "", err
+	}
+	b.sh.set("FLINK_SQL_CLIENT_JAR", strings.Join(own, "\n"))
+	add := func(part, variable string) error {
+		if named(part) {
+			return nil
+		}
+		jars, err := b.Home.OptFiles(part)
+		if err != nil {
+			return err
+		}
+		if len(jars) > 1 {
+			b.differ("each of %s is an element of the class path; Flink's script makes one element of them, which does not exist", strings.Join(jars, ", "))
+		}
+		b.sh.set(variable, strings.Join(jars, "\n"))
+		elements = append(elements, jars...)
+		return nil
+	}
+	if err := add("flink-python", "FLINK_PYTHON_JAR"); err != nil {
+		return nil, "", err
+	}
+	if b.rules.sqlClientGateway {
+		if err := add("flink-sql-gateway", "FLINK_SQL_GATEWAY_JAR"); err != nil {
+			return nil, "", err
+		}
+	}
+	b.sh.set("CC_CLASSPATH", strings.Join(elements, ":"))
+	switch {
+	case named(client):
+		return elements, "", nil
+	case len(own) == 0:
+		return nil, "", &distribution.Error{
+			Message: fmt.Sprintf("Flink SQL client jar not found: expected one %s*.jar in %s or %s", client, b.Home.OptDir, b.Home.LibDir),
+			Hint:    "use a complete Flink distribution; the jar is on Maven Central as org.apache.flink:flink-sql-client",
+		}
+	case len(own) > 1:
+		return nil, "", &distribution.Error{
+			Message: fmt.Sprintf("Multiple %s*.jar found in %s: %s", client, b.Home.OptDir, strings.Join(own, ", ")),
+			Hint:    "leave exactly one of them",
+		}
+	}
+	b.sqlClientJar = own[0]
+	if b.rules.sqlClientJarFirst {
+		return append(elements, own[0]), "", nil
+	}
+	return elements, own[0], nil
+}
+
 // logging does the log part of flink-console.sh: names, and the properties that tell them to the logging system.
 func (b *builder) logging() []string {
 	sh := b.sh
@@ -296,6 +404,12 @@ func (b *builder) logging() []string {
 		sh.set("FLINK_IDENT_STRING", sh.get("USER"))
 	}
 	ident := sh.get("FLINK_IDENT_STRING")
+	sh.array("log_setting")
+	if b.Role.IsClient() {
+		log := fmt.Sprintf("%s/flink-%s-%s-%s.log", sh.get("FLINK_LOG_DIR"), ident, b.script.service, sh.get("HOSTNAME"))
+		sh.set("log", log)
+		return b.logOptions(log, "log4j-cli.properties", "logback.xml")
+	}
 	pid := fmt.Sprintf("%s/flink-%s-%s.pid", sh.get("FLINK_PID_DIR"), ident, b.script.service)
 	id := strconv.Itoa(b.livePidLines(pid))
 	prefix := fmt.Sprintf("%s/flink-%s-%s-%s-%s", sh.get("FLINK_LOG_DIR"), ident, b.script.service, id, sh.get("HOSTNAME"))
@@ -314,12 +428,17 @@ func (b *builder) logging() []string {
 			b.cmd.Stdout, b.cmd.Stderr = prefix+".out", prefix+".err"
 		}
 	}
-	conf := b.ConfDir
-	return append(options,
-		"-Dlog.file="+prefix+".log",
-		"-Dlog4j.configuration=file:"+conf+"/log4j-console.properties",
-		"-Dlog4j.configurationFile=file:"+conf+"/log4j-console.properties",
-		"-Dlogback.configurationFile=file:"+conf+"/logback-console.xml")
+	return append(options, b.logOptions(prefix+".log", "log4j-console.properties", "logback-console.xml")...)
+}
+
+// logOptions names the log file and the configurations of the logging systems.
+func (b *builder) logOptions(log, log4j, logback string) []string {
+	return []string{
+		"-Dlog.file=" + log,
+		"-Dlog4j.configuration=file:" + b.ConfDir + "/" + log4j,
+		"-Dlog4j.configurationFile=file:" + b.ConfDir + "/" + log4j,
+		"-Dlogback.configurationFile=file:" + b.ConfDir + "/" + logback,
+	}
 }
 
 // livePidLines returns the number in the log file's name: the lines of the pid file, or 0 if no process in it runs.
@@ -356,7 +475,7 @@ func (b *builder) javaOptions() ([]string, error) {
 	if !b.rules.evaluate {
 		return fields(text), nil
 	}
-	ev := &evaluation{lookup: b.sh.lookup}
+	ev := &evaluation{lookup: b.sh.lookup, splitQuoted: b.splitQuoted}
 	words, err := ev.words(text)
 	if err != nil {
 		return nil, b.optionsError(err)
@@ -371,33 +490,67 @@ func (b *builder) javaOptions() ([]string, error) {
 	return slices.DeleteFunc(words, func(w string) bool { return w == "" }), nil
 }
 
-// optionsError names the keys that the options came from, not the options: they may hold secrets.
+// optionsError names the keys that the options came from, not the options: they may hold secrets. Places are counted in the
+// value that the user wrote, not in the options that are put together from several.
 func (b *builder) optionsError(err error) error {
-	var places []string
-	keys := append([]string(nil), b.rules.optionKeys...)
+	type origin struct{ name, text string }
+	var origins []origin
+	add := func(keys ...string) {
+		for _, key := range keys {
+			if key == "" || b.value(key, "") == "" {
+				continue
+			}
+			name := key
+			if e, ok := b.Conf.Get(key); ok && e.Source.Where != "" {
+				name += " (" + e.Source.Where + ")"
+			}
+			origins = append(origins, origin{name, b.optionValue(key)})
+		}
+	}
+	variable := func(name string) bool { // one of the environment replaces the keys
+		text := b.sh.initial[name]
+		if text != "" {
+			origins = append(origins, origin{name, text})
+		}
+		return text != ""
+	}
+	if !variable("FLINK_ENV_JAVA_OPTS") {
+		for _, key := range b.rules.optionKeys {
+			if b.value(key, "") != "" {
+				add(key)
+				break
+			}
+		}
+		if b.rules.defaultOpts {
+			add("env.java.default-opts.all")
+		}
+	}
 	for _, s := range b.rules.optionSettings() {
-		if s.name == b.script.optionsVar {
-			keys = append(keys, s.key, s.defaultKey)
+		if s.name == b.script.optionsVar && !variable(s.name) {
+			add(s.key)
+			if b.rules.defaultOpts {
+				add(s.defaultKey)
+			}
 		}
 	}
-	if b.rules.defaultOpts {
-		keys = append(keys, "env.java.default-opts.all")
+	var places []string
+	what := err.Error()
+	if e := (*unbalancedError)(nil); errors.As(err, &e) {
+		what = e.in("")
 	}
-	for _, key := range keys {
-		if !strings.ContainsAny(b.value(key, ""), "'\"`$") {
-			continue
+	for _, o := range origins {
+		e := &evaluation{lookup: b.sh.lookup}
+		var own *unbalancedError
+		if _, err := e.words(o.text); errors.As(err, &own) {
+			places, what = []string{o.name}, own.in(o.text)
+			break
 		}
-		place := key
-		if e, ok := b.Conf.Get(key); ok && e.Source.Where != "" {
-			place += " (" + e.Source.Where + ")"
+		if strings.ContainsAny(o.text, "'\"`$") {
+			places = append(places, o.name)
 		}
-		places = append(places, place)
-	}
-	if len(places) == 0 {
-		places = []string{"FLINK_ENV_JAVA_OPTS"}
 	}
 	e := &Error{
-		Message: fmt.Sprintf("Java options of %s: %v", strings.Join(places, ", "), err),
+		Message: fmt.Sprintf("Java options of %s: %s", strings.Join(places, ", "), what),
 		Hint:    "Flink's scripts would start Java without any of these options: close the quote, or put a backslash before it",
 	}
 	if !b.Standard && b.rules.flattened {

@@ -5,11 +5,11 @@ import (
 	"slices"
 	"strings"
 
-	"flink-entrypoint/internal/flinkconf"
+	"flink-entrypoint/internal/flinkversion"
 )
 
 // normalise undoes the deliberate differences, each in a function of its own name, so that what remains must be equal.
-func normalise(version flinkconf.Version, role Role, args []string, got *Command, wantArgv []string, wantEnv map[string]string) (gotArgv, want []string, gotEnv map[string]string) {
+func normalise(version flinkversion.Version, role Role, args []string, got *Command, wantArgv []string, wantEnv map[string]string) (gotArgv, want []string, gotEnv map[string]string) {
 	gotArgv, want = slices.Clone(got.Argv), slices.Clone(wantArgv)
 	gotEnv = make(map[string]string)
 	for k, v := range got.Changed {
@@ -22,13 +22,19 @@ func normalise(version flinkconf.Version, role Role, args []string, got *Command
 	}
 	want = joinedPropertyStays(version, role, args, want)
 	want = historyServerGetsArguments(role, args, want)
-	if rulesOf(version).evaluate {
+	if role.IsClient() {
+		for _, name := range []string{"CC_CLASSPATH", "FLINK_PYTHON_JAR", "FLINK_SQL_CLIENT_JAR"} {
+			if v, ok := gotEnv[name]; ok && filesInAnyOrder(v) == filesInAnyOrder(wantEnv[name]) {
+				gotEnv[name] = wantEnv[name]
+			}
+		}
+	} else if rulesOf(version).evaluate {
 		end := slices.IndexFunc(gotArgv, func(a string) bool {
 			return strings.HasPrefix(a, "-Dlog.file=") || a == "-Dconsole.log.level=OFF"
 		})
 		gotArgv = slices.Concat(optionsAsScripts(gotArgv[:end], getter(got.Env)), gotArgv[end:])
 		if v, ok := gotEnv["FLINK_ENV_JAVA_OPTS"]; ok {
-			// What vanishes may leave a blank behind: where something does, blanks are not counted.
+			// What vanishes may leave a blank: where something does, blanks are not counted.
 			undone := strings.Join(optionsAsScripts([]string{v}, getter(got.Env)), " ")
 			want, changed := wantEnv["FLINK_ENV_JAVA_OPTS"]
 			switch vanished := undone != strings.Join(fields(v), " "); {
@@ -54,6 +60,13 @@ func withoutYAMLQuotes(gotEnv, wantEnv map[string]string) {
 	}
 }
 
+// filesInAnyOrder: find has no order, and a line feed between two files.
+func filesInAnyOrder(list string) string {
+	files := strings.FieldsFunc(list, func(r rune) bool { return r == ':' || r == '\n' })
+	slices.Sort(files)
+	return strings.Join(files, ":")
+}
+
 // classpathSortedByBytes: the scripts sort by the locale.
 func classpathSortedByBytes(classpath string) string {
 	elements := strings.Split(classpath, ":")
@@ -69,14 +82,17 @@ func classpathSortedByBytes(classpath string) string {
 // two of them a blank between.
 func classpathWithoutPythonWarning(classpath string) string {
 	elements := slices.DeleteFunc(strings.Split(classpath, ":"), func(e string) bool { return strings.HasPrefix(e, "[WARN] Flink python jar not found") })
-	for i, e := range elements {
-		if jars := strings.Split(e, ".jar /"); len(jars) == 2 && strings.Contains(e, "flink-python") {
-			both := []string{jars[0] + ".jar", "/" + jars[1]}
-			slices.Sort(both)
-			return strings.Join(slices.Concat(elements[:i], both, elements[i+1:]), ":")
+	var out []string
+	for _, e := range elements {
+		if strings.Contains(e, "flink-python") {
+			each := strings.Split(strings.ReplaceAll(e, "jar /", "jar\n/"), "\n")
+			slices.Sort(each)
+			out = append(out, each...)
+			continue
 		}
+		out = append(out, e)
 	}
-	return strings.Join(elements, ":")
+	return strings.Join(out, ":")
 }
 
 // classpathWithoutEmptyElements: they mean the working directory.
@@ -85,13 +101,13 @@ func classpathWithoutEmptyElements(classpath string) string {
 }
 
 // joinedPropertyStays: jobmanager.sh of 2.x takes -Dk=v for a host.
-func joinedPropertyStays(version flinkconf.Version, role Role, args, want []string) []string {
+func joinedPropertyStays(version flinkversion.Version, role Role, args, want []string) []string {
 	at := slices.Index(want, "--configDir") + 2
 	switch i := joinedProperty(version, role, args); i {
 	case 0:
 		return slices.Concat(want[:at], args)
 	case 1:
-		if len(fields(args[0])) > 1 { // [ ! -z $HOST ] fails on two words: to the scripts there is no host
+		if len(fields(args[0])) > 1 { // [ ! -z $HOST ] fails on two words: the scripts see no host then
 			return slices.Concat(want[:at], args[1:])
 		}
 		return slices.Concat(want[:at], args[1:], []string{"-D", "jobmanager.rpc.address=" + args[0]})
@@ -100,10 +116,10 @@ func joinedPropertyStays(version flinkconf.Version, role Role, args, want []stri
 }
 
 // joinedProperty returns which argument, 0 or 1, jobmanager.sh takes for host or port although it is a -Dk=v; else -1.
-func joinedProperty(version flinkconf.Version, role Role, args []string) int {
+func joinedProperty(version flinkversion.Version, role Role, args []string) int {
 	joined := func(i int) bool { return i < len(args) && strings.HasPrefix(args[i], "-D") && args[i] != "-D" }
 	switch {
-	case role != JobManager || !version.AtLeast(2, 0):
+	case role != JobManager || !version.Reaches(flinkversion.Since(2, 0)):
 	case joined(0):
 		return 0
 	case len(args) > 0 && len(fields(args[0])) > 0 && args[0] != "-D" && joined(1):

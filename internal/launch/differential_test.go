@@ -22,6 +22,8 @@ import (
 
 	"flink-entrypoint/internal/distribution"
 	"flink-entrypoint/internal/flinkconf"
+	"flink-entrypoint/internal/flinkversion"
+	"flink-entrypoint/internal/scripts"
 	"flink-entrypoint/test/flinkhome/homes"
 )
 
@@ -135,6 +137,7 @@ func TestScripts(t *testing.T) {
 	t.Logf("FLINK_SEED=%d", seed)
 	for _, version := range homes.Versions() {
 		t.Run(version, func(t *testing.T) {
+			t.Parallel() // most of the time a JVM uses one processor
 			b := newBench(t, homes.Home(t, version), version)
 			outcomes := map[string]int{}
 			for i := range count {
@@ -152,7 +155,7 @@ func TestScripts(t *testing.T) {
 
 // bench is one Flink version with Java stand-ins.
 type bench struct {
-	version   flinkconf.Version
+	version   flinkversion.Version
 	source    string
 	root      string
 	home      string
@@ -167,7 +170,7 @@ func newBench(t *testing.T, source, version string) *bench {
 		t.Fatal(err)
 	}
 	b := &bench{source: source, root: root, home: root + "/flink"}
-	if b.version, err = flinkconf.ParseVersion(version); err != nil {
+	if b.version, err = flinkversion.Parse(version); err != nil {
 		t.Fatal(err)
 	}
 	self, err := os.Executable()
@@ -175,7 +178,7 @@ func newBench(t *testing.T, source, version string) *bench {
 		t.Fatal(err)
 	}
 	for name, real := range map[string]string{"java17": "/usr/lib/jvm/java-17-openjdk-amd64", "java25": "/usr/lib/jvm/temurin-25-jdk-amd64"} {
-		if name == "java25" && !b.version.AtLeast(1, 19) {
+		if name == "java25" && !b.version.Reaches(flinkversion.Since(1, 19)) {
 			continue
 		}
 		home := b.root + "/" + name
@@ -189,16 +192,16 @@ func newBench(t *testing.T, source, version string) *bench {
 	slices.Sort(b.javas)
 	b.confNames = []string{"config.yaml"}
 	switch {
-	case !b.version.AtLeast(1, 19):
+	case !b.version.Reaches(flinkversion.Since(1, 19)):
 		b.confNames = []string{"flink-conf.yaml"}
-	case !b.version.AtLeast(2, 0):
+	case !b.version.Reaches(flinkversion.Since(2, 0)):
 		b.confNames = []string{"config.yaml", "flink-conf.yaml"}
 	}
 	scripts, err := filepath.Glob(source + "/bin/*.sh")
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, script := range scripts {
+	for _, script := range append(scripts, source+"/bin/flink") {
 		copyFile(t, script, b.home+"/bin/"+filepath.Base(script))
 	}
 	link(t, source+"/bin/bash-java-utils.jar", b.home+"/bin/bash-java-utils.jar")
@@ -231,7 +234,7 @@ func link(t *testing.T, target, name string) {
 
 // start is one random scenario.
 type start struct {
-	script   string
+	command  []string
 	role     Role
 	args     []string
 	env      []string
@@ -246,9 +249,13 @@ func (b *bench) scenario(t *testing.T, r *rand.Rand) string {
 	s := b.generate(t, r)
 	defer func() {
 		if t.Failed() {
-			t.Logf("%s %q\nenv %q\n%s:\n%s", s.script, s.args, s.env, s.confName, s.conf)
+			t.Logf("%q %q\nenv %q\n%s:\n%s", s.command, s.args, s.env, s.confName, s.conf)
 		}
 	}()
+	role := scripts.Recognise(scripts.Request{Command: s.command, Env: s.env, BinDir: b.home + "/bin", Version: b.version})
+	if role.Role != string(s.role) || !slices.Equal(role.Args, s.args) {
+		t.Errorf("recognised as %+v", role)
+	}
 	pidsBefore := b.pidFiles(t)
 	recs, output, exit := b.runScript(t, s)
 
@@ -277,10 +284,12 @@ func (b *bench) scenario(t *testing.T, r *rand.Rand) string {
 		return "refused by both"
 	case strings.Contains(output, "unexpected EOF while looking for matching"):
 		return "difference: unbalanced quote"
-	case s.role == HistoryServer && strings.Contains(output, "Flink distribution jar not found in") && errors.As(err, new(*distribution.Error)):
+	case !s.role.HasMemory() && strings.Contains(output, "Flink distribution jar not found in") && errors.As(err, new(*distribution.Error)):
 		return "difference: refused before a JVM without flink-dist" // the scripts start it, and it dies
 	case s.role == SQLGateway && strings.Contains(output, "jar not found in") && errors.As(err, new(*distribution.Error)):
 		return "difference: refused before a JVM without the gateway's jar" // the same
+	case s.role == SQLClient && errors.As(err, new(*distribution.Error)) && strings.HasPrefix(err.Error(), "Multiple flink-sql-client"):
+		return "difference: refused with two jars of the client" // the scripts name one that does not exist
 	case err != nil:
 		t.Fatalf("Build: %v; the scripts start Java", err)
 	case final == nil:
@@ -292,7 +301,7 @@ func (b *bench) scenario(t *testing.T, r *rand.Rand) string {
 	for _, line := range lines {
 		// The scripts take YAML's quotes for shell quotes, in which nothing else is special: a listed difference.
 		if key, value, _ := strings.Cut(line, ": "); standard && strings.HasPrefix(key, "env.java.") && strings.Contains(key, "opts") &&
-			strings.HasPrefix(value, "'") && strings.ContainsAny(value[1:len(value)-1], `'"$\`) {
+			strings.HasPrefix(value, "'") && (s.role.IsClient() || strings.ContainsAny(value[1:len(value)-1], `'"$\`)) {
 			return "difference: quotes of YAML"
 		}
 	}
@@ -352,7 +361,7 @@ func (b *bench) runScript(t *testing.T, s start) (recs []record, output string, 
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, b.home+"/bin/"+s.script, append([]string{"start-foreground"}, s.args...)...)
+	cmd := exec.CommandContext(ctx, s.command[0], s.command[1:]...)
 	cmd.Env, cmd.Dir = s.env, b.root+"/work"
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
@@ -430,6 +439,28 @@ func diffEnv(before, after []string) (changed map[string]string, removed []strin
 	return changed, removed
 }
 
+// quoted writes words as people and programs do for a shell.
+func quoted(r *rand.Rand, words []string) string {
+	var out []string
+	for _, word := range words {
+		switch plain := word != "" && !strings.ContainsAny(word, " '\"\\$`*?[]{}()<>&|;#~!\n"); {
+		case plain && !oneIn(r, 3):
+		case oneIn(r, 2):
+			word = "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+		case word == "" || strings.Contains(word, "\n") || oneIn(r, 2): // a backslash before a line feed removes it
+			word = `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "$", `\$`, "`", "\\`").Replace(word) + `"`
+		default:
+			var b strings.Builder
+			for _, c := range word {
+				b.WriteString(`\` + string(c))
+			}
+			word = b.String()
+		}
+		out = append(out, word)
+	}
+	return strings.Join(out, pick(r, " ", "  ", "\t")) + pick(r, "", " ", "\n")
+}
+
 func oneIn(r *rand.Rand, n int) bool { return r.IntN(n) == 0 }
 
 func pick(r *rand.Rand, choices ...string) string { return choices[r.IntN(len(choices))] }
@@ -457,16 +488,36 @@ func javaOptionsText(r *rand.Rand) string {
 func (b *bench) generate(t *testing.T, r *rand.Rand) start {
 	t.Helper()
 	s := start{}
-	s.role = Role(pick(r, "jobmanager", "jobmanager", "standalone-job", "taskmanager", "taskmanager", "history-server"))
-	if b.version.AtLeast(1, 16) && oneIn(r, 10) {
+	names := map[Role]string{
+		JobManager: "jobmanager.sh", StandaloneJob: "standalone-job.sh", TaskManager: "taskmanager.sh", HistoryServer: "historyserver.sh",
+		KubernetesSession: "kubernetes-jobmanager.sh", KubernetesApplication: "kubernetes-jobmanager.sh", KubernetesTaskManager: "kubernetes-taskmanager.sh",
+		FlinkClient: "flink", SQLClient: "sql-client.sh", SQLGateway: "sql-gateway.sh",
+	}
+	s.role = Role(pick(r, "jobmanager", "jobmanager", "standalone-job", "taskmanager", "taskmanager", "history-server",
+		"kubernetes-session", "kubernetes-application", "kubernetes-taskmanager", "kubernetes-taskmanager", "flink", "flink", "sql-client", "sql-client"))
+	if b.version.Reaches(flinkversion.Since(1, 16)) && oneIn(r, 16) {
 		s.role = SQLGateway
 	}
-	s.script = map[Role]string{SQLGateway: "sql-gateway.sh", JobManager: "jobmanager.sh", StandaloneJob: "standalone-job.sh", TaskManager: "taskmanager.sh", HistoryServer: "historyserver.sh"}[s.role]
+	if only := os.Getenv("FLINK_ROLE"); only != "" { // to look for faults of one
+		s.role = Role(only)
+	}
+	script := names[s.role]
 	b.layOut(t, r)
 	s.args = randomArgs(r, s.role)
 	s.confName = b.confNames[r.IntN(len(b.confNames))]
 	s.conf = b.randomConf(r, s.confName)
 	s.env, s.confDir = b.randomEnv(r)
+	words := []string{script, "start-foreground"}
+	switch s.role {
+	case KubernetesSession, KubernetesApplication:
+		words[1] = string(s.role)
+	case KubernetesTaskManager, FlinkClient, SQLClient:
+		words = words[:1]
+	}
+	words = append(words, s.args...)
+	if s.command = append([]string{b.home + "/bin/" + script}, words[1:]...); oneIn(r, 2) {
+		s.command = []string{pick(r, "bash", "sh"), pick(r, "-c", "-ec"), pick(r, "", "exec ") + quoted(r, words)}
+	}
 	if joinedProperty(b.version, s.role, s.args) >= 0 { // what the scripts take for a host hides these
 		s.env = slices.DeleteFunc(s.env, func(kv string) bool { return strings.HasPrefix(kv, "HOST=") || strings.HasPrefix(kv, "WEBUIPORT=") })
 	}
@@ -476,7 +527,7 @@ func (b *bench) generate(t *testing.T, r *rand.Rand) start {
 	return s
 }
 
-// layOut fills the home anew: lib, opt, conf, pid files.
+// layOut fills the home again: lib, opt, conf, pid files.
 func (b *bench) layOut(t *testing.T, r *rand.Rand) {
 	t.Helper()
 	for _, dir := range []string{b.home + "/lib", b.home + "/opt", b.home + "/conf", b.root + "/conf2", b.root + "/pid", b.root + "/pid2", b.root + "/hadoop", b.root + "/hbase"} {
@@ -508,7 +559,10 @@ func (b *bench) layOut(t *testing.T, r *rand.Rand) {
 	if !oneIn(r, 20) {
 		copyFile(t, b.source+"/bin/config.sh", b.home+"/opt/flink-sql-gateway-1.jar")
 	}
-	for _, extra := range []string{"opt/flink-python-1.jar", "opt/sub/flink-python-2.jar", "lib/aaa.jar", "lib/Zed.jar", "lib/zed-1.jar", "lib/sub/x.jar", "lib/b c.jar", "lib/é.jar", "lib/.hid.jar", "lib/UP.JAR", "lib/n.txt", "lib/d.jar/in.jar"} {
+	if !oneIn(r, 20) {
+		copyFile(t, b.source+"/bin/config.sh", b.home+"/opt/flink-sql-client-1.jar")
+	}
+	for _, extra := range []string{"opt/flink-python-1.jar", "opt/sub/flink-python-2.jar", "opt/sub/flink-sql-client-2.jar", "opt/flink-sql-gateway-x/readme", "opt/a-flink-python_jar", "lib/flink-sql-client-3.jar", "lib/flink-python-3.jar", "lib/flink-sql-gateway-3.jar", "lib/aaa.jar", "lib/Zed.jar", "lib/zed-1.jar", "lib/sub/x.jar", "lib/b c.jar", "lib/é.jar", "lib/.hid.jar", "lib/UP.JAR", "lib/n.txt", "lib/d.jar/in.jar"} {
 		if oneIn(r, 5) {
 			copyFile(t, b.source+"/bin/config.sh", b.home+"/"+extra)
 		}
@@ -525,7 +579,7 @@ func (b *bench) layOut(t *testing.T, r *rand.Rand) {
 	if oneIn(r, 3) {
 		content := pick(r, "%d\n", "99999999\n%d\n", "99999999\n", "%d\n%d\n", "x\n", "%d", "\n%d\n")
 		content = strings.ReplaceAll(content, "%d", strconv.Itoa(os.Getpid()))
-		for _, service := range []string{"standalonesession", "standalonejob", "taskexecutor", "historyserver"} {
+		for _, service := range []string{"standalonesession", "standalonejob", "taskexecutor", "historyserver", "kubernetes-session", "kubernetes-application", "kubernetes-taskmanager"} {
 			for _, ident := range []string{"", "ident", "user1"} {
 				if err := os.WriteFile(fmt.Sprintf("%s/pid/flink-%s-%s.pid", b.root, ident, service), []byte(content), 0o644); err != nil {
 					t.Fatal(err)
@@ -551,10 +605,20 @@ func randomArgs(r *rand.Rand, role Role) []string {
 			args = append(args, pick(r, "8088", "0", "", "8088 1"))
 		}
 	}
+	if role == FlinkClient || role == SQLClient {
+		for range r.IntN(5) {
+			args = append(args, pick(r, "list", "run", "-D", "k=v", "-Dk=v w", "", "a b", "x*y", "$HOME", "'q'", `"`, "--jar", "-h", "-f", "é", "a\nb", "\\"))
+		}
+		return args
+	}
 	for range r.IntN(3) {
 		property()
 	}
 	switch {
+	case role == KubernetesTaskManager:
+		for range r.IntN(4) {
+			args = append(args, pick(r, "-Dpipeline.jars=['file:/x']", "-Dm=my'value", "-D", "taskmanager.memory.network.min=1b", "-Dq=#a,b&c^d*e%f(g!h", "-Dx=\"y\"", ""))
+		}
 	case role == StandaloneJob:
 		if oneIn(r, 2) {
 			args = append(args, "--job-classname", "com.acme.Main", "--fromSavepoint", "s3://b/sp 1")
@@ -579,7 +643,7 @@ func (b *bench) randomConf(r *rand.Rand, name string) string {
 		seen[key] = true
 		if standard {
 			value = yamlScalar(r, value)
-		} else if oneIn(r, 6) && (!b.version.AtLeast(1, 19) || oneIn(r, 4)) {
+		} else if oneIn(r, 6) && (!b.version.Reaches(flinkversion.Since(1, 19)) || oneIn(r, 4)) {
 			value = `"` + value + `"`
 		} else if oneIn(r, 8) {
 			value += pick(r, " # comment", "#c", "   ")
@@ -646,7 +710,7 @@ func yamlScalar(r *rand.Rand, value string) string {
 func (b *bench) randomEnv(r *rand.Rand) (env []string, confDir string) {
 	java := b.javas[r.IntN(len(b.javas))]
 	confDir = b.home + "/conf"
-	set := map[string]string{"PATH": java + "/bin:/usr/local/bin:/usr/bin:/bin", "HOME": "/root", "HOSTNAME": "host1", "JAVA_HOME": java}
+	set := map[string]string{"PATH": java + "/bin:/usr/local/bin:/usr/bin:/bin:" + b.home + "/bin", "HOME": "/root", "HOSTNAME": "host1", "JAVA_HOME": java}
 	choose := func(n int, name string, values ...string) {
 		if oneIn(r, n) {
 			set[name] = pick(r, values...)
@@ -664,9 +728,10 @@ func (b *bench) randomEnv(r *rand.Rand) (env []string, confDir string) {
 	choose(8, "JVM_ARGS", "-Xmx64m", "", "-Dj=\"a b\"", "  -Dx=1  -Dy=2 ", "-Dz=$HOME")
 	choose(6, "FLINK_ENV_JAVA_OPTS", "-Dfe=1", "", " ", "-Dq='a b' -Dh=$HOSTNAME")
 	choose(8, "FLINK_ENV_JAVA_OPTS_JM", "-Dfejm=1", "")
-	choose(8, "FLINK_ENV_JAVA_OPTS_TM", "-Dfetm=1", "")
+	choose(8, "FLINK_ENV_JAVA_OPTS_TM", "-Dfetm=1", "", `"-Dfetm=1 -Dq=2"`)
 	choose(8, "FLINK_ENV_JAVA_OPTS_HS", "-Dfehs=1", "")
 	choose(12, "FLINK_ENV_JAVA_OPTS_CLI", "-Dcli=1", "")
+	choose(2, "FLINK_TM_JVM_MEM_OPTS", "-Xmx64m -Xms64m -XX:MaxDirectMemorySize=1 -XX:MaxMetaspaceSize=2", "", "  -Xmx1m ", `-Dq="a b"`)
 	choose(8, "FLINK_LOG_DIR", b.root+"/logs", "", "/var/a b")
 	choose(8, "FLINK_PID_DIR", b.root+"/pid2", "")
 	choose(6, "FLINK_IDENT_STRING", "ident", "")
@@ -695,6 +760,10 @@ func (b *bench) randomEnv(r *rand.Rand) (env []string, confDir string) {
 	choose(12, "FLINK_BIN_DIR", "/x", "")
 	choose(12, "FLINK_LOG_PREFIX", "/x", "")
 	choose(12, "SERVICE", "svc")
+	choose(12, "CC_CLASSPATH", "/x.jar")
+	choose(12, "FLINK_PYTHON_JAR", "/x.jar")
+	choose(12, "FLINK_SQL_CLIENT_JAR", "/x.jar")
+	choose(12, "log_setting", "x")
 	choose(3, "LC_ALL", "C.UTF-8", "C", "POSIX")
 	if oneIn(r, 6) {
 		confDir = b.root + "/conf2"
@@ -705,4 +774,53 @@ func (b *bench) randomEnv(r *rand.Rand) (env []string, confDir string) {
 	}
 	slices.Sort(env)
 	return env, confDir
+}
+
+// TestQuotesAsTheScripts: what the scripts make of quotes in flink-conf.yaml, up to 1.18, where they make something of them.
+func TestQuotesAsTheScripts(t *testing.T) {
+	for _, version := range homes.Versions() {
+		b := newBench(t, homes.Home(t, version), version)
+		if b.version.Reaches(flinkversion.Since(1, 19)) || !b.version.Reaches(flinkversion.Since(1, 14)) {
+			continue // later ones lose all options to quotes, 1.13 splits inside them
+		}
+		jars, err := filepath.Glob(b.source + "/lib/*.jar")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, jar := range jars {
+			link(t, jar, b.home+"/lib/"+filepath.Base(jar))
+		}
+		for _, dir := range []string{b.root + "/conf", b.root + "/work"} {
+			if err := os.MkdirAll(dir, 0o755); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, value := range []string{`"-Da=1 -Db=2"`, `'-Da=1 -Db=2'`, `"-Da=1" "-Db=2"`, `'-Da=1' '-Db=2'`, `"-Da=\"x\" -Db=2"`, `'-Da=''x'' -Db=2'`, `"-Da='x' -Db=2"`} {
+			s := start{command: []string{b.home + "/bin/taskmanager.sh", "start-foreground"}, role: TaskManager, confName: "flink-conf.yaml", confDir: b.root + "/conf"}
+			s.conf = "taskmanager.memory.process.size: 1g\nenv.java.opts: " + value + "\n"
+			s.env = []string{"PATH=" + os.Getenv("PATH"), "JAVA_HOME=" + b.javas[0], "HOSTNAME=h", "FLINK_CONF_DIR=" + s.confDir}
+			if err := os.WriteFile(s.confDir+"/"+s.confName, []byte(s.conf), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			recs, output, _ := b.runScript(t, s)
+			want := ""
+			for _, rec := range recs {
+				if rec.Helper == "" {
+					want = optionsAB(rec.Argv)
+				}
+			}
+			s.conf = strings.Replace(s.conf, value, flinkconf.UnquoteOptions("env.java.opts", value), 1) // as the rendered file has it
+			got, err := b.ours(s, nil, nil, false)
+			if err != nil || want == "" {
+				t.Fatalf("Flink %s, %s: %v; the scripts: %s", version, value, err, output)
+			}
+			if got := optionsAB(got.Argv); got != want {
+				t.Errorf("Flink %s, %s: %s, the scripts %s", version, value, got, want)
+			}
+		}
+	}
+}
+
+func optionsAB(argv []string) string {
+	return strings.Join(slices.DeleteFunc(slices.Clone(argv), func(a string) bool { return !strings.HasPrefix(a, "-Da") && !strings.HasPrefix(a, "-Db") }), " ")
 }

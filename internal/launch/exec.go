@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -30,7 +32,7 @@ func (e *ExecError) Error() string { return fmt.Sprintf("%s: %v", e.Name, e.Err)
 // Unwrap returns the reason.
 func (e *ExecError) Unwrap() error { return e.Err }
 
-// Passthrough makes a command of anything that is no role: args[0] is looked up in the PATH of env as a shell does.
+// Passthrough makes a command of any other command: args[0] is looked up in the PATH of env as a shell does.
 // The error is an [ExecError].
 func Passthrough(args, env []string) (*Command, error) {
 	if len(args) == 0 || args[0] == "" {
@@ -85,8 +87,63 @@ func (c *Command) Exec(exec ExecFunc) error {
 		return nil
 	}
 	code := 126
-	if errors.Is(err, fs.ErrNotExist) {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		code = 127
+	case errors.Is(err, syscall.E2BIG):
+		err = TooLong(c.Argv, c.Env)
 	}
 	return &ExecError{Name: c.Argv[0], Code: code, Err: err}
+}
+
+// longest is one more than the longest text that Linux takes as an argument or a variable (MAX_ARG_STRLEN, 32 pages).
+func longest() int { return 32 * os.Getpagesize() }
+
+// Fits reports whether Linux takes each argument and variable of the command, so that a plan can tell. It cannot tell about
+// all of them together: how much Linux takes depends on the limits of the process. The error is an [ExecError].
+func (c *Command) Fits() error {
+	tooLong := func(text string) bool { return len(text) >= longest() }
+	if slices.ContainsFunc(c.Argv, tooLong) || slices.ContainsFunc(c.Env, tooLong) {
+		return &ExecError{Name: c.Argv[0], Code: 126, Err: TooLong(c.Argv, c.Env)}
+	}
+	return nil
+}
+
+// TooLong says which argument or variable made an exec fail with "argument list too long". It shows no value.
+func TooLong(argv, env []string) error {
+	what, most, total := "", 0, 0
+	note := func(name, text string) {
+		total += len(text) + 1
+		if len(text) > most {
+			what, most = name, len(text)
+		}
+	}
+	for i, a := range argv {
+		note(nameOf(argv, i), a)
+	}
+	for _, kv := range env {
+		name, _, _ := strings.Cut(kv, "=")
+		note("the environment variable "+name, kv)
+	}
+	if most >= longest() {
+		return fmt.Errorf("argument list too long: %s has %d bytes, Linux takes at most %d", what, most, longest()-1)
+	}
+	return fmt.Errorf("argument list too long: arguments and environment have %d bytes, which is more than Linux takes; the longest is %s with %d", total, what, most)
+}
+
+// nameOf says which argument it is, as far as options tell: -Dkey=value, -D key=value, or -option value.
+func nameOf(argv []string, i int) string {
+	name := fmt.Sprintf("argument %d", i)
+	option, _, assigned := strings.Cut(argv[i], "=")
+	if before := argv[max(i-1, 0)]; i > 0 && strings.HasPrefix(before, "-") && !strings.HasPrefix(option, "-") && !strings.Contains(before, "=") {
+		if before == "-D" && assigned {
+			before += " " + option
+		}
+		option, assigned = before, true
+	}
+	const readable = 200
+	if !assigned || !strings.HasPrefix(option, "-") || len(option) > readable {
+		return name
+	}
+	return fmt.Sprintf("%s (%s)", name, option)
 }

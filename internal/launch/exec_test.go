@@ -86,3 +86,39 @@ func TestExec(t *testing.T) {
 		}
 	}
 }
+
+// TestTooLong: "argument list too long" did not say which one, and a dry run did not tell at all.
+func TestTooLong(t *testing.T) {
+	long := strings.Repeat("x", longest())
+	for _, test := range []struct {
+		name      string
+		argv, env []string
+		want      string
+	}{
+		{"a property", []string{"java", "-Dsome.key=" + long}, nil, "argument 1 (-Dsome.key) has "},
+		{"a dynamic property", []string{"java", "-D", "some.key=" + long}, nil, "argument 2 (-D some.key) has "},
+		{"the value of an option", []string{"java", "-classpath", long}, nil, "argument 2 (-classpath) has "},
+		{"a word", []string{"java", "a.Main", long}, nil, "argument 2 has "},
+		{"a word after a property", []string{"java", "-Da=b", long}, nil, "argument 2 has "},
+		{"an option of that length", []string{"java", "-" + long + "=1"}, nil, "argument 1 has "},
+		{"a variable", []string{"java"}, []string{"A=1", "SOME_NAME=" + long}, "the environment variable SOME_NAME has "},
+	} {
+		cmd := &Command{Path: "/java", Argv: test.argv, Env: test.env}
+		err := cmd.Fits()
+		var e *ExecError
+		if !errors.As(err, &e) || e.Code != 126 || !strings.Contains(err.Error(), test.want) || strings.Contains(err.Error(), "xxx") {
+			t.Errorf("%s: %.300v, want code 126 and %q", test.name, err, test.want)
+		}
+		if real := cmd.Exec(func(string, []string, []string) error { return syscall.E2BIG }); real.Error() != err.Error() {
+			t.Errorf("%s: a start says %.300v, a dry run %.300v", test.name, real, err)
+		}
+	}
+	// All together are judged by the kernel alone.
+	cmd := &Command{Path: "/java", Argv: []string{"java", "-Da=" + long[:len(long)/2], "b"}, Env: []string{"C=" + long[:len(long)-10]}}
+	if err := cmd.Fits(); err != nil {
+		t.Error(err)
+	}
+	if err := cmd.Exec(func(string, []string, []string) error { return syscall.E2BIG }); err == nil || !strings.Contains(err.Error(), "the longest is the environment variable C with ") {
+		t.Errorf("%v", err)
+	}
+}

@@ -14,6 +14,7 @@ import (
 
 	"flink-entrypoint/internal/distribution"
 	"flink-entrypoint/internal/flinkconf"
+	"flink-entrypoint/internal/flinkversion"
 )
 
 // Role is a kind of Flink process.
@@ -26,10 +27,29 @@ const (
 	TaskManager   Role = "taskmanager"
 	HistoryServer Role = "history-server"
 	SQLGateway    Role = "sql-gateway"
+
+	// Flink's native Kubernetes mode.
+	KubernetesSession     Role = "kubernetes-session"     // JobManager of a session cluster
+	KubernetesApplication Role = "kubernetes-application" // JobManager of an application cluster
+	KubernetesTaskManager Role = "kubernetes-taskmanager" // its sizes come from the JobManager, in FLINK_TM_JVM_MEM_OPTS and arguments
+
+	// Clients of a cluster.
+	FlinkClient Role = "flink"
+	SQLClient   Role = "sql-client"
 )
 
 // HasMemory reports whether the role's scripts size the process (Request.Memory).
-func (r Role) HasMemory() bool { return r == JobManager || r == StandaloneJob || r == TaskManager }
+func (r Role) HasMemory() bool {
+	switch r {
+	case JobManager, StandaloneJob, TaskManager, KubernetesSession, KubernetesApplication:
+		return true
+	}
+	return false
+}
+
+// IsClient reports whether the process is a client of a cluster: it logs to files of its own, and its script neither sizes it nor
+// evaluates quotes in Java options.
+func (r Role) IsClient() bool { return r == FlinkClient || r == SQLClient }
 
 // Sizes is the memory calculation's result, in the words of the command line.
 type Sizes interface {
@@ -43,7 +63,7 @@ type Request struct {
 	Home      *distribution.Home
 	Java      distribution.Java
 	Conf      *flinkconf.Conf // what Flink reads from the file; used to say where a value comes from
-	ConfDir   string          // FLINK_CONF_DIR and --configDir; empty: that of the home
+	ConfDir   string          // FLINK_CONF_DIR and --configDir; empty: the home's
 	Standard  bool            // config.yaml is in force, not flink-conf.yaml
 	RawConf   []byte          // the bytes of the file in force: up to 1.18 the scripts read them
 	ShellConf []string        // "key: value" lines as Flink flattens the file for its scripts: from 1.19 on
@@ -54,6 +74,7 @@ type Request struct {
 
 	Hostname       string   // used when HOSTNAME is unset or empty
 	ExtraClasspath []string // appended to the class path
+	QuickJIT       bool     // a JobManager starts with less work for the compiler
 	InheritedLogs  string   // our decisions, for the head of Flink's log (FLINK_INHERITED_LOGS)
 
 	Root  string             // absolute paths outside the home are looked up below it; empty: /
@@ -70,7 +91,7 @@ type Command struct {
 	Stdout  string            // file that stdout is redirected to; empty: as it is
 	Stderr  string
 
-	Options   []string // those of Argv that are the JVM's, before -classpath; nil for what is no role
+	Options   []string // the options of Argv that are the JVM's, before -classpath; nil for any other command
 	ClassPath []string // its elements
 
 	Warnings    []string // what a person should know
@@ -102,6 +123,9 @@ func Build(req Request) (*Command, error) {
 	if b.ConfDir == "" {
 		b.ConfDir = req.Home.ConfDir
 	}
+	if b.Role.IsClient() {
+		b.rules.evaluate = false
+	}
 	return b.build()
 }
 
@@ -113,12 +137,15 @@ type builder struct {
 	sh     *shell
 	cmd    *Command
 
-	keepQuotes bool // see composeJavaOptions
+	keepQuotes   bool   // see composeJavaOptions
+	splitQuoted  bool   // see unquote
+	sqlClientJar string // the one of the opt directory, where the lib directory has none
 }
 
 func (b *builder) build() (*Command, error) {
 	if b.Role == SQLGateway && !b.rules.gateway {
-		return nil, &Error{Message: fmt.Sprintf("Flink %s has no SQL gateway: expected 1.16 or later", b.Home.Version)}
+		first := flinkversion.FirstWith(history(), func(r rules) bool { return r.gateway })
+		return nil, &Error{Message: fmt.Sprintf("Flink %s has no SQL gateway: expected %s or later", b.Home.Version, first)}
 	}
 	b.configSh()
 	args := b.roleSh()
@@ -132,14 +159,24 @@ func (b *builder) build() (*Command, error) {
 		return nil, err
 	}
 
-	argv := []string{b.Java.Run}
-	argv = append(argv, fields(b.sh.get("JVM_ARGS"))...)
-	argv = append(argv, options...)
-	argv = append(argv, logging...)
+	jvmArgs := fields(b.sh.get("JVM_ARGS"))
+	switch {
+	case b.Role == SQLClient && !b.rules.sqlClientOptions:
+		options = jvmArgs
+	case b.Role == SQLClient:
+		options = append(options, jvmArgs...)
+	default:
+		options = append(jvmArgs, options...)
+	}
+	argv := concat([]string{b.Java.Run}, options, logging)
 	b.cmd.Options, b.cmd.ClassPath = argv[1:len(argv):len(argv)], classpath
 	argv = append(argv, "-classpath", strings.Join(classpath, ":"), b.script.class)
 	b.cmd.Argv = append(argv, args...)
+	if b.Role == SQLClient && b.rules.sqlClientJarArgument && b.sqlClientJar != "" {
+		b.cmd.Argv = append(b.cmd.Argv, "--jar", b.sqlClientJar)
+	}
 
+	b.addQuickJIT()
 	if b.InheritedLogs != "" {
 		b.sh.export("FLINK_INHERITED_LOGS", "\n"+b.sh.get("FLINK_INHERITED_LOGS")+"\n\n"+b.InheritedLogs+"\n")
 	}

@@ -199,6 +199,8 @@ func TestQuoteAtTheEnd(t *testing.T) {
 	}{
 		{"1.18.1", `"-Da=1 -Db=2"`, []string{"-Da=1", "-Db=2"}},
 		{"1.18.1", `-Da=1"`, []string{"-Da=1"}},
+		{"1.18.1", `"-Da='b'" "-Dc=\$x"`, []string{"-Da=b", "-Dc=$x"}},
+		{"1.18.1", `"-Da=x y" "-Db=2"`, []string{"-Da=x y", "-Db=2"}},
 		{"1.18.1", `-Da="x y"`, []string{"-Da=x y"}},
 		{"1.20.5", `"-Da=1"`, nil},
 		{"1.20.5", `-Da="x y"`, []string{"-Da=x y"}},
@@ -254,5 +256,29 @@ func TestLivePidLines(t *testing.T) {
 func TestUnknownRole(t *testing.T) {
 	if _, err := Build(newRequest(t, "client", "2.2.1")); err == nil {
 		t.Error("no error")
+	}
+}
+
+// TestQuickJIT: JobManagers only, and not beside a choice of the user's.
+func TestQuickJIT(t *testing.T) {
+	const option = "-XX:Tier4InvocationThreshold=50000"
+	for _, tt := range []struct {
+		role    Role
+		options string
+		want    bool
+	}{
+		{JobManager, "", true}, {StandaloneJob, "-Da=b", true}, {KubernetesApplication, "", true}, {TaskManager, "", false}, {FlinkClient, "", false}, {HistoryServer, "", false},
+		{JobManager, "-XX:TieredStopAtLevel=1", false}, {JobManager, "-XX:-TieredCompilation", false}, {StandaloneJob, "-Xint", false},
+	} {
+		req := newRequest(t, tt.role, "2.2.1")
+		req.QuickJIT = true
+		req.Env = append(req.Env, "FLINK_ENV_JAVA_OPTS="+tt.options)
+		cmd := mustBuild(t, req)
+		if got := slices.Contains(cmd.Argv, option) && slices.Contains(cmd.Options, option); got != tt.want {
+			t.Errorf("%s with %q: %q", tt.role, tt.options, cmd.Argv)
+		}
+		if warned := len(cmd.Warnings) > 0; warned != (tt.options != "" && !tt.want) {
+			t.Errorf("%s with %q: warnings %q", tt.role, tt.options, cmd.Warnings)
+		}
 	}
 }

@@ -1,6 +1,8 @@
 package launch
 
-import "flink-entrypoint/internal/flinkconf"
+import (
+	"flink-entrypoint/internal/flinkversion"
+)
 
 // rules say what the scripts of one Flink release do. Sources: bin/config.sh, bash-java-utils.sh,
 // flink-console.sh and the role scripts of the releases 1.13.6 to 2.3.0.
@@ -26,6 +28,12 @@ type rules struct {
 	gateway bool // flink-sql-gateway*.jar for the SQL gateway
 	python  bool // flink-python*.jar beside it
 
+	// sql-client.sh.
+	sqlClientGateway     bool // flink-sql-gateway*.jar is on the class path
+	sqlClientOptions     bool // Java options are used, before JVM_ARGS
+	sqlClientJarFirst    bool // its own jar is before Hadoop's class path, not after it
+	sqlClientJarArgument bool // its own jar is an argument as well
+
 	// Arguments of jobmanager.sh.
 	jobManagerArgs jobManagerArgs
 	memoryArgs     bool // the user's -D reach the memory calculation
@@ -40,44 +48,33 @@ const (
 	hostPortProperty                       // the same, host and port become -D properties, no --executionMode
 )
 
-// change is what a release's scripts do differently from those before it.
-type change struct {
-	since flinkconf.Version
-	apply func(*rules)
-}
-
-// history lists the changes, oldest first.
-func history() []change {
-	v := func(major, minor int) flinkconf.Version { return flinkconf.Version{Major: major, Minor: minor} }
-	return []change{
-		{v(1, 13), func(r *rules) { r.optionKeys = []string{"env.java.opts"} }},
-		{v(1, 14), func(r *rules) { r.evaluate = true }},                                             // FLINK-23057
-		{v(1, 15), func(r *rules) { r.jobManagerArgs = hostPortOptions }},                            // FLINK-28733
-		{v(1, 16), func(r *rules) { r.gateway, r.memoryArgs = true, true }},                          // FLINK-32909, 1.16.3
-		{v(1, 17), func(r *rules) { r.optionKeys = []string{"env.java.opts.all", "env.java.opts"} }}, // FLINK-29372
-		{v(1, 17), func(r *rules) { r.python = true }},
-		{v(1, 18), func(r *rules) { r.ignoreUnrecognized, r.redirect = true, true }},                   // FLINK-32290, FLINK-31234
-		{v(1, 19), func(r *rules) { r.flattened, r.exportJava = true, true }},                          // FLINK-33721
-		{v(1, 19), func(r *rules) { r.defaultOpts, r.rootLogLevel, r.gatewayOpts = true, true, true }}, // FLINK-33221, FLINK-33166
-		{v(1, 19), func(r *rules) { r.securityManager = true }},                                        // FLINK-33309
-		{v(2, 0), func(r *rules) { r.jobManagerArgs = hostPortProperty }},                              // FLINK-36355
-		{v(2, 2), func(r *rules) { r.bareLogMax = true }},
+// history lists what each release's scripts do differently from those before it, oldest first.
+func history() []flinkversion.Change[rules] {
+	return []flinkversion.Change[rules]{
+		flinkversion.From(1, 13, func(r *rules) { r.optionKeys = []string{"env.java.opts"} }),
+		flinkversion.From(1, 13, func(r *rules) { r.sqlClientJarArgument = true }),
+		flinkversion.From(1, 14, func(r *rules) { r.evaluate = true }),                                             // FLINK-23057
+		flinkversion.From(1, 15, func(r *rules) { r.jobManagerArgs = hostPortOptions }),                            // FLINK-28733
+		flinkversion.From(1, 16, func(r *rules) { r.gateway, r.memoryArgs = true, true }),                          // FLINK-32909, 1.16.3
+		flinkversion.From(1, 17, func(r *rules) { r.optionKeys = []string{"env.java.opts.all", "env.java.opts"} }), // FLINK-29372
+		flinkversion.From(1, 17, func(r *rules) { r.python, r.sqlClientGateway = true, true }),
+		flinkversion.From(1, 18, func(r *rules) { r.ignoreUnrecognized, r.redirect = true, true }), // FLINK-32290, FLINK-31234
+		flinkversion.From(1, 18, func(r *rules) { r.sqlClientOptions = true }),
+		flinkversion.From(1, 19, func(r *rules) { r.sqlClientJarFirst = true }),
+		flinkversion.From(1, 19, func(r *rules) { r.flattened, r.exportJava = true, true }),                          // FLINK-33721
+		flinkversion.From(1, 19, func(r *rules) { r.defaultOpts, r.rootLogLevel, r.gatewayOpts = true, true, true }), // FLINK-33221, FLINK-33166
+		flinkversion.From(1, 19, func(r *rules) { r.securityManager = true }),                                        // FLINK-33309
+		flinkversion.From(2, 0, func(r *rules) { r.jobManagerArgs = hostPortProperty }),                              // FLINK-36355
+		flinkversion.From(2, 0, func(r *rules) { r.sqlClientJarArgument = false }),
+		flinkversion.From(2, 2, func(r *rules) { r.bareLogMax = true }),
 	}
 }
 
-func rulesOf(v flinkconf.Version) rules {
-	var r rules
-	for _, c := range history() {
-		if v.AtLeast(c.since.Major, c.since.Minor) {
-			c.apply(&r)
-		}
-	}
-	return r
-}
+func rulesOf(v flinkversion.Version) rules { return flinkversion.RulesOf(v, history()) }
 
 // roleScript is what the role scripts and flink-console.sh know of a role.
 type roleScript struct {
-	service    string // part of the pid and log file names
+	service    string // part of the names of the pid file, if there is one, and of the log file
 	class      string
 	optionsVar string // variable of config.sh with the role's Java options
 }
@@ -89,6 +86,13 @@ func scriptOf(role Role) (roleScript, bool) {
 		TaskManager:   {"taskexecutor", "org.apache.flink.runtime.taskexecutor.TaskManagerRunner", "FLINK_ENV_JAVA_OPTS_TM"},
 		HistoryServer: {"historyserver", "org.apache.flink.runtime.webmonitor.history.HistoryServer", "FLINK_ENV_JAVA_OPTS_HS"},
 		SQLGateway:    {"sql-gateway", "org.apache.flink.table.gateway.SqlGateway", "FLINK_ENV_JAVA_OPTS_SQL_GATEWAY"},
+
+		KubernetesSession:     {"kubernetes-session", "org.apache.flink.kubernetes.entrypoint.KubernetesSessionClusterEntrypoint", "FLINK_ENV_JAVA_OPTS_JM"},
+		KubernetesApplication: {"kubernetes-application", "org.apache.flink.kubernetes.entrypoint.KubernetesApplicationClusterEntrypoint", "FLINK_ENV_JAVA_OPTS_JM"},
+		KubernetesTaskManager: {"kubernetes-taskmanager", "org.apache.flink.kubernetes.taskmanager.KubernetesTaskExecutorRunner", "FLINK_ENV_JAVA_OPTS_TM"},
+
+		FlinkClient: {"client", "org.apache.flink.client.cli.CliFrontend", "FLINK_ENV_JAVA_OPTS_CLI"},
+		SQLClient:   {"sql-client", "org.apache.flink.table.client.SqlClient", "FLINK_ENV_JAVA_OPTS_CLI"},
 	}[role]
 	return s, ok
 }

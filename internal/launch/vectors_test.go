@@ -15,6 +15,7 @@ import (
 	"flink-entrypoint/internal/confpatch"
 	"flink-entrypoint/internal/distribution"
 	"flink-entrypoint/internal/flinkconf"
+	"flink-entrypoint/internal/flinkversion"
 	"flink-entrypoint/internal/memory"
 )
 
@@ -97,7 +98,7 @@ type lab struct {
 	root    string
 	fresh   bool // nothing is installed below root yet
 	home    string
-	version flinkconf.Version
+	version flinkversion.Version
 	stock   home
 }
 
@@ -135,7 +136,7 @@ func newLab(t *testing.T, version string, stock home, roots map[string]string, r
 		l.install(t)
 	}
 	var err error
-	if l.version, err = flinkconf.ParseVersion(version); err != nil {
+	if l.version, err = flinkversion.Parse(version); err != nil {
 		t.Fatal(err)
 	}
 	return l
@@ -375,7 +376,7 @@ func (l *lab) passthrough(t *testing.T) {
 }
 
 // compare holds a command against what the scripts made, with the deliberate differences undone.
-func compare(t *testing.T, version flinkconf.Version, role Role, args []string, got *Command, argv []string, changed map[string]string, removed []string) {
+func compare(t *testing.T, version flinkversion.Version, role Role, args []string, got *Command, argv []string, changed map[string]string, removed []string) {
 	t.Helper()
 	gotArgv, wantArgv, gotChanged := normalise(version, role, args, got, argv, changed)
 	if !slices.Equal(gotArgv, wantArgv) {

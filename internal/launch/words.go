@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"strings"
+	"unicode/utf8"
 )
 
 // evaluation does to Java options what flink-console.sh does with
@@ -15,6 +16,7 @@ import (
 // leaves the name of a variable that does not exist, and refuses an unbalanced quote.
 type evaluation struct {
 	lookup      func(name string) (string, bool)
+	splitQuoted bool // quoted blanks separate options, as for the scripts
 	warnings    []string
 	differences []string
 
@@ -25,7 +27,7 @@ type evaluation struct {
 	out  []string
 }
 
-// words splits text into the words that echo prints. A quoted empty one is among them; it is no option.
+// words splits text into the words that echo prints. A quoted empty one is among them; it is not an option.
 func (e *evaluation) words(text string) ([]string, error) {
 	e.text = text
 	for e.pos < len(e.text) {
@@ -92,13 +94,34 @@ func (e *evaluation) words(text string) ([]string, error) {
 
 func isBlank(c byte) bool { return c == ' ' || c == '\t' || c == '\n' }
 
-func unbalanced(quote byte, pos int) error {
-	return fmt.Errorf("unbalanced %c at character %d", quote, pos+1)
+// unbalancedError is a quote or bracket without its partner.
+type unbalancedError struct {
+	quote byte
+	at    int // bytes before it
 }
+
+// Error counts in the text that was evaluated, which need not be what the user wrote: see in.
+func (e *unbalancedError) Error() string {
+	return fmt.Sprintf("unbalanced %c at character %d", e.quote, e.at+1)
+}
+
+// in returns the error for those who wrote text. Without it, e was found in options put together from several texts.
+func (e *unbalancedError) in(text string) string {
+	if text == "" {
+		return fmt.Sprintf("unbalanced %c", e.quote)
+	}
+	return fmt.Sprintf("unbalanced %c at character %d", e.quote, utf8.RuneCountInString(text[:e.at])+1)
+}
+
+func unbalanced(quote byte, pos int) error { return &unbalancedError{quote, pos} }
 
 // literal adds text to the current word.
 func (e *evaluation) literal(text string, quoted bool) {
 	e.any = true
+	if quoted && e.splitQuoted {
+		e.split(text)
+		return
+	}
 	if quoted && strings.ContainsAny(text, " \t\n") {
 		e.differ("Java options with blanks inside quotes stay whole; Flink's scripts split them")
 	}

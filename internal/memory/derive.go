@@ -9,9 +9,10 @@ import (
 	"strings"
 
 	"flink-entrypoint/internal/flinkconf"
+	"flink-entrypoint/internal/javatext"
 )
 
-// Derive computes the memory of a process as Flink does. The error is Flink's own exception (a [*flinkconf.Error] with its causes).
+// Derive computes the memory of a process as Flink does. The error is Flink's own exception (a [*javatext.Exception] with its causes).
 func Derive(p Process, in Input) (Spec, error) {
 	d := newDerivation(p, in)
 	spec := d.run()
@@ -41,7 +42,7 @@ type derivation struct {
 	opt     options
 	log     []LogLine
 	quiet   bool // log nothing, and fail without words
-	err     *flinkconf.Error
+	err     *javatext.Exception
 	verdict verdict
 }
 
@@ -58,7 +59,7 @@ func (d *derivation) ok() bool { return d.err == nil }
 
 func (d *derivation) fail(class, message string, cause error) {
 	if d.ok() {
-		d.err = &flinkconf.Error{Class: class, Message: message, Cause: cause}
+		d.err = &javatext.Exception{Class: class, Message: message, Cause: cause}
 	}
 }
 
@@ -85,7 +86,7 @@ func humanf(format string, sizes ...int64) string {
 // wrap replaces an IllegalConfigurationException by one with another message that has it as cause.
 func (d *derivation) wrap(message func(inner string) string) {
 	if d.err != nil && d.err.Class == flinkconf.IllegalConfiguration {
-		d.err = &flinkconf.Error{Class: flinkconf.IllegalConfiguration, Message: message(d.err.Message), Cause: d.err}
+		d.err = &javatext.Exception{Class: flinkconf.IllegalConfiguration, Message: message(d.err.Message), Cause: d.err}
 	}
 }
 
@@ -129,12 +130,12 @@ func (d *derivation) run() Spec {
 
 // adopt makes an exception of a typed read the failure.
 func (d *derivation) adopt(err error) {
-	if e, isFlink := err.(*flinkconf.Error); isFlink && d.ok() {
+	if e, isFlink := err.(*javatext.Exception); isFlink && d.ok() {
 		d.err = e
 	}
 }
 
-// mapLegacyHeap is MemoryBackwardsCompatibilityUtils (until 2.0): an old heap size stands in for a total that is not set.
+// mapLegacyHeap is MemoryBackwardsCompatibilityUtils (until 2.0): an old heap size replaces a total that is not set.
 func (d *derivation) mapLegacyHeap() {
 	if !d.rules.legacyHeap || d.has(d.opt.legacyTarget.Option) {
 		return
@@ -233,14 +234,14 @@ func (d *derivation) checked(b bounds, o fractionOption) bounds {
 	}
 	d.fail(flinkconf.IllegalConfiguration,
 		fmt.Sprintf("Inconsistently configured %s (%s) and its min (%s), max (%s) value", o.describe(),
-			flinkconf.FormatDouble(b.fraction), flinkconf.HumanReadable(b.min), flinkconf.HumanReadable(b.max)),
-		&flinkconf.Error{Class: flinkconf.IllegalArgument, Message: reason})
+			javatext.Double(b.fraction, 0), flinkconf.HumanReadable(b.min), flinkconf.HumanReadable(b.max)),
+		&javatext.Exception{Class: javatext.IllegalArgument, Message: reason})
 	return b
 }
 
 // describe is ConfigOption.toString.
 func (o fractionOption) describe() string {
-	return describe(o.Option, strconv.FormatFloat(float64(o.def), 'f', -1, 32))
+	return describe(o.Option, javatext.Float(o.def, 0))
 }
 
 func (o sizeOption) describe() string { return describe(o.Option, "null") }
@@ -258,7 +259,7 @@ func (d *derivation) add(sizes ...int64) int64 {
 	var sum int64
 	for _, s := range sizes {
 		if s > math.MaxInt64-sum {
-			d.fail(flinkconf.Arithmetic, "long overflow", nil)
+			d.fail(javatext.Arithmetic, "long overflow", nil)
 			return 0
 		}
 		sum += s
@@ -270,7 +271,7 @@ func (d *derivation) add(sizes ...int64) int64 {
 func (d *derivation) multiply(size int64, by float64) int64 {
 	product, fits := multiply(size, by)
 	if !fits {
-		d.fail(flinkconf.Arithmetic, "long overflow", nil)
+		d.fail(javatext.Arithmetic, "long overflow", nil)
 	}
 	return product
 }
@@ -459,7 +460,7 @@ func (d *derivation) checkOverhead(overhead, process int64) {
 	if d.has(d.opt.overhead.fraction.Option) && overhead != d.multiply(process, b.fraction) {
 		d.logf("INFO", "The derived JVM Overhead size (%s) does not match the configured or default JVM Overhead fraction (%s) from "+
 			"the configured Total Process Memory size (%s). The derived JVM %s size will be used.", flinkconf.HumanReadable(overhead),
-			flinkconf.FormatDouble(b.fraction), flinkconf.HumanReadable(process), d.overheadWord)
+			javatext.Double(b.fraction, 0), flinkconf.HumanReadable(process), d.overheadWord)
 	}
 }
 

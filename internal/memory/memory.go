@@ -12,6 +12,8 @@ import (
 	"strconv"
 
 	"flink-entrypoint/internal/flinkconf"
+	"flink-entrypoint/internal/flinkversion"
+	"flink-entrypoint/internal/javatext"
 )
 
 // Process is a kind of Flink process that has a memory model.
@@ -43,10 +45,11 @@ func (p Process) prefix() string {
 
 // Input is everything the model depends on.
 type Input struct {
-	Version   flinkconf.Version
+	Version   flinkversion.Version
 	Standard  bool            // config.yaml read by the standard YAML parser, not flink-conf.yaml
 	Conf      *flinkconf.Conf // with dynamic properties applied
 	LookupEnv func(string) (string, bool)
+	Chosen    bool // for Decide: someone chose all of the file, stock values too, as in a file that a controller wrote
 }
 
 // LogLine is a line that BashJavaUtils logs, e.g. {"INFO", "Final Master Memory configuration:"}.
@@ -86,7 +89,7 @@ type Component struct {
 	Bytes int64
 }
 
-// Components returns the parts that add up to ProcessSize, in the order a person would stack them.
+// Components returns the parts that add up to ProcessSize, in the order of a stacked chart.
 func (s Spec) Components() []Component {
 	parts := []Component{
 		{"frameworkHeap", "Framework Heap", "framework.heap.size", s.FrameworkHeap},
@@ -127,18 +130,18 @@ func (s Spec) JVMParameters() []string {
 	return append(out, "-XX:MaxMetaspaceSize="+strconv.FormatInt(s.JVMMetaspace, 10))
 }
 
-// DynamicProperties returns the "key=value" pairs that the scripts pass on, each behind a -D, so that the process itself derives the
+// DynamicProperties returns the "key=value" pairs that the scripts pass on, each after a -D, so that the process itself derives the
 // same sizes. They come in the order of the java.util.HashMap that Flink builds.
 func (s Spec) DynamicProperties() []string {
-	var m hashMap
+	var m javatext.HashMap[string]
 	size := func(key string, bytes int64) {
-		m.put(s.Process.prefix()+key, strconv.FormatInt(bytes, 10)+"b")
+		m.Put(s.Process.prefix()+key, strconv.FormatInt(bytes, 10)+"b")
 	}
 	if s.Process == JobManager {
 		size("memory.heap.size", s.Heap)
 		size("memory.off-heap.size", s.OffHeap)
 	} else {
-		m.put("taskmanager.cpu.cores", flinkconf.FormatDouble(s.CPU))
+		m.Put("taskmanager.cpu.cores", javatext.Double(s.CPU, 0))
 		size("memory.framework.heap.size", s.FrameworkHeap)
 		size("memory.framework.off-heap.size", s.FrameworkOffHeap)
 		size("memory.task.heap.size", s.TaskHeap)
@@ -151,19 +154,19 @@ func (s Spec) DynamicProperties() []string {
 	size("memory.jvm-overhead.min", s.JVMOverhead)
 	size("memory.jvm-overhead.max", s.JVMOverhead)
 	if s.Process == TaskManager {
-		m.put("taskmanager.numberOfTaskSlots", strconv.Itoa(int(s.Slots)))
+		m.Put("taskmanager.numberOfTaskSlots", strconv.Itoa(int(s.Slots)))
 		s.putResources(&m)
 	}
-	out := make([]string, 0, m.size)
-	for e := range m.all() {
-		out = append(out, e.key+"="+e.value)
+	out := make([]string, 0, m.Len())
+	for key, value := range m.All() {
+		out = append(out, key+"="+value)
 	}
 	return out
 }
 
-func (s Spec) putResources(m *hashMap) {
+func (s Spec) putResources(m *javatext.HashMap[string]) {
 	if len(s.ExternalResources) == 0 {
-		m.put("external-resources", "none")
+		m.Put("external-resources", "none")
 		return
 	}
 	names := ""
@@ -176,8 +179,8 @@ func (s Spec) putResources(m *hashMap) {
 	if s.quotesResources {
 		names = `"` + names + `"`
 	}
-	m.put("external-resources", names)
+	m.Put("external-resources", names)
 	for _, r := range s.ExternalResources {
-		m.put(amountKey(r.Name), strconv.FormatInt(r.Amount, 10))
+		m.Put(amountKey(r.Name), strconv.FormatInt(r.Amount, 10))
 	}
 }

@@ -4,36 +4,32 @@ import (
 	"math"
 
 	"flink-entrypoint/internal/flinkconf"
+	"flink-entrypoint/internal/flinkversion"
 )
 
 const mib = 1 << 20
 
-// rules is what differs between the versions; everything else has been the same since 1.13.
+// rules is what differs between the releases; everything else has been the same since 1.13.
 type rules struct {
-	legacyHeap      bool  // until 2.0 (FLINK-33750): heap.size, heap.mb, FLINK_TM_HEAP, FLINK_JM_HEAP, numberOfBuffers
-	prefixesJM      bool  // until 2.0: "JobManager memory configuration failed: " in front
-	networkMax      int64 // 1.17 lifted the default (FLINK-30472)
-	roundsCPU       bool  // since 1.14 (FLINK-22674): at most 8 decimals
-	quotesResources bool  // since 1.15 (FLINK-24541)
+	legacyHeap      bool  // heap.size, heap.mb, FLINK_TM_HEAP, FLINK_JM_HEAP, numberOfBuffers are read
+	prefixesJM      bool  // errors start with "JobManager memory configuration failed: "
+	networkMax      int64 // default of taskmanager.memory.network.max
+	roundsCPU       bool  // at most 8 decimals
+	quotesResources bool
 	overheadWord    string
 }
 
-func rulesOf(v flinkconf.Version) rules {
-	r := rules{
-		legacyHeap:      !v.AtLeast(2, 0),
-		prefixesJM:      !v.AtLeast(2, 0),
-		networkMax:      1 << 30,
-		roundsCPU:       v.AtLeast(1, 14),
-		quotesResources: v.AtLeast(1, 15),
-		overheadWord:    "OVerhead", // sic, in one log line until 1.16
-	}
-	if v.AtLeast(1, 16) {
-		r.overheadWord = "Overhead"
-	}
-	if v.AtLeast(1, 17) {
-		r.networkMax = math.MaxInt64
-	}
-	return r
+func rulesOf(v flinkversion.Version) rules {
+	return flinkversion.RulesOf(v, []flinkversion.Change[rules]{
+		flinkversion.From(0, 0, func(r *rules) {
+			*r = rules{legacyHeap: true, prefixesJM: true, networkMax: 1 << 30, overheadWord: "OVerhead"} // sic, in one log line
+		}),
+		flinkversion.From(1, 14, func(r *rules) { r.roundsCPU = true }),       // FLINK-22674
+		flinkversion.From(1, 15, func(r *rules) { r.quotesResources = true }), // FLINK-24541
+		flinkversion.From(1, 16, func(r *rules) { r.overheadWord = "Overhead" }),
+		flinkversion.From(1, 17, func(r *rules) { r.networkMax = math.MaxInt64 }),             // FLINK-30472
+		flinkversion.From(2, 0, func(r *rules) { r.legacyHeap, r.prefixesJM = false, false }), // FLINK-33750
+	})
 }
 
 // sizeOption is a memory option with its default in bytes, or unset.

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"flink-entrypoint/internal/flinkconf"
+	"flink-entrypoint/internal/flinkversion"
 	"flink-entrypoint/test/flinkhome/homes"
 )
 
@@ -31,14 +32,14 @@ func TestAgainstFlink(t *testing.T) {
 	seed := envInt(t, "FLINK_SEED", int(time.Now().UnixNano()%1e9))
 	classes := compileOracle(t)
 	for _, version := range homes.Versions() {
-		v, err := flinkconf.ParseVersion(version)
+		v, err := flinkversion.Parse(version)
 		if err != nil {
 			t.Fatal(err)
 		}
 		files := []string{"flink-conf.yaml"}
-		if v.AtLeast(2, 0) {
+		if v.Reaches(flinkversion.Since(2, 0)) {
 			files = []string{"config.yaml"}
-		} else if v.AtLeast(1, 19) {
+		} else if v.Reaches(flinkversion.Since(1, 19)) {
 			files = append(files, "config.yaml")
 		}
 		for _, file := range files {
@@ -50,10 +51,10 @@ func TestAgainstFlink(t *testing.T) {
 	}
 }
 
-// TestUpdateTables writes the tables random_*.tsv.gz of testdata anew if FLINK_UPDATE is set: what Flink answers, logs included.
+// TestUpdateTables writes the tables random_*.tsv.gz of testdata again if FLINK_UPDATE is set: what Flink answers, logs included.
 func TestUpdateTables(t *testing.T) {
 	if os.Getenv("FLINK_UPDATE") == "" {
-		t.Skip("set FLINK_UPDATE=1 to write testdata/random_*.tsv.gz anew")
+		t.Skip("set FLINK_UPDATE=1 to write testdata/random_*.tsv.gz again")
 	}
 	classes := compileOracle(t)
 	for i, target := range []string{"1.13.6_flink-conf.yaml", "1.15.4_flink-conf.yaml", "1.16.3_flink-conf.yaml", "1.18.1_flink-conf.yaml",
@@ -110,7 +111,7 @@ func TestTypedReadsAgainstFlink(t *testing.T) {
 	}
 	classes := compileOracle(t)
 	for _, version := range homes.Versions() {
-		v, err := flinkconf.ParseVersion(version)
+		v, err := flinkversion.Parse(version)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -163,7 +164,7 @@ func envInt(t *testing.T, name string, def int) int {
 	return n
 }
 
-func compareWithFlink(t *testing.T, v flinkconf.Version, version, file, classes string, cases []testCase) {
+func compareWithFlink(t *testing.T, v flinkversion.Version, version, file, classes string, cases []testCase) {
 	good, differences := 0, 0
 	for i, want := range askFlink(t, version, file, classes, cases) {
 		if want.JVM != "" {
@@ -420,7 +421,7 @@ func (g generator) setting(role string) pair {
 		return pair{"taskmanager.numberOfTaskSlots", pick(g, "1", "4", "32", "0", "-1", "2147483647", g.oddNumber())}
 	case 15:
 		return pair{"external-resources", pick(g, "gpu", "none", "gpu;fpga", "a;b;c;d;e;f;g;h;i;j;k;l;m;n", "gpu;;tpu", "'a;b';c", `"x";y`, "a;'b", "a b", "token",
-			"gpu;gpu", "'a'b", " gpu ; fpga ", "[gpu, fpga]", "['a;b', c]", "[1, 2.50, true, x y]", "[]", "[gpu", "- gpu", "None", "AaAa;BBBB;AaBB;BBAa")}
+			"gpu;gpu", "'a'b", " gpu ; fpga ", "[gpu, fpga]", "['a;b', c]", "[1, 2.50, true, x y]", "[]", "[gpu", "- gpu", "[gpu] # c", "[0x1F, [a, b], .inf]", "[&x a, *x, ~]", "None", "AaAa;BBBB;AaBB;BBAa")}
 	case 16:
 		return pair{"external-resource." + pick(g, "gpu", "fpga", "a", "b", "c", "x", "y", "1", "2.5", "a;b", "token", "AaAa", "BBBB", "tpu") + ".amount",
 			pick(g, "1", "2", "0", "-3", "9007199254740993", "9223372036854775807", "9223372036854775808", "abc", "1.0", "١٢", g.oddNumber())}
@@ -453,7 +454,7 @@ func (g generator) oddNumber() string {
 		"0x1p3f", "0X.8P0D", "true", "False", "~", "0o17", "0b101", "1e3", "12e03", "0.7499999999999999999999", "1.0000000001", "0.99999998", "0.9999999999", "1e22", "𝟏")
 }
 
-// odd is anything else that may stand in a file.
+// odd is anything else that may be in a file.
 func (g generator) odd(role string) pair {
 	switch g.IntN(4) {
 	case 0:

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"flink-entrypoint/internal/flinkconf"
+	"flink-entrypoint/internal/javatext"
 )
 
 // Mode is how a process gets its size.
@@ -14,7 +15,7 @@ type Mode int
 
 // The modes of --memory.
 const (
-	Auto  Mode = iota // what people chose, else the container's limit
+	Auto  Mode = iota // the configured size, else the container's limit
 	Limit             // always the container's limit
 	Keep              // what is configured
 	Fixed             // a given size
@@ -46,16 +47,28 @@ func ParsePolicy(s string) (Policy, error) {
 // Container is what is known of the memory that the process may use. The zero value is a container without a limit.
 type Container struct {
 	Bytes    int64  // the smallest limit; 0: none
-	Shared   bool   // the limit is an ancestor's, so others use of it too
-	Given    bool   // said by a person or a definition, not detected
+	Shared   bool   // the limit is a parent cgroup's, so other processes use it too
+	Given    bool   // set by a user or a definition, not detected
 	Physical int64  // of the machine; 0: unknown
 	Source   string // for people: "cgroup v2 limit /sys/fs/cgroup/memory.max", "--memory-limit", "job definition"
 	Foreign  bool   // the process will run in another container than this one: its limit has to be given
+	Zero     bool   // the limit is there, and it is 0 bytes
+	Unknown  string // why no limit was found, for people; may be empty
 }
 
-// finite reports whether there is a limit below the machine's memory. A limit that somebody gave always counts.
+// finite reports whether there is a limit, and not above the machine's memory. One that was given always counts. Some sandboxes,
+// e.g. gVisor, show the limit as the machine's memory, less what is not a whole page.
 func (c Container) finite() bool {
-	return c.Bytes > 0 && (c.Given || c.Physical == 0 || c.Bytes < c.Physical)
+	const largestPage = 64 << 10
+	return c.Bytes > 0 && (c.Given || c.Physical == 0 || c.Bytes-c.Physical < largestPage)
+}
+
+// none says that the container has no limit, and why.
+func (c Container) none(text string) string {
+	if c.Unknown != "" {
+		text += " (" + c.Unknown + ")"
+	}
+	return text
 }
 
 // Change is one key that the policy sets or deletes.
@@ -71,17 +84,17 @@ type Decision struct {
 	Source   string // where the size comes from, for people, e.g. "0.8 × cgroup v2 limit /sys/fs/cgroup/memory.max"
 	Spec     Spec
 	Warnings []string
-	Notes    []string // worth a line in the log
+	Notes    []string // lines for the log
 }
 
 // FitError says that the memory cannot work, or that it does not fit into the container.
 type FitError struct {
 	Process  Process
-	Source   string           // where the process size comes from
-	Flink    *flinkconf.Error // Flink's own exception; nil if the model works but exceeds the container
-	Smallest int64            // smallest process size that would work; 0: none, or not asked for
-	Lower    string           // key of the component that is best lowered; "": none to name
-	Over     string           // what is said of a process larger than its container
+	Source   string              // where the process size comes from
+	Flink    *javatext.Exception // Flink's own exception; nil if the model works but exceeds the container
+	Smallest int64               // smallest process size that would work; 0: none, or not asked for
+	Lower    string              // key of the component that is best lowered; "": none to name
+	Over     string              // the warning about a process larger than its container
 }
 
 // Error returns Flink's own message and the smallest size that would work.
@@ -149,7 +162,7 @@ func (e *ConflictError) Error() string { return fmt.Sprintf("%s=%s %s", e.Key, e
 
 // Hint returns what to do about it.
 func (e *ConflictError) Hint() string {
-	return "drop it, or use --memory auto, which keeps what people chose"
+	return "remove it, or use --memory auto, which keeps the sizes that are configured"
 }
 
 // Decide sizes a process: it applies the policy to the configuration, derives the memory as Flink will, and checks it against the
@@ -197,18 +210,26 @@ func (d *decider) apply(policy Policy) error {
 	case Fixed:
 		return d.force(policy.Size, flinkconf.Source{Layer: flinkconf.Flag, Where: "--memory"}, policy)
 	case Limit:
-		if d.container.Bytes == 0 || (d.container.Foreign && !d.container.Given) {
-			return d.noLimit("--memory limit needs a memory limit, and there is none")
+		switch {
+		case d.container.Foreign && !d.container.Given:
+			return d.noLimit("--memory limit needs a memory limit, but the container has none")
+		case d.container.Zero:
+			return d.zero()
+		case d.container.Bytes == 0:
+			return d.noLimit(d.container.none("--memory limit needs a memory limit, but the container has none"))
 		}
 		return d.force(d.share(), d.automatic(), policy)
 	}
 	return d.auto()
 }
 
-// auto is the table of the policy: what a person chose stays, else the process gets its share of the container.
+// auto is the table of the policy: what a user chose stays, else the process gets its share of the container.
 func (d *decider) auto() error {
 	if d.chosen(d.opt.processSize.Option) {
 		d.keep()
+		if e, ok := d.in.Conf.Get(d.opt.processSize.Key); ok && d.in.Chosen && e.Source.Layer == flinkconf.BaseFile {
+			d.note("%s=%s of %s stays: a controller wrote the file", e.Key, e.Value, e.Source)
+		}
 		return nil
 	}
 	if total, ok := d.chosenTotal(); ok {
@@ -221,14 +242,16 @@ func (d *decider) auto() error {
 	}
 	switch {
 	case d.container.Foreign && !d.container.Given:
-		return d.noLimit("the limit of the container that the process will run in is not known, and no size is chosen")
+		return d.noLimit("the limit of the container that the process will run in is not known, and no size is configured")
+	case d.container.Zero:
+		return d.zero()
 	case d.container.Bytes == 0:
-		d.note("the container has no memory limit: the configured size stays")
+		d.note("%s: the configured size stays", d.container.none("the container has no memory limit"))
 	case d.container.Shared:
 		d.note("%s of %s is shared with others: the configured size stays (--memory limit would use it)",
 			flinkconf.HumanReadable(d.container.Bytes), d.container.Source)
 	case !d.container.finite():
-		d.note("%s of %s is not below the machine's memory of %s: the configured size stays",
+		d.note("%s of %s is above the machine's memory of %s: the configured size stays",
 			flinkconf.HumanReadable(d.container.Bytes), d.container.Source, flinkconf.HumanReadable(d.container.Physical))
 	default:
 		d.setProcessSize(d.share(), d.automatic())
@@ -267,7 +290,7 @@ func (d *decider) force(size int64, source flinkconf.Source, policy Policy) erro
 	return nil
 }
 
-// legacyVariable returns the variable that until 2.0 stood for a total.
+// legacyVariable returns the variable that until 2.0 set a total.
 func (d *decider) legacyVariable() (value string, set bool) {
 	if !d.rules.legacyHeap || d.in.LookupEnv == nil {
 		return "", false
@@ -319,7 +342,7 @@ func (d *decider) remove(group []flinkconf.Option, policy Policy, source flinkco
 func (d *decider) setProcessSize(size int64, source flinkconf.Source) {
 	d.out.Source = source.Where
 	if d.ratio != 1 && source.Layer == flinkconf.Automatic {
-		d.out.Source = flinkconf.FormatDouble(d.ratio) + " × " + source.Where
+		d.out.Source = javatext.Double(d.ratio, 0) + " × " + source.Where
 	}
 	source.Where = d.out.Source
 	value := flinkconf.ShortMemorySize(size)
@@ -350,7 +373,7 @@ func (d *decider) keep() {
 	}
 }
 
-// chosen reports whether a person set the option: anywhere but in the base file, or there to another value than the stock one.
+// chosen reports whether a user set the option: anywhere but in the base file, or there to another value than the stock one.
 func (d *decider) chosen(o flinkconf.Option) bool {
 	e, ok := d.in.Conf.Lookup(o)
 	if !ok {
@@ -361,7 +384,7 @@ func (d *decider) chosen(o flinkconf.Option) bool {
 		return true
 	case flinkconf.BaseFile:
 		size, err := flinkconf.ParseMemorySize(e.Value.Reveal())
-		return o.Key != d.opt.processSize.Key || err != nil || size != stockProcessSize(d.process)
+		return d.in.Chosen || o.Key != d.opt.processSize.Key || err != nil || size != stockProcessSize(d.process)
 	}
 	return false
 }
@@ -421,11 +444,15 @@ func (d *decider) compare(size int64, strict bool) error {
 		d.warn("%s of %s is 90 %% or more of the machine's memory (%s): a container without a limit gets the node's allocatable memory there",
 			flinkconf.HumanReadable(c.Bytes), c.Source, flinkconf.HumanReadable(c.Physical))
 	}
-	if c.Bytes == 0 || size <= c.Bytes || (c.Foreign && !c.Given) {
+	most, of := c.Bytes, c.Source
+	if c.Bytes > 0 && !c.finite() {
+		most, of = c.Physical, "the machine's memory"
+	}
+	if most == 0 && !c.Zero || size <= most || (c.Foreign && !c.Given) {
 		return nil
 	}
 	over := fmt.Sprintf("the %s needs %s (%s), more than the %s of %s: expect the kernel to kill it (OOMKilled, exit code 137)",
-		d.process, flinkconf.HumanReadable(size), d.out.Source, flinkconf.HumanReadable(c.Bytes), c.Source)
+		d.process, flinkconf.HumanReadable(size), d.out.Source, flinkconf.HumanReadable(most), of)
 	if strict {
 		return &FitError{Process: d.process, Source: d.out.Source, Over: over}
 	}
@@ -449,8 +476,13 @@ func (d *decider) cannotWork(err error) error {
 }
 
 func (d *decider) noLimit(reason string) error {
-	return &LimitError{Process: d.process, Reason: reason, hint: "say it with --memory-limit (in Kubernetes from the Downward API: " +
+	return &LimitError{Process: d.process, Reason: reason, hint: "set it with --memory-limit (in Kubernetes from the Downward API: " +
 		"resourceFieldRef limits.memory), choose a size (" + d.opt.processSize.Key + "), or use --memory keep"}
+}
+
+// zero refuses to take a size from a limit of 0.
+func (d *decider) zero() error {
+	return d.noLimit(fmt.Sprintf("the memory limit is 0 (%s), in which no process can run", d.container.Source))
 }
 
 func (d *decider) conflict(e flinkconf.Entry, reason string) error {

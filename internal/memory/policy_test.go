@@ -8,10 +8,12 @@ import (
 	"testing"
 
 	"flink-entrypoint/internal/flinkconf"
+	"flink-entrypoint/internal/flinkversion"
+	"flink-entrypoint/internal/javatext"
 )
 
-func flink(v string) flinkconf.Version {
-	version, err := flinkconf.ParseVersion(v)
+func flink(v string) flinkversion.Version {
+	version, err := flinkversion.Parse(v)
 	if err != nil {
 		panic(err)
 	}
@@ -92,7 +94,7 @@ func TestSmallest(t *testing.T) {
 		"never":           input("file:"+m+"managed.fraction=0.7", "file:"+m+"network.fraction=0.5"),
 		"window too thin": input("file:"+m+"flink.size=1073741825b", "file:"+m+"jvm-overhead.min=200m", "file:"+m+"jvm-overhead.max=200m"),
 	} {
-		var e *flinkconf.Error
+		var e *javatext.Exception
 		if size, _, err := Smallest(TaskManager, in); !errors.As(err, &e) {
 			t.Errorf("%s: %d, %v", name, size, err)
 		}
@@ -202,7 +204,11 @@ func TestDecide(t *testing.T) {
 		{"auto, ratio", TaskManager, []string{stockTM}, "auto", 0.9, limit, tmSize + "=3865470566b", "0.9 × " + limit.Source, "3865470566b", ""},
 		{"auto, no limit", TaskManager, []string{stockTM}, "auto", 1, Container{}, "", "config.yaml:1", "1728m", ""},
 		{"auto, shared limit", TaskManager, []string{stockTM}, "auto", 1, with(func(c *Container) { c.Shared = true }), "", "config.yaml:1", "1728m", ""},
-		{"auto, limit of the machine", TaskManager, []string{stockTM}, "auto", 1, with(func(c *Container) { c.Physical = 4 << 30 }), "", "config.yaml:1", "1728m", ""},
+		{"auto, the limit is shown as the machine's memory (gVisor)", TaskManager, []string{stockTM}, "auto", 1, with(func(c *Container) { c.Physical = 4 << 30 }), tmSize + "=4g", limit.Source, "4g", ""},
+		{"auto, less what is not a whole page", TaskManager, []string{stockTM}, "auto", 1, with(func(c *Container) { c.Physical = 4<<30 - 4095 }), tmSize + "=4g", limit.Source, "4g", ""},
+		{"auto, a limit above the machine's memory", TaskManager, []string{stockTM}, "auto", 1, with(func(c *Container) { c.Physical = 3 << 30 }), "", "config.yaml:1", "1728m", ""},
+		{"auto, above the machine's memory but not its limit", TaskManager, []string{"-D:" + tmSize + "=3500m"}, "auto", 1, with(func(c *Container) { c.Physical = 3 << 30 }), "", "-D", "3500m", "of the machine's memory: expect the kernel"},
+		{"auto, a size in a container of 0 bytes", TaskManager, []string{"file:" + tmSize + "=2g"}, "auto", 1, Container{Zero: true, Source: "memory.max"}, "", "config.yaml:1", "2g", "more than the 0 bytes of memory.max"},
 		{"auto, given limit of the machine", TaskManager, []string{stockTM}, "auto", 1, with(func(c *Container) { c.Physical = 4 << 30; c.Given = true }), tmSize + "=4g", limit.Source, "4g", "90 % or more"},
 		{"auto, size in the file", TaskManager, []string{"file:" + tmSize + "=2g"}, "auto", 1, limit, "", "config.yaml:1", "2g", ""},
 		{"auto, size in the definition", TaskManager, []string{"definition:" + tmSize + "=1728m"}, "auto", 1, limit, "", "job definition", "1728m", ""},
@@ -296,6 +302,14 @@ func TestDecideErrors(t *testing.T) {
 	}
 	if _, err = Decide(TaskManager, input(stockTM), limit, 1, Container{}, false); !errors.As(err, &missing) {
 		t.Errorf("no limit: %v", err)
+	}
+	if _, err = Decide(TaskManager, input(stockTM), limit, 1, Container{Unknown: "no such file"}, false); !errors.As(err, &missing) || !strings.Contains(err.Error(), "no such file") {
+		t.Errorf("no limit, with the reason: %v", err)
+	}
+	for _, policy := range []Policy{auto, limit} {
+		if _, err = Decide(JobManager, input(), policy, 1, Container{Zero: true, Source: "memory.max"}, false); !errors.As(err, &missing) || !strings.Contains(err.Error(), "is 0 (memory.max)") {
+			t.Errorf("a limit of 0: %v", err)
+		}
 	}
 	if _, err = Decide(TaskManager, input(stockTM), Policy{Mode: Keep}, 1, Container{Bytes: 1 << 20, Foreign: true}, true); err != nil {
 		t.Errorf("keep for another container: %v", err)

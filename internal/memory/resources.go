@@ -3,11 +3,9 @@ package memory
 import (
 	"math"
 	"math/big"
-	"strconv"
-	"strings"
-	"unicode/utf8"
 
 	"flink-entrypoint/internal/flinkconf"
+	"flink-entrypoint/internal/javatext"
 )
 
 // taskManagerResources reads what a TaskManager offers besides memory: CPU cores, slots, external resources.
@@ -42,7 +40,7 @@ func (d *derivation) cpu() float64 {
 		d.fail(flinkconf.IllegalConfiguration, "TaskExecutors need to be started with a positive number of CPU cores. "+
 			"Please configure "+cpuCores().Key+" accordingly.", nil)
 	case math.IsNaN(cores) || math.IsInf(cores, 0):
-		d.fail(flinkconf.NumberFormat, "Character "+flinkconf.FormatDouble(cores)[:1]+" is neither a decimal digit number, decimal point, nor "+
+		d.fail(javatext.NumberFormat, "Character "+javatext.Double(cores, 0)[:1]+" is neither a decimal digit number, decimal point, nor "+
 			`"e" notation exponential mark.`, nil)
 	case d.roundsCPU:
 		cut := new(big.Rat).Mul(decimal(cores), big.NewRat(1e8, 1))
@@ -61,38 +59,34 @@ func (d *derivation) resources() []Resource {
 	if !set || text == "none" {
 		return nil
 	}
-	names, err := d.list(text)
+	names, err := flinkconf.ParseList(text, d.in.Standard)
 	if err != nil {
 		e, _ := d.conf.Lookup(externalResources())
 		d.adopt(flinkconf.Unparsable(externalResources().Key, e, d.in.Version, err))
 		return nil
 	}
-	set1 := withCapacity(max(int(float32(len(names))/.75)+1, 16))
-	for _, n := range names {
-		set1.put(n, "")
-	}
-	var amounts, byName hashMap
-	for e := range set1.all() {
-		amount, set, err := d.conf.Long(flinkconf.Option{Key: amountKey(e.key)}, d.in.Version)
+	var amounts, byName javatext.HashMap[int64]
+	capacity := max(int(float32(len(names))/.75)+1, javatext.DefaultCapacity) // new HashSet(Collection)
+	for _, name := range javatext.HashMapOrder(names, capacity) {
+		amount, set, err := d.conf.Long(flinkconf.Option{Key: amountKey(name)}, d.in.Version)
 		d.adopt(err)
 		switch {
 		case !d.ok():
 			return nil
 		case !set:
-			d.logf("WARN", "The amount of the %s should be configured. Will ignore that resource.", e.key)
+			d.logf("WARN", "The amount of the %s should be configured. Will ignore that resource.", name)
 		case amount <= 0:
-			d.logf("WARN", "The amount of the %d should be positive while finding %s. Will ignore that resource.", amount, e.key)
+			d.logf("WARN", "The amount of the %d should be positive while finding %s. Will ignore that resource.", amount, name)
 		default:
-			amounts.put(e.key, strconv.FormatInt(throughDouble(amount), 10))
+			amounts.Put(name, throughDouble(amount))
 		}
 	}
-	for e := range amounts.all() {
-		byName.put(e.key, e.value)
+	for name, amount := range amounts.All() {
+		byName.Put(name, amount)
 	}
 	var out []Resource
-	for e := range byName.all() {
-		n, _ := strconv.ParseInt(e.value, 10, 64)
-		out = append(out, Resource{e.key, n})
+	for name, amount := range byName.All() {
+		out = append(out, Resource{name, amount})
 	}
 	return out
 }
@@ -102,87 +96,4 @@ func throughDouble(amount int64) int64 {
 	r := decimal(float64(amount))
 	n := new(big.Int).Quo(r.Num(), r.Denom())
 	return int64(new(big.Int).And(n, new(big.Int).SetUint64(math.MaxUint64)).Uint64())
-}
-
-// list is ConfigurationUtils.convertToList for strings: a YAML list where the standard parser is used, else separated by semicolons.
-func (d *derivation) list(text string) ([]string, error) {
-	if d.in.Standard {
-		if items, ok := yamlList(text); ok {
-			return items, nil
-		}
-	}
-	return splitEscaped(text, ';')
-}
-
-// splitEscaped is StructuredOptionsSplitter.splitEscaped: items may be quoted, a quote inside is doubled.
-func splitEscaped(text string, delimiter byte) ([]string, error) {
-	const (
-		quoted = iota
-		plain
-		separator
-	)
-	type token struct {
-		kind, at int
-		text     string
-	}
-	var tokens []token
-	position := func(i int) int { return len([]rune(text[:i])) }
-	for i := 0; i < len(text); {
-		switch c := text[i]; {
-		case c == '\'' || c == '"':
-			var b strings.Builder
-			end := i + 1
-			for ; ; end++ {
-				if end == len(text) {
-					return nil, &flinkconf.Error{Class: flinkconf.IllegalArgument, Message: "Could not split string. Quoting was not closed properly."}
-				}
-				if text[end] == c {
-					if end+1 == len(text) || text[end+1] != c {
-						break
-					}
-					end++
-				}
-				b.WriteByte(text[end])
-			}
-			tokens = append(tokens, token{quoted, i, b.String()})
-			i = end + 1
-		case c == delimiter:
-			tokens = append(tokens, token{separator, i, ""})
-			i++
-		case isJavaWhitespace(text[i:]) > 0:
-			i += isJavaWhitespace(text[i:])
-		default:
-			end := i
-			for end < len(text) && text[end] != delimiter {
-				end++
-			}
-			tokens = append(tokens, token{plain, i, strings.TrimFunc(text[i:end], func(r rune) bool { return r <= ' ' })})
-			i = end
-		}
-	}
-	var out []string
-	for i, t := range tokens {
-		last := i+1 == len(tokens)
-		switch {
-		case t.kind == quoted && !last && tokens[i+1].kind != separator:
-			return nil, &flinkconf.Error{Class: flinkconf.IllegalArgument,
-				Message: "Could not split string. Illegal quoting at position: " + strconv.Itoa(position(tokens[i+1].at)-1)}
-		case t.kind != separator:
-			out = append(out, t.text)
-		case !last && tokens[i+1].kind == separator:
-			out = append(out, "")
-		}
-	}
-	return out, nil
-}
-
-// isJavaWhitespace returns the length of the leading character if Character.isWhitespace accepts it, else 0.
-func isJavaWhitespace(s string) int {
-	r, size := utf8.DecodeRuneInString(s)
-	switch {
-	case r >= '\t' && r <= '\r', r >= 0x1c && r <= ' ', r == 0x1680, r >= 0x2000 && r <= 0x200a && r != 0x2007,
-		r == 0x2028, r == 0x2029, r == 0x205f, r == 0x3000:
-		return size
-	}
-	return 0
 }

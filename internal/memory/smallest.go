@@ -7,7 +7,7 @@ import (
 )
 
 // Smallest returns the smallest process size, in whole MiB, with which [Derive] works given everything else that is configured, and the
-// key of the component that is best lowered to come down to the process size that is configured now ("" if there is none to name).
+// key of the component that is best lowered to come down to the process size that is configured now ("" without such a component).
 // The error is Flink's exception if no process size works.
 func Smallest(p Process, in Input) (size int64, lower string, err error) {
 	t := newTrial(p, in)
@@ -75,7 +75,7 @@ func (t trial) smallest() (int64, error) {
 	if first.verdict == other {
 		return 0, t.reason(mib)
 	}
-	// Where size n works or a larger one would be too large, the smallest that works lies in (small, n].
+	// Where size n works or a larger one would be too large, the smallest that works is in (small, n].
 	small := int64(mib)
 	for size := int64(2 * mib); size <= largestTried; {
 		d := t.at(size)
@@ -116,7 +116,7 @@ type candidate struct {
 	key    string // to name
 	by     string // the option that fixes its size
 	size   int64
-	chosen bool // somebody configured it
+	chosen bool // the user configured it
 }
 
 // toLower returns the key of the component to lower so that the process fits into size: the one that fits with the smallest cut,

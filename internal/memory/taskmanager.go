@@ -6,6 +6,7 @@ import (
 	"strconv"
 
 	"flink-entrypoint/internal/flinkconf"
+	"flink-entrypoint/internal/javatext"
 )
 
 // explicitTaskManager is TaskExecutorFlinkMemoryUtils.deriveFromRequiredFineGrainedOptions: task heap and managed memory are set.
@@ -129,7 +130,7 @@ func (d *derivation) checkNetwork(network, total int64) {
 	if d.has(d.opt.network.fraction.Option) && network != d.multiply(total, b.fraction) {
 		d.logf("INFO", "The derived Network Memory size (%s) does not match the configured Network Memory fraction (%s) from the configured "+
 			"Total Flink Memory size (%s). The derived Network Memory size will be used.", flinkconf.HumanReadable(network),
-			flinkconf.FormatDouble(b.fraction), flinkconf.HumanReadable(total))
+			javatext.Double(b.fraction, 0), flinkconf.HumanReadable(total))
 	}
 }
 
@@ -147,7 +148,7 @@ func (d *derivation) legacyNetwork(s *Spec) bool {
 	d.adopt(err)
 	page := d.pageSize()
 	if d.ok() && buffers < 0 {
-		d.fail(flinkconf.IllegalArgument, "bytes must be >= 0", nil)
+		d.fail(javatext.IllegalArgument, "bytes must be >= 0", nil)
 	}
 	s.Network = int64(buffers) * page
 	return true
@@ -168,7 +169,7 @@ func (d *derivation) pageSize() int64 {
 	}
 	switch {
 	case page > math.MaxInt32:
-		d.fail(flinkconf.IllegalArgument, "Cannot downcast long value "+strconv.FormatInt(page, 10)+" to integer.", nil)
+		d.fail(javatext.IllegalArgument, "Cannot downcast long value "+strconv.FormatInt(page, 10)+" to integer.", nil)
 	case page < 4096:
 		invalid("Minimum memory segment size is 4096")
 	case page&(page-1) != 0:

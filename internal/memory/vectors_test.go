@@ -14,6 +14,8 @@ import (
 
 	"flink-entrypoint/internal/confpatch"
 	"flink-entrypoint/internal/flinkconf"
+	"flink-entrypoint/internal/flinkversion"
+	"flink-entrypoint/internal/javatext"
 	"flink-entrypoint/internal/memory"
 	"flink-entrypoint/internal/secret"
 )
@@ -42,7 +44,7 @@ func testVectors(t *testing.T, dir string) {
 		table := readTable(t, file)
 		for _, target := range strings.Fields(group["version_conffile..."]) {
 			version, confFile, _ := strings.Cut(target, "_")
-			v, err := flinkconf.ParseVersion(version)
+			v, err := flinkversion.Parse(version)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -57,7 +59,41 @@ func testVectors(t *testing.T, dir string) {
 	t.Logf("%d rows", rows)
 }
 
-func checkVector(t *testing.T, v flinkconf.Version, confFile string, row map[string]string) {
+// TestSizesAsArguments: a TaskManager that gets its sizes as arguments, as in native Kubernetes, derives from its own file and them
+// the JVM parameters that were computed with the sizes.
+func TestSizesAsArguments(t *testing.T) {
+	rows := 0
+	for _, group := range readTable(t, "testdata/groups.tsv") {
+		for _, target := range strings.Fields(group["version_conffile..."]) {
+			version, confFile, _ := strings.Cut(target, "_")
+			v, err := flinkversion.Parse(version)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, row := range readTable(t, filepath.Join("testdata", group["file"])) {
+				want := unescape(row["jvm_params"])
+				if row["role"] != "tm" || want == "" {
+					continue
+				}
+				if strings.Contains(row["dynamic_props"], "taskmanager.cpu.cores=0.0 ") {
+					continue // the text of 0.000000001 cores, which no process can read back
+				}
+				rows++
+				args := append(list(row["dynamic_args"]), strings.Fields(unescape(row["dynamic_props"]))...)
+				got := evaluate(v, confFile, testCase{Role: "tm", Conf: strings.Join(list(row["conf"]), "\n") + "\n", Args: args, Env: list(row["env"])})
+				if got.JVM != want {
+					t.Errorf("%s %s: conf %q args %q: %q %q, want %q", target, row["id"], row["conf"], args, got.JVM, got.Error, want)
+				}
+			}
+		}
+	}
+	if rows == 0 {
+		t.Error("no rows")
+	}
+	t.Logf("%d rows", rows)
+}
+
+func checkVector(t *testing.T, v flinkversion.Version, confFile string, row map[string]string) {
 	t.Helper()
 	known := []string{"id", "role", "conf", "dynamic_args", "env", "jvm_params", "dynamic_props", "error", "log", "logs"}
 	for column := range row {
@@ -99,7 +135,7 @@ func normalLog(lines []string, withLoading bool) []string {
 	var out []string
 	for _, l := range lines {
 		level, text, _ := strings.Cut(l, " ")
-		for _, layout := range []string{"[] - ", "- "} { // of BashJavaUtils' log4j2.properties, behind a padded level
+		for _, layout := range []string{"[] - ", "- "} { // of BashJavaUtils' log4j2.properties, after a padded level
 			if printed, ok := strings.CutPrefix(strings.TrimLeft(text, " "), layout); ok {
 				text = printed
 				break
@@ -140,7 +176,7 @@ type outcome struct {
 }
 
 // evaluate is our answer to a case.
-func evaluate(v flinkconf.Version, confFile string, c testCase) outcome {
+func evaluate(v flinkversion.Version, confFile string, c testCase) outcome {
 	standard := confFile == "config.yaml"
 	process := memory.TaskManager
 	if c.Role == "jm" {
@@ -191,15 +227,15 @@ func (o *outcome) load(lines []confpatch.LogLine) {
 }
 
 // loadDynamic adds what Flink logs about dynamic properties since 1.16.
-func (o *outcome) loadDynamic(dynamic *flinkconf.Conf, v flinkconf.Version) {
-	if !v.AtLeast(1, 16) {
+func (o *outcome) loadDynamic(dynamic *flinkconf.Conf, v flinkversion.Version) {
+	if !v.Reaches(flinkversion.Since(1, 16)) {
 		return
 	}
 	var keys []string
 	for e := range dynamic.All() {
 		keys = append(keys, e.Key)
 	}
-	for _, k := range memory.HashMapOrder(memory.HashMapOrder(keys)) {
+	for _, k := range javatext.HashMapOrder(javatext.HashMapOrder(keys, javatext.DefaultCapacity), javatext.DefaultCapacity) {
 		value := dynamic.Text(k)
 		if flinkconf.IsSensitive(k, v) {
 			value = secret.Mask
@@ -209,7 +245,7 @@ func (o *outcome) loadDynamic(dynamic *flinkconf.Conf, v flinkconf.Version) {
 }
 
 func chain(err error) []string {
-	var e *flinkconf.Error
+	var e *javatext.Exception
 	if err == nil {
 		return nil
 	}

@@ -7,6 +7,41 @@ import (
 	"flink-entrypoint/internal/sqltext"
 )
 
+// facts are what is kept of a table's definition between reading and writing.
+type facts struct {
+	connector  string
+	temporary  bool
+	hasColumns bool     // in parentheses
+	metadata   bool     // some columns are metadata
+	virtual    bool     // some of them virtual
+	versioned  bool     // one is called versionColumn
+	special    bool     // a column has a type that datagen may not make
+	without    struct { // what LIKE leaves out of the other table
+		metadata, options, constraints bool
+	}
+	more *fewFacts
+}
+
+// fewFacts are the facts that few tables have.
+type fewFacts struct {
+	options    settings // all of them, unless the script is only shown
+	key        []string // primary key
+	watermark  []string // path of the rowtime attribute
+	processing string   // a column that is PROCTIME()
+	processes  int      // how many are
+}
+
+func (f *facts) few() fewFacts {
+	if f.more == nil {
+		return fewFacts{}
+	}
+	return *f.more
+}
+
+func (f *facts) options() settings   { return f.few().options }
+func (f *facts) key() []string       { return f.few().key }
+func (f *facts) watermark() []string { return f.few().watermark }
+
 // definition is a CREATE TABLE statement, taken apart. Indexes are into tokens; -1 is absent.
 type definition struct {
 	tokens
@@ -20,15 +55,47 @@ type definition struct {
 	watermark   []string // path of the rowtime attribute
 	last        int      // the parenthesis that closes the columns
 	key         []string // primary key
+	keyed       map[string]bool
 	distributed [2]int
 	partitioned [2]int
 	withAt      [2]int
-	options     settings
+	settings    settings
 	likeAt      int
 	likeName    []string
 	likeOptions [2]int
 	asAt        int
-	tail        int // where WITH would stand: LIKE, AS, or the end
+	tail        int                  // where WITH would be: LIKE, AS, or the end
+	nulled      bool                 // column.null is known
+	deepType    int                  // the token of a type that is nested too deeply, 0 without one
+	named       map[string]bool      // columns: whether one of the name is not computed
+	types       map[string]*dataType // of columns, the last one of the name
+}
+
+// facts returns what is kept of the definition. brief: options other than those that are shown are not.
+func (d *definition) facts(brief bool) *facts {
+	f := &facts{connector: d.settings.get("connector"), temporary: d.temporary, hasColumns: d.last > 0}
+	few := fewFacts{key: d.key, watermark: d.watermark}
+	for _, option := range d.settings {
+		if !brief || f.connector == "print" && option[0] == "print-identifier" {
+			few.options = append(few.options, option)
+		}
+	}
+	f.without.metadata = d.likeWithoutMetadata()
+	f.without.options, f.without.constraints = d.likeWithout("OPTIONS"), d.likeWithout("CONSTRAINTS")
+	for _, c := range d.columns {
+		f.metadata = f.metadata || c.isMetadata()
+		f.virtual = f.virtual || c.isMetadata() && c.virtual
+		f.versioned = f.versioned || c.name == versionColumn
+		f.special = f.special || !c.computed() && c.typ != nil && !c.typ.plain()
+		if c.isProcessingTime(d) {
+			few.processing = c.name
+			few.processes++
+		}
+	}
+	if len(few.options)+len(few.key)+len(few.watermark)+few.processes > 0 {
+		f.more = &few
+	}
+	return f
 }
 
 type column struct {
@@ -49,7 +116,7 @@ func (c column) plainFor(s side) bool {
 	return c.isMetadata() && (s == reading || s == writing && !c.virtual)
 }
 
-// parseCreate takes a CREATE or REPLACE TABLE statement apart; nil if it is none, or not whole.
+// parseCreate takes a CREATE or REPLACE TABLE statement apart; nil if it is another statement, or incomplete.
 func parseCreate(t tokens) *definition {
 	d := &definition{tokens: t, likeAt: -1, asAt: -1}
 	if t.broken {
@@ -85,14 +152,14 @@ func parseCreate(t tokens) *definition {
 	}
 }
 
-// rest reads what stands behind the name.
+// rest reads what follows the name.
 func (d *definition) rest(i int) {
 	if d.is(i, "(") {
-		d.elements(i+1, d.match[i])
-		d.last = d.match[i]
-		i = d.behind(i)
+		d.elements(i+1, d.partner(i))
+		d.last = d.partner(i)
+		i = d.after(i)
 	}
-	for i < len(d.list) {
+	for i < d.count {
 		switch d.word(i) {
 		case "COMMENT":
 			_, next := d.text(i + 1)
@@ -100,22 +167,22 @@ func (d *definition) rest(i int) {
 			continue
 		case "DISTRIBUTED":
 			from := i
-			for i++; i < len(d.list) && !slices.Contains([]string{"PARTITIONED", "WITH", "LIKE", "AS", "COMMENT"}, d.word(i)); {
-				i = d.behind(i)
+			for i++; i < d.count && !slices.Contains([]string{"PARTITIONED", "WITH", "LIKE", "AS", "COMMENT"}, d.word(i)); {
+				i = d.after(i)
 			}
 			d.distributed = [2]int{from, i}
 			continue
 		case "PARTITIONED":
 			d.partitioned[0] = i
-			for i++; i < len(d.list) && !d.is(i, "("); i++ {
+			for i++; i < d.count && !d.is(i, "("); i++ {
 			}
-			i = d.behind(i)
-			d.partitioned[1] = min(i, len(d.list))
+			i = d.after(i)
+			d.partitioned[1] = min(i, d.count)
 			continue
 		case "WITH":
 			if d.is(i+1, "(") {
 				d.withAt[0] = i
-				d.options, i = d.tokens.options(i + 1)
+				d.settings, i = d.options(i + 1)
 				d.withAt[1] = i
 				continue
 			}
@@ -123,7 +190,7 @@ func (d *definition) rest(i int) {
 			d.likeAt, d.tail = i, i
 			d.likeName, i = d.path(i + 1)
 			if d.is(i, "(") {
-				d.likeOptions = [2]int{i, d.behind(i)}
+				d.likeOptions = [2]int{i, d.after(i)}
 			} else {
 				d.likeOptions = [2]int{i, i}
 			}
@@ -132,9 +199,9 @@ func (d *definition) rest(i int) {
 			d.asAt, d.tail = i, i
 			return
 		}
-		i = d.behind(i)
+		i = d.after(i)
 	}
-	d.tail = len(d.list)
+	d.tail = d.count
 }
 
 // elements reads columns, watermarks and constraints up to the closing parenthesis.
@@ -156,17 +223,17 @@ func (d *definition) elements(i, end int) {
 	}
 }
 
-// comma returns the index of the comma behind the element at i, or end. Angle brackets count in types only: a
+// comma returns the index of the comma after the element at i, or end. Angle brackets count in types only: a
 // comma inside of ROW<…> is passed by reading the type.
 func (d *definition) comma(i, end int) int {
 	if _, ok := d.name(i); ok && !d.words(i, "WATERMARK", "FOR") && !d.words(i, "PRIMARY", "KEY") &&
 		d.word(i) != "CONSTRAINT" && d.word(i+1) != "AS" {
-		if _, behind := d.typeAt(i + 1); behind > i+1 {
-			i = behind
+		if _, end := d.typeAt(i + 1); end > i+1 {
+			i = end
 		}
 	}
 	for i < end && !d.is(i, ",") {
-		i = d.behind(i)
+		i = d.after(i)
 	}
 	return min(i, end)
 }
@@ -175,7 +242,7 @@ func (d *definition) primaryKey(i int) {
 	if !d.is(i, "(") {
 		return
 	}
-	for j := i + 1; j < d.match[i]; j++ {
+	for j := i + 1; j < d.partner(i); j++ {
 		if name, ok := d.name(j); ok {
 			d.key = append(d.key, name)
 		}
@@ -192,7 +259,7 @@ func (d *definition) column(i, end int) {
 	if d.word(i) == "AS" {
 		to := i + 1
 		for to < end && d.word(to) != "COMMENT" {
-			to = d.behind(to)
+			to = d.after(to)
 		}
 		c.expr = [2]int{i + 1, min(to, end)}
 		d.columns = append(d.columns, c)
@@ -201,6 +268,9 @@ func (d *definition) column(i, end int) {
 	c.typeAt[0] = i
 	c.typ, i = d.typeAt(i)
 	c.typeAt[1] = i
+	if c.typ != nil && c.typ.depth >= deepestType {
+		d.deepType, c.typ = c.typeAt[0], nil
+	}
 	for i < end {
 		switch {
 		case d.word(i) == "METADATA":
@@ -218,13 +288,24 @@ func (d *definition) column(i, end int) {
 			d.key = []string{name}
 			i += 2
 		default:
-			i = d.behind(i)
+			i = d.after(i)
 		}
 	}
 	d.columns = append(d.columns, c)
 }
 
-// elementEnds reports whether what may follow a column's type stands at i: the type was understood to its end.
+// inKey reports whether a column is of the primary key.
+func (d *definition) inKey(name string) bool {
+	if d.keyed == nil {
+		d.keyed = make(map[string]bool, len(d.key))
+		for _, k := range d.key {
+			d.keyed[k] = true
+		}
+	}
+	return d.keyed[name]
+}
+
+// elementEnds reports whether the token at i may follow a column's type: the type was understood to its end.
 func (d *definition) elementEnds(i int) bool {
 	switch d.word(i) {
 	case "COMMENT", "METADATA":
@@ -233,17 +314,26 @@ func (d *definition) elementEnds(i int) bool {
 	return d.is(i, ",") || d.is(i, ")")
 }
 
+// byName fills in what is known by the names of columns.
+func (d *definition) byName() {
+	if d.named != nil {
+		return
+	}
+	d.named, d.types = map[string]bool{}, map[string]*dataType{}
+	for _, c := range d.columns {
+		d.named[c.name] = d.named[c.name] || !c.computed()
+		d.types[c.name] = c.typ
+	}
+}
+
 // computedUses returns the column paths that a computed column reads, as far as they are columns of the table.
 func (d *definition) computedUses(c column) []string {
+	d.byName()
 	var paths []string
 	for i := c.expr[0]; i < c.expr[1]; {
 		parts, next := d.path(i)
-		if next > i && !d.is(next, "(") {
-			for _, other := range d.columns {
-				if other.name == parts[0] && !other.computed() {
-					paths = append(paths, strings.Join(parts, "."))
-				}
-			}
+		if next > i && !d.is(next, "(") && d.named[parts[0]] {
+			paths = append(paths, strings.Join(parts, "."))
 		}
 		i = max(next, i+1)
 	}
@@ -269,25 +359,21 @@ const (
 	copying // by LIKE … (EXCLUDING METADATA), which must find the metadata columns as they were
 )
 
-// form is how a definition is written anew.
+// form is how a definition is written again.
 type form struct {
 	side      side
 	options   [][2]string
 	name      string // replaces the table's name if not empty
 	temporary bool
 	ifAbsent  bool   // IF NOT EXISTS
-	like      string // replaces the name behind LIKE if not empty
+	like      string // replaces the name after LIKE if not empty
 	file      bool   // read from a file, which has times of its own, or LIKE'd by what is
 	flat      bool   // without partitions
-	elements  string // put behind the columns
+	elements  string // put after the columns
+	eventual  string // a column that is PROCTIME() and becomes an event time
 }
 
-// differs reports whether columns look different when read and when written.
-func (d *definition) differs() bool {
-	return slices.ContainsFunc(d.columns, func(c column) bool { return c.isMetadata() && c.virtual || c.null })
-}
-
-// edits writes the definition anew.
+// edits writes the definition again.
 func (d *definition) edits(f form, src string, base int) []edit {
 	var edits []edit
 	replace := func(i, j int, text string) {
@@ -303,7 +389,7 @@ func (d *definition) edits(f form, src string, base int) []edit {
 		edits = append(edits, edit{from, to, pad("", src[from-base:to-base])})
 	}
 	insert := func(before int, text string) {
-		at := d.list[before].Offset
+		at := d.begin(before)
 		edits = append(edits, edit{at, at, text})
 	}
 	if f.temporary && !d.temporary {
@@ -333,6 +419,8 @@ func (d *definition) edits(f form, src string, base int) []edit {
 		switch {
 		case c.plainFor(f.side):
 			remove(c.metadata[0], c.metadata[1])
+		case f.eventual != "" && f.eventual == c.name:
+			replace(c.expr[0], c.expr[1], eventNow)
 		case f.side == reading && c.computed() && !f.file:
 			if now := d.rowtimeFromText(c); now != "" {
 				replace(c.expr[0], c.expr[1], now)
@@ -353,10 +441,10 @@ func (d *definition) edits(f form, src string, base int) []edit {
 	case d.withAt[1] > 0:
 		from, to := d.span(d.withAt[0], d.withAt[1])
 		edits = append(edits, edit{from, to, withClause(f.options, lineEnds(src[from-base:to-base]))})
-	case d.tail < len(d.list):
+	case d.tail < d.count:
 		insert(d.tail, withClause(f.options, 0)+" ")
 	default:
-		_, to := d.span(len(d.list)-1, len(d.list))
+		_, to := d.span(d.count-1, d.count)
 		edits = append(edits, edit{to, to, " " + withClause(f.options, 0)})
 	}
 	if d.likeAt >= 0 {
@@ -384,7 +472,7 @@ func (d *definition) likeEdits(replace func(i, j int, text string)) []edit {
 			return nil
 		}
 	}
-	at := d.list[to-1].Offset
+	at := d.begin(to - 1)
 	text := "EXCLUDING OPTIONS"
 	if to-1 > from+1 {
 		text = " " + text
@@ -432,21 +520,13 @@ func (d *definition) readsText(c column) bool {
 
 // typeOf returns the type of a.b.c.
 func (d *definition) typeOf(path []string) *dataType {
-	var typ *dataType
-	for _, c := range d.columns {
-		if c.name == path[0] {
-			typ = c.typ
-		}
-	}
+	d.byName()
+	typ := d.types[path[0]]
 	for _, name := range path[1:] {
 		if typ == nil {
 			return nil
 		}
-		i := slices.IndexFunc(typ.fields, func(f field) bool { return f.name == name })
-		if i < 0 {
-			return nil
-		}
-		typ = typ.fields[i].typ
+		typ = typ.field(name)
 	}
 	return typ
 }

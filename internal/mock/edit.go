@@ -40,13 +40,13 @@ func pad(replacement, original string) string {
 }
 
 // Place returns where in the user's text of a part a place of the rewritten part is: lines and columns from 1,
-// columns in UTF-16 units as Flink counts them. A place in text that was put in is mapped to where that stands.
+// columns in UTF-16 units as Flink counts them. A place in text that was added is mapped to where the text was added.
 func (r Result) Place(part, line, column int) (int, int) {
 	if part < 0 || part >= len(r.Parts) {
 		return line, column
 	}
 	at := offset(r.Parts[part].Text, line, column)
-	shift := 0 // of the rewritten text against the user's, behind the edits passed
+	shift := 0 // of the rewritten text against the user's, after the edits passed
 	for _, e := range r.edits[part] {
 		start := e.from + shift
 		if at < start {

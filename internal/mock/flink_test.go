@@ -14,40 +14,44 @@ import (
 	"strings"
 	"testing"
 
+	"flink-entrypoint/internal/flinkversion"
 	"flink-entrypoint/internal/sqltext"
 	"flink-entrypoint/test/flinkhome/homes"
 )
 
 var only = flag.String("script", "", "run the scripts whose name holds this alone, and show their output")
 
-// TestScriptsRunOnFlink executes every statement of the rewritten scripts on real Flink (plans those of the lab),
+// TestScriptsRunOnFlink executes every statement of the rewritten scripts on real Flink (plans the ones of the lab),
 // with nothing but Flink's own lib on the class path, in one JVM for each version.
 func TestScriptsRunOnFlink(t *testing.T) {
 	for _, version := range homes.Versions() {
-		t.Run(version, func(t *testing.T) { runScripts(t, version) })
+		t.Run(version, func(t *testing.T) {
+			t.Parallel() // most of the time a JVM uses one processor
+			runScripts(t, version)
+		})
 	}
 }
 
 func runScripts(t *testing.T, version string) {
-	var major, minor int
-	if _, err := fmt.Sscanf(version, "%d.%d", &major, &minor); err != nil {
+	flink, err := flinkversion.Parse(version)
+	if err != nil {
 		t.Fatal(err)
 	}
 	var input strings.Builder
 	var ran []script
 	var plans [][]sqltext.Statement
 	for _, s := range scripts(t) {
-		if !strings.Contains(s.name, *only) || !s.runs(major, minor) {
+		if !strings.Contains(s.name, *only) || !s.runs(flink) {
 			continue
 		}
 		o := s.options(t)
-		o.Major, o.Minor = major, minor
+		o.Flink = flink
 		r, err := Rewrite([]Part{{Text: s.text}}, o)
 		if err != nil {
 			t.Errorf("%s: %v", s.name, err)
 			continue
 		}
-		statements, err := sqltext.Split(r.Script(), sqltext.DialectOf(major, minor))
+		statements, err := sqltext.Split(r.Script(), sqltext.DialectOf(flink))
 		if err != nil {
 			t.Errorf("%s: %v", s.name, err)
 			continue
@@ -162,7 +166,6 @@ func drive(t *testing.T, version, input string) []string {
 }
 
 // runs tells whether Flink of that version can run the script.
-func (s script) runs(major, minor int) bool {
-	at := major*1000 + minor
-	return at >= s.since[0]*1000+s.since[1] && (s.before[0] == 0 || at < s.before[0]*1000+s.before[1])
+func (s script) runs(v flinkversion.Version) bool {
+	return v.Reaches(s.since) && (s.before.IsZero() || !v.Reaches(s.before))
 }

@@ -1,22 +1,27 @@
 // Package mock rewrites a SQL script so that it runs without the systems it names: tables that are read become
 // datagen sources, tables that are written become print sinks. Statements are otherwise left as they are.
 //
-// In come the parts of a script (init SQL, the job's SQL) and options; out come the same parts with the same line
+// In: the parts of a script (init SQL, the job's SQL) and options. Out: the same parts with the same line
 // ends, so that a line of an error still means the user's text ([Result.Place] maps columns too), and the lineage
 // of the script: which tables feed which sink.
+//
+// There are three steps, and each needs what the step before it made: a reader reads the statements into an inventory, decide makes of
+// it a plan with a decision about each table, and a writer writes the statements by the plan, one after the other.
 //
 // What datagen and print accept was learned from Flink itself (RandomGeneratorVisitor, DataGenTableSourceFactory,
 // PrintTableSinkFactory, 1.13 to 2.3) and is tried on real Flink by flink_test.go.
 package mock
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"path"
-	"slices"
 	"strings"
 	"time"
 
+	"flink-entrypoint/internal/flinkversion"
 	"flink-entrypoint/internal/sqltext"
 )
 
@@ -40,19 +45,27 @@ type Options struct {
 	// Seed, if not zero, makes every column count up from a place derived from the seed and the column's name,
 	// where datagen can count: numbers and strings, not nested. Other values stay random.
 	Seed int64
-	// Now is where numbers that become times lie: in the minute behind it. 2024-01-01 UTC if zero.
-	Now          time.Time
-	Batch        bool // the runtime mode, unless the script sets it
-	Major, Minor int  // version of Flink; 0: the newest known
+	// Numbers that become times are in the minute after Now. 2024-01-01 UTC if zero.
+	Now   time.Time
+	Batch bool                 // the runtime mode, unless the script sets it
+	Flink flinkversion.Version // zero: the newest known
 	// Definition returns the CREATE TABLE statement of a table that exists in a catalog and not in the script, as
 	// SHOW CREATE TABLE prints it, and "" for one that does not exist. Where it is nil or does not know the table, the table is shadowed by LIKE: its
 	// columns then get datagen's defaults, and metadata columns make Flink refuse it.
 	// With neither database nor table it returns the name of the catalog's default database, "default" where it is unknown.
-	// Result.Undefined lists what was asked for in vain.
+	// Result.Undefined lists the tables that are not defined.
 	Definition func(catalog, database, table string) (ddl string, ok bool)
+	// AbsentCatalog reports whether nothing makes a catalog of a type, as CREATE CATALOG names it. An empty catalog in memory then takes
+	// the place of such a one. nil: all can be made.
+	AbsentCatalog func(kind string) bool
 	// PlanOnly is for a script that is planned and not run: nothing may reach a real catalog, so tables that are kept become
 	// temporary there, and what has no mock is left out with a warning instead of being refused.
 	PlanOnly bool
+	// Changes lets the planner see which changes (inserts, updates, deletes) the real connectors make and take, and with PlanOnly
+	// that tables can be looked up. The script then needs the mock connector of internal/sqlrunner's jar on the class path.
+	Changes bool
+	// Provider reports whether a jar of a model's provider is here; nil: all are.
+	Provider func(name string) bool
 }
 
 // defaultRate is datagen's rows-per-second.
@@ -79,6 +92,8 @@ type Table struct {
 	Short      string // the shortest name that no other table has
 	Role       Role
 	Connector  string // of the user's definition; empty for views and for tables of a catalog
+	Formats    []string
+	Like       string // the table whose options it inherits
 	InCatalog  bool   // not created by the script
 	Identifier string // what print writes before each row of this sink, without the "> "
 	Line       int    // of its CREATE, or of its first use
@@ -106,12 +121,16 @@ type Result struct {
 	Flows    []Flow
 	Batch    bool
 	Warnings []string
+	Compares bool // with Options.Changes: the real connectors may refuse a statement that the mocks run
+	// Differs are the lines, by part, of statements that make other changes than the user's: a lookup join became a regular one.
+	Differs [][]int
 	// Undefined are the tables (catalog, database, table), and the default databases (catalog), of catalogs outside of the script
 	// that Options.Definition did not know, in the order of their first use.
 	Undefined [][3]string
 
 	edits [][]edit // by part, sorted
 	texts []string
+	plan  *plan
 }
 
 // Script returns the parts as one text.
@@ -155,6 +174,80 @@ func (e *Error) Error() string {
 
 // Rewrite replaces the tables of a script. The error is an [*Error], or several joined.
 func Rewrite(parts []Part, o Options) (Result, error) {
+	w, err := prepare(parts, o, false)
+	if err != nil {
+		return Result{}, err
+	}
+	r := Result{plan: w.plan}
+	for _, p := range w.parts {
+		var text strings.Builder
+		var edits []edit
+		var differs []int
+		for piece := range w.write(p) {
+			edits = append(edits, piece.edits...)
+			differs = append(differs, piece.differs...)
+			piece.writeTo(&text)
+		}
+		r.edits = append(r.edits, edits)
+		r.texts = append(r.texts, p.Text)
+		r.Parts = append(r.Parts, Part{Name: p.Name, Text: text.String()})
+		r.Differs = append(r.Differs, differs)
+	}
+	if len(w.errors) > 0 {
+		return Result{}, join(w.errors)
+	}
+	r.Batch, r.Warnings, r.Undefined, r.Compares = w.batch, w.warnings, w.undefined, w.compares
+	w.lineage(&r)
+	return r, nil
+}
+
+// Shown is a rewritten script that is only to be read: it is written statement by statement, so that a large one is never in memory.
+type Shown struct {
+	Warnings []string
+
+	writer *writer
+}
+
+// Show replaces the tables of a script as [Rewrite] does.
+func Show(parts []Part, o Options) (*Shown, error) {
+	w, err := prepare(parts, o, !o.Changes)
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range w.parts {
+		for range w.write(p) { // for its warnings and errors
+		}
+	}
+	if len(w.errors) > 0 {
+		return nil, join(w.errors)
+	}
+	return &Shown{Warnings: w.warnings, writer: w}, nil
+}
+
+// Write writes a part, in pieces that begin and end between statements.
+func (s *Shown) Write(w io.Writer, part int) error {
+	var piece bytes.Buffer
+	flush := func() error {
+		_, err := w.Write(piece.Bytes())
+		piece.Reset()
+		return err
+	}
+	for written := range s.writer.write(s.writer.parts[part]) {
+		written.writeTo(&piece)
+		if piece.Len() >= 64<<10 {
+			if err := flush(); err != nil {
+				return err
+			}
+		}
+	}
+	return flush()
+}
+
+// Tree is [Result.Tree].
+func (s *Shown) Tree(w io.Writer) error { return s.writer.tree(w) }
+
+// prepare reads a script and decides what its tables are replaced by. brief: their options will not be asked for.
+func prepare(parts []Part, o Options, brief bool) (*writer, error) {
 	if o.Rows <= 0 {
 		o.Rows = 10
 	}
@@ -164,34 +257,12 @@ func Rewrite(parts []Part, o Options) (Result, error) {
 	if o.Now.IsZero() {
 		o.Now = time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC)
 	}
-	if o.Major == 0 {
-		o.Major, o.Minor = 2, 3
+	o.Flink = o.Flink.OrNewest()
+	decided, err := decide(readScript(parts, o, brief))
+	if err != nil {
+		return nil, err
 	}
-	a := newAnalysis(o)
-	for i, p := range parts {
-		a.part(i, p)
-	}
-	a.settle()
-	if len(a.errors) > 0 {
-		return Result{}, join(a.errors)
-	}
-	a.rewrite()
-	if len(a.errors) > 0 {
-		return Result{}, join(a.errors)
-	}
-	r := Result{Batch: a.batch, Warnings: a.warnings, Undefined: a.undefined, edits: make([][]edit, len(parts))}
-	for i, p := range parts {
-		for _, s := range a.statements {
-			if s.part == i {
-				r.edits[i] = append(r.edits[i], s.edits...)
-			}
-		}
-		slices.SortStableFunc(r.edits[i], func(a, b edit) int { return a.from - b.from })
-		r.texts = append(r.texts, p.Text)
-		r.Parts = append(r.Parts, Part{Name: p.Name, Text: apply(p.Text, r.edits[i])})
-	}
-	a.lineage(&r)
-	return r, nil
+	return newWriter(decided), nil
 }
 
 func join(list []*Error) error {
@@ -227,4 +298,4 @@ func dataFormat(file string) (format, uri string, err error) {
 	return "", "", fmt.Errorf("%q is not an absolute path", file)
 }
 
-func (o *Options) dialect() sqltext.Dialect { return sqltext.DialectOf(o.Major, o.Minor) }
+func (o *Options) dialect() sqltext.Dialect { return sqltext.DialectOf(o.Flink) }

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"flink-entrypoint/internal/flinkversion"
 	"flink-entrypoint/internal/sqltext"
 )
 
@@ -24,7 +25,7 @@ func rewrite(t *testing.T, sql string, o Options) Result {
 	return r
 }
 
-// TestGolden compares what becomes of every script, with its tree and warnings.
+// TestGolden compares the result of every script, with its tree and warnings.
 func TestGolden(t *testing.T) {
 	dir, err := filepath.Abs("testdata")
 	if err != nil {
@@ -45,6 +46,9 @@ func TestGolden(t *testing.T) {
 			for _, w := range r.Warnings {
 				b.WriteString("warning: " + w + "\n")
 			}
+			if shown := show(t, s.text, s.options(t)); shown != b.String() {
+				t.Errorf("it is shown as\n%s\nand is\n%s", shown, b.String())
+			}
 			got := strings.ReplaceAll(b.String(), dir, "/testdata")
 			file := filepath.Join("testdata", "golden", s.name+".txt")
 			if *update {
@@ -64,14 +68,65 @@ func TestGolden(t *testing.T) {
 	}
 }
 
+// show returns what TestGolden compares, of a script that is only shown. It is written twice, which must be the same.
+func show(t *testing.T, sql string, o Options) string {
+	t.Helper()
+	s, err := Show([]Part{{Text: "SET 'a' = 'b'; "}, {Text: sql}}, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var once, b strings.Builder
+	if err := errors.Join(s.Write(&once, 1), s.Write(&b, 1)); err != nil {
+		t.Fatal(err)
+	}
+	if once.String() != b.String() {
+		t.Errorf("written twice it is\n%s\nthen\n%s", once.String(), b.String())
+	}
+	text := Result{Parts: []Part{{Text: b.String()}}}.Script()
+	b.Reset()
+	b.WriteString(text + "----\n")
+	if err := s.Tree(&b); err != nil {
+		t.Fatal(err)
+	}
+	for _, w := range s.Warnings {
+		b.WriteString("warning: " + w + "\n")
+	}
+	return b.String()
+}
+
+// TestShownInPieces: what is written at once ends between statements, so that what is looked for in it is not cut.
+func TestShownInPieces(t *testing.T) {
+	const statement = "INSERT INTO t SELECT 'a text; with a semicolon' FROM s; -- ;\n"
+	s, err := Show([]Part{{Text: strings.Repeat(statement, 10_000)}}, Options{Keep: []string{"t", "s"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var pieces []string
+	if err := s.Write(writerFunc(func(text []byte) { pieces = append(pieces, string(text)) }), 0); err != nil {
+		t.Fatal(err)
+	}
+	if len(pieces) < 5 || strings.Join(pieces, "") != strings.Repeat(statement, 10_000) {
+		t.Errorf("%d pieces, which together are not the script", len(pieces))
+	}
+	for _, p := range pieces[:len(pieces)-1] {
+		if !strings.HasSuffix(p, "FROM s") {
+			t.Fatalf("a piece ends in %q", p[len(p)-20:])
+		}
+	}
+}
+
+type writerFunc func(text []byte)
+
+func (f writerFunc) Write(text []byte) (int, error) { f(text); return len(text), nil }
+
 // TestInvariants holds for every script: the lines stay, and rewriting again changes nothing.
 func TestInvariants(t *testing.T) {
 	for _, s := range scripts(t) {
-		for _, release := range [][2]int{{1, 13}, {1, 18}, {1, 20}, {2, 3}} {
+		for _, release := range []flinkversion.Release{flinkversion.Since(1, 13), flinkversion.Since(1, 18), flinkversion.Since(1, 20), flinkversion.Since(2, 3)} {
 			o := s.options(t)
-			o.Major, o.Minor = release[0], release[1]
+			o.Flink = release.First()
 			r, err := Rewrite([]Part{{Text: s.text}}, o)
-			if e, ok := errors.AsType[*Error](err); ok && release == [2]int{1, 13} && strings.Contains(e.Message, "BINARY") {
+			if e, ok := errors.AsType[*Error](err); ok && release == flinkversion.Since(1, 13) && strings.Contains(e.Message, "BINARY") {
 				continue
 			}
 			if err != nil {
@@ -187,7 +242,7 @@ func TestOverwrite(t *testing.T) {
 	}
 }
 
-// TestFunctions: those of a real catalog are temporary to their end, those in memory stay as they are.
+// TestFunctions: functions of a real catalog become temporary, functions of a catalog in memory stay as they are.
 func TestFunctions(t *testing.T) {
 	const use = "CREATE CATALOG h WITH ('type'='hive', 'default-database'='d'); USE CATALOG h;\n"
 	const mine = "CREATE FUNCTION up AS 'Up';\nALTER FUNCTION up AS 'Up2';\nDROP FUNCTION IF EXISTS up;\nCREATE FUNCTION default_database.up AS 'Up'"
@@ -256,7 +311,7 @@ func TestNamedTables(t *testing.T) {
 		{Options{Data: map[string]string{"a": "/d/_x.csv"}}, `rows of table a: Flink's filesystem source skips files whose name starts with _ or a dot, such as "_x.csv": rename or link it`},
 		{Options{Data: map[string]string{"a": "s3://b/.x.json"}}, `rows of table a: Flink's filesystem source skips files whose name starts with _ or a dot, such as ".x.json": rename or link it`},
 		{Options{Data: map[string]string{"a": "/x.csv", "default_database.a": "/y.csv"}}, `table default_database.a has two files, "/x.csv" and "/y.csv"`},
-		{Options{Data: map[string]string{"a": "/x.csv"}, Keep: []string{"a"}}, "table a is to be kept and to be read from a file"},
+		{Options{Data: map[string]string{"a": "/x.csv"}, Keep: []string{"a"}}, "table a cannot be both kept (--keep) and read from a file (--data)"},
 	} {
 		if _, err := Rewrite([]Part{{Text: sql}}, c.o); err == nil || err.Error() != c.want {
 			t.Errorf("%+v: %v, want %s", c.o, err, c.want)
@@ -362,7 +417,7 @@ func FuzzRewrite(f *testing.F) {
 		if lineEnds(r.Parts[0].Text) != lineEnds(sql) {
 			t.Fatalf("lines: %q\n%q", sql, r.Parts[0].Text)
 		}
-		if _, err := sqltext.Split(r.Parts[0].Text, sqltext.DialectOf(2, 3)); err != nil {
+		if _, err := sqltext.Split(r.Parts[0].Text, sqltext.DialectOf(flinkversion.Of(2, 3, 0))); err != nil {
 			t.Fatalf("%v\n%q\n%q", err, sql, r.Parts[0].Text)
 		}
 		if again, err := Rewrite(r.Parts, Options{}); err == nil {

@@ -3,9 +3,12 @@ package mock
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
+
+	"flink-entrypoint/internal/flinkversion"
 )
 
 // script is a file of testdata/scripts, or an example. Lines that start with "--! " give options:
@@ -13,7 +16,8 @@ import (
 //	--! keep NAME          --! data TABLE=FILE      --! rows N      --! batch
 //	--! seed N             --! since 1.19           --! before 2.1
 //	--! plan               for the planner alone
-//	--! prints TEXT        what must stand in the rows on real Flink
+//	--! absent TYPE…       no jar makes catalogs of these types
+//	--! prints TEXT        what must be in the rows on real Flink
 //	--! setup STATEMENT    is executed on real Flink before the script
 //	--! catalog NAME       the CREATE TABLE that follows, in a comment, is of a catalog
 type script struct {
@@ -22,7 +26,7 @@ type script struct {
 	directives    [][2]string
 	prints        []string
 	setup         []string
-	since, before [2]int
+	since, before flinkversion.Release // before may be zero: none
 }
 
 func scripts(t *testing.T) []script {
@@ -51,9 +55,9 @@ func scripts(t *testing.T) []script {
 			case "setup":
 				s.setup = append(s.setup, strings.TrimSuffix(value, ";"))
 			case "since":
-				s.since = version(t, value)
+				s.since = release(t, value)
 			case "before":
-				s.before = version(t, value)
+				s.before = release(t, value)
 			default:
 				s.directives = append(s.directives, [2]string{key, value})
 			}
@@ -82,24 +86,22 @@ func lab(t *testing.T) []script {
 		s := script{name: "lab: " + strings.ReplaceAll(name, "/", " "), text: sql}
 		switch key, value, _ := strings.Cut(limit, " "); key {
 		case "since":
-			s.since = version(t, value)
+			s.since = release(t, value)
 		case "before":
-			s.before = version(t, value)
+			s.before = release(t, value)
 		}
 		list = append(list, s)
 	}
 	return list
 }
 
-func version(t *testing.T, s string) [2]int {
+func release(t *testing.T, s string) flinkversion.Release {
 	t.Helper()
-	major, minor, _ := strings.Cut(s, ".")
-	x, err1 := strconv.Atoi(major)
-	y, err2 := strconv.Atoi(minor)
-	if err1 != nil || err2 != nil {
-		t.Fatalf("version %q", s)
+	r, err := flinkversion.ParseRelease(s)
+	if err != nil {
+		t.Fatal(err)
 	}
-	return [2]int{x, y}
+	return r
 }
 
 func (s script) options(t *testing.T) Options {
@@ -122,6 +124,9 @@ func (s script) options(t *testing.T) Options {
 			o.Rows, err = strconv.ParseInt(d[1], 10, 64)
 		case "seed":
 			o.Seed, err = strconv.ParseInt(d[1], 10, 64)
+		case "absent":
+			kinds := strings.Fields(d[1])
+			o.AbsentCatalog = func(kind string) bool { return slices.Contains(kinds, kind) }
 		case "plan":
 			o.PlanOnly = true
 		case "batch":

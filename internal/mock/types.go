@@ -13,6 +13,28 @@ type dataType struct {
 	element       *dataType
 	key, value    *dataType
 	fields        []field
+	depth         int                  // levels of types in it
+	named         map[string]*dataType // the fields by name, once one is asked for
+}
+
+// field returns the type of a field, the first one of the name; nil without one.
+func (d *dataType) field(name string) *dataType {
+	if d.named == nil {
+		d.named = make(map[string]*dataType, len(d.fields))
+		for _, f := range d.fields {
+			if _, twice := d.named[f.name]; !twice {
+				d.named[f.name] = f.typ
+			}
+		}
+	}
+	return d.named[name]
+}
+
+// holds makes inner a type inside of d.
+func (d *dataType) holds(inner *dataType) {
+	if inner != nil {
+		d.depth = max(d.depth, inner.depth+1)
+	}
 }
 
 type field struct {
@@ -22,7 +44,7 @@ type field struct {
 
 const longest = 1<<31 - 1
 
-// typeAt reads the type at i and returns the index behind it, with NOT NULL; nil and i if there is none.
+// typeAt reads the type at i and returns the index after it, with NOT NULL; nil and i if no type is there.
 func (t tokens) typeAt(i int) (*dataType, int) {
 	typ, i := t.typeRoot(i)
 	if typ == nil {
@@ -35,7 +57,9 @@ func (t tokens) typeAt(i int) (*dataType, int) {
 		case t.word(i) == "NULL":
 			i++
 		case t.word(i) == "ARRAY", t.word(i) == "MULTISET":
-			typ = &dataType{kind: t.word(i), element: typ, length: -1, scale: -1}
+			if typ.depth <= deepestType { // else it is refused anyway
+				typ = &dataType{kind: t.word(i), element: typ, length: -1, scale: -1, depth: typ.depth + 1}
+			}
 			i++
 		default:
 			return typ, i
@@ -67,6 +91,7 @@ func (t tokens) typeRoot(i int) (*dataType, int) {
 	case "ARRAY", "MULTISET":
 		if t.is(i+1, "<") {
 			typ.element, i = t.typeAt(i + 2)
+			typ.holds(typ.element)
 			return typ, t.closeAngle(i)
 		}
 		return typ, i + 1
@@ -76,6 +101,8 @@ func (t tokens) typeRoot(i int) (*dataType, int) {
 			if t.is(i, ",") {
 				typ.value, i = t.typeAt(i + 1)
 			}
+			typ.holds(typ.key)
+			typ.holds(typ.value)
 			return typ, t.closeAngle(i)
 		}
 		return typ, i + 1
@@ -109,7 +136,7 @@ func (t tokens) typeRoot(i int) (*dataType, int) {
 	i++
 	if t.is(i, "(") {
 		typ.parameters(t, i)
-		i = t.behind(i)
+		i = t.after(i)
 	}
 	if typ.kind == "TIME" || typ.kind == "TIMESTAMP" {
 		local := t.words(i, "WITH", "LOCAL", "TIME", "ZONE")
@@ -149,10 +176,10 @@ func (d *dataType) parameters(t tokens, open int) {
 }
 
 func (t tokens) textOf(i int) string {
-	if i < 0 || i >= len(t.list) {
+	if i < 0 || i >= t.count {
 		return ""
 	}
-	return t.list[i].Text
+	return t.tape.Text(i)
 }
 
 func (t tokens) closeAngle(i int) int {
@@ -163,7 +190,7 @@ func (t tokens) closeAngle(i int) int {
 }
 
 func (t tokens) rowFields(i int, closing string, typ *dataType) int {
-	for i < len(t.list) && !t.is(i, closing) {
+	for i < t.count && !t.is(i, closing) {
 		name, ok := t.name(i)
 		if !ok {
 			return i
@@ -177,14 +204,24 @@ func (t tokens) rowFields(i int, closing string, typ *dataType) int {
 		}
 		_, i = t.text(end) // the comment
 		typ.fields = append(typ.fields, field{name, next})
+		typ.holds(next)
 		if t.is(i, ",") {
 			i++
 		}
 	}
-	return min(i+1, len(t.list))
+	return min(i+1, t.count)
 }
 
-// typeless reports whether a name is none of a column's type in Flink. One with a dot may be a user's.
+// plain reports whether every version of datagen makes values of the type.
+func (d *dataType) plain() bool {
+	switch d.kind {
+	case "BOOLEAN", "TINYINT", "SMALLINT", "INT", "BIGINT", "FLOAT", "DOUBLE", "DECIMAL", "CHAR", "VARCHAR", "DATE", "TIME", "TIMESTAMP", "TIMESTAMP_LTZ":
+		return true
+	}
+	return false
+}
+
+// typeless reports whether a name is not a column's type in Flink. A name with a dot may be a user's type.
 func typeless(kind string) bool {
 	switch kind {
 	case "BINARY", "VARBINARY", "ARRAY", "MULTISET", "MAP", "ROW", "STRUCTURED", "RAW", "VARIANT", "BITMAP":
@@ -198,9 +235,10 @@ func (d *dataType) unsupported(o *Options) string {
 	if d == nil {
 		return ""
 	}
-	switch d.kind {
-	case "BOOLEAN", "TINYINT", "SMALLINT", "INT", "BIGINT", "FLOAT", "DOUBLE", "DECIMAL", "CHAR", "VARCHAR", "DATE", "TIME", "TIMESTAMP", "TIMESTAMP_LTZ":
+	if d.plain() {
 		return ""
+	}
+	switch d.kind {
 	case "BINARY", "VARBINARY":
 		if o.version(binary) {
 			return ""

@@ -3,143 +3,186 @@ package mock
 import (
 	"hash/fnv"
 	"math"
-	"slices"
 	"strconv"
 	"strings"
 	"unicode"
+
+	"flink-entrypoint/internal/flinkversion"
 )
 
 // generator makes the options of a datagen source.
 type generator struct {
-	*analysis
+	*writer
 	object  *object
 	options [][2]string
+	there   map[string]bool // keys of options
 }
 
 // datagen returns the options of a source for the object: always number-of-rows and rows-per-second, and a range
 // for each physical column whose type has one.
-func (a *analysis) datagen(o *object) [][2]string {
-	g := generator{analysis: a, object: o, options: [][2]string{
-		{"connector", "datagen"},
-		{"number-of-rows", strconv.FormatInt(a.options.Rows, 10)},
-		{"rows-per-second", strconv.FormatInt(a.rate(o), 10)},
-	}}
+func (w *writer) datagen(o *object) [][2]string {
+	g := generator{writer: w, object: o, there: map[string]bool{}}
+	g.put([2]string{"connector", "datagen"})
+	g.put([2]string{"number-of-rows", strconv.FormatInt(w.options.Rows, 10)})
+	g.put([2]string{"rows-per-second", strconv.FormatInt(w.rate(o), 10)})
 	var own settings
-	if o.def != nil && o.def.options.get("connector") == "datagen" {
-		own = o.def.options
+	if o.def != nil && o.def.connector == "datagen" {
+		own = w.definitionOf(o).settings
 	}
 	if o.altered {
-		g.own(own, "")
+		for _, setting := range own {
+			if strings.HasPrefix(setting[0], fieldPrefix) {
+				g.put(setting)
+			}
+		}
 		return g.options
 	}
-	key := o.primaryKey()
-	for _, c := range o.physical() {
-		if !g.own(own, c.name) {
-			g.column(c.name, c.name, c.typ, len(key) == 1 && key[0] == c.name, true)
+	key := o.settledKey()
+	columns := w.physical(o)
+	ofColumn := byColumn(own, columns)
+	for _, c := range columns {
+		for _, setting := range ofColumn[c.name] {
+			g.put(setting)
+		}
+		if len(ofColumn[c.name]) == 0 {
+			g.column([]byte(c.name), c.name, c.typ, len(key) == 1 && key[0] == c.name, true)
 		}
 	}
 	return g.options
 }
 
-// own takes over what the user's datagen source says about a column, and reports whether that is anything.
-func (g *generator) own(options settings, column string) bool {
-	prefix := "fields."
-	if column != "" {
-		prefix += column + "."
+// fieldPrefix starts datagen's options of columns.
+const fieldPrefix = "fields."
+
+// byColumn returns what the user's datagen source says about each column.
+func byColumn(options settings, columns []column) map[string]settings {
+	if len(options) == 0 {
+		return nil
 	}
-	found := false
+	ofColumn := make(map[string]settings, len(columns))
+	lengths := map[int]bool{}
+	for _, c := range columns {
+		ofColumn[c.name] = nil
+		lengths[len(c.name)] = true
+	}
 	for _, setting := range options {
-		if strings.HasPrefix(setting[0], prefix) {
-			g.put(setting)
-			found = true
+		key, ok := strings.CutPrefix(setting[0], fieldPrefix)
+		for i := 0; ok && i < len(key); i++ { // a column's name may have dots too
+			if key[i] != '.' || !lengths[i] {
+				continue
+			}
+			if list, ok := ofColumn[key[:i]]; ok {
+				ofColumn[key[:i]] = append(list, setting)
+			}
 		}
 	}
-	return found
+	return ofColumn
 }
 
 // rate returns the rows per second. A table of versions comes at once: what joins it waits for its end.
-func (a *analysis) rate(o *object) int64 {
-	if o.versions != "" || o.def != nil && slices.ContainsFunc(o.def.columns, func(c column) bool { return c.name == versionColumn }) {
-		return max(a.options.RowsPerSecond, defaultRate)
+func (w *writer) rate(o *object) int64 {
+	if o.choices().versions != "" || o.def != nil && o.def.versioned {
+		return max(w.options.RowsPerSecond, defaultRate)
 	}
-	return a.options.RowsPerSecond
+	return w.options.RowsPerSecond
 }
 
-// physical returns the columns that hold generated values, those behind LIKE first.
-func (o *object) physical() []column {
+// physical returns the columns that hold generated values, those after LIKE first.
+func (w *writer) physical(o *object) []column {
 	var columns []column
 	if o.def == nil {
 		return nil
 	}
-	if o.like != nil && !o.like.altered {
-		for _, c := range o.like.physical() {
-			if !(c.isMetadata() && o.def.likeWithoutMetadata()) && !slices.ContainsFunc(o.def.columns, func(own column) bool { return own.name == c.name }) {
+	if o.rare != nil && o.rare.cached.inherited != nil {
+		return o.rare.cached.inherited
+	}
+	d := w.definitionOf(o)
+	if o.like() != nil && !o.like().altered {
+		own := make(map[string]bool, len(d.columns))
+		for _, c := range d.columns {
+			own[c.name] = true
+		}
+		plain := o.def.without.metadata
+		for _, c := range w.physical(o.like()) {
+			if !(c.isMetadata() && plain) && !own[c.name] {
 				columns = append(columns, c)
 			}
 		}
 	}
-	for _, c := range o.def.columns {
+	for _, c := range d.columns {
 		if !c.computed() && c.typ != nil && !c.null {
 			columns = append(columns, c)
 		}
+	}
+	if o.like() != nil {
+		o.cache().inherited = columns // others may be LIKE it in turn
 	}
 	return columns
 }
 
 func (o *object) primaryKey() []string {
-	switch {
+	switch lookup := o.choices().lookupKey; {
 	case o.def == nil:
 		return nil
-	case len(o.def.key) > 0:
-		return o.def.key
-	case len(o.lookupKey) > 0 || o.like == nil:
-		return o.lookupKey
+	case len(o.def.key()) > 0:
+		return o.def.key()
+	case len(lookup) > 0 || o.like() == nil:
+		return lookup
 	}
-	return o.like.primaryKey()
+	return o.like().primaryKey()
+}
+
+// settledKey is primaryKey when the keys of lookups are known.
+func (o *object) settledKey() []string {
+	if o.def == nil || len(o.def.key()) > 0 || len(o.choices().lookupKey) > 0 || o.like() == nil {
+		return o.primaryKey()
+	}
+	return o.cache().finalKey.get(o.like().settledKey)
 }
 
 func (o *object) rowtime() []string {
 	switch {
 	case o.def == nil:
 		return nil
-	case len(o.def.watermark) > 0 || o.like == nil:
-		return o.def.watermark
+	case len(o.def.watermark()) > 0 || o.like() == nil:
+		return o.def.watermark()
 	}
-	return o.like.rowtime()
+	return o.like().rowtime()
 }
 
-func (g *generator) add(path, option, value string) {
-	g.put([2]string{"fields." + path + "." + option, value})
+func (g *generator) add(path []byte, option, value string) {
+	g.put([2]string{fieldPrefix + string(path) + "." + option, value})
 }
 
 // put adds an option, the first time: columns such as a.b and a with a field b have the same.
 func (g *generator) put(setting [2]string) {
-	if !slices.ContainsFunc(g.options, func(o [2]string) bool { return o[0] == setting[0] }) {
+	if !g.there[setting[0]] {
+		g.there[setting[0]] = true
 		g.options = append(g.options, setting)
 	}
 }
 
-func (g *generator) between(path string, low, high int64) {
+func (g *generator) between(path []byte, low, high int64) {
 	g.add(path, "min", strconv.FormatInt(low, 10))
 	g.add(path, "max", strconv.FormatInt(high, 10))
 }
 
-func (g *generator) sequence(path string, start int64) {
+func (g *generator) sequence(path []byte, start int64) {
 	g.add(path, "kind", "sequence")
 	g.add(path, "start", strconv.FormatInt(start, 10))
-	g.add(path, "end", strconv.FormatInt(start+g.analysis.options.Rows-1, 10))
+	g.add(path, "end", strconv.FormatInt(start+g.writer.options.Rows-1, 10))
 }
 
 // column adds the options of a column or of what is nested in it. name is the last part of path; datagen counts
 // up at the top only.
-func (g *generator) column(path, name string, typ *dataType, key, top bool) {
+func (g *generator) column(path []byte, name string, typ *dataType, key, top bool) {
 	if typ == nil {
 		return
 	}
 	low, high, kind := g.value(name, typ)
-	rows := g.analysis.options.Rows
+	rows := g.writer.options.Rows
 	count := func(start int64) bool { return top && start+rows-1 <= typ.largest() }
-	seeded := g.analysis.options.Seed != 0
+	seeded := g.writer.options.Seed != 0
 	switch typ.kind {
 	case "TINYINT", "SMALLINT", "INT", "BIGINT":
 		switch {
@@ -160,7 +203,7 @@ func (g *generator) column(path, name string, typ *dataType, key, top bool) {
 			g.between(path, low, high)
 		}
 	case "DECIMAL": // counting up in DECIMAL fails in Flink: ClassCastException
-		if !g.analysis.options.version(decimalRange) {
+		if !g.writer.options.version(decimalRange) {
 			return
 		}
 		digits := typ.length - typ.scale
@@ -175,13 +218,13 @@ func (g *generator) column(path, name string, typ *dataType, key, top bool) {
 		g.between(path, low, high)
 	case "CHAR", "VARCHAR":
 		switch {
-		case (key || seeded || g.casts[name] == "number") && count(1):
+		case (key || seeded || g.columns.casts[name] == "number") && count(1):
 			g.sequence(path, 1)
-		case g.casts[name] == "date" && count(2001) && rows < 7000:
+		case g.columns.casts[name] == "date" && count(2001) && rows < 7000:
 			g.sequence(path, 2001) // a year is a date
 		case typ.kind == "VARCHAR":
 			n := 8
-			if kind == identity || kind == category || g.keys[name] {
+			if kind == identity || kind == category || g.columns.keys[name] {
 				n = 1 // 16 values
 			}
 			g.add(path, "length", strconv.Itoa(min(n, typ.length)))
@@ -193,40 +236,46 @@ func (g *generator) column(path, name string, typ *dataType, key, top bool) {
 	case "VARBINARY":
 		g.add(path, "length", strconv.Itoa(min(8, typ.length)))
 	case "TIMESTAMP", "TIMESTAMP_LTZ":
-		if g.object.versioned && g.analysis.options.version(maxPast) {
+		if g.object.versioned && g.writer.options.version(maxPast) {
 			g.add(path, "max-past", "1 h") // older than the rows that join it
 		}
 	case "ROW":
 		for _, f := range typ.fields {
-			g.column(path+"."+f.name, f.name, f.typ, false, false)
+			g.column(append(append(path, '.'), f.name...), f.name, f.typ, false, false)
 		}
 	case "ARRAY", "MULTISET":
-		g.column(path+".element", name, typ.element, false, false)
+		g.column(append(path, ".element"...), name, typ.element, false, false)
 	case "MAP":
-		g.column(path+".key", name, typ.key, false, false)
-		g.column(path+".value", name, typ.value, false, false)
+		g.column(append(path, ".key"...), name, typ.key, false, false)
+		g.column(append(path, ".value"...), name, typ.value, false, false)
 	}
 }
-
-// release is when a behaviour of datagen came.
-type release struct{ major, minor int }
 
 const (
 	maxPast      = iota // the option max-past
 	fixedLength         // CHAR(n) and BINARY(n) have n characters, and refuse the option length
 	binary              // BINARY and VARBINARY
 	decimalRange        // min and max of DECIMAL
+	models              // ML_PREDICT, ML_EVALUATE
+	vectorSearch        // VECTOR_SEARCH
 )
 
-// version reports whether datagen has a behaviour.
+// version reports whether datagen has a behaviour, or Flink a function.
 func (o *Options) version(behaviour int) bool {
-	since := [...]release{maxPast: {1, 15}, fixedLength: {1, 19}, binary: {1, 16}, decimalRange: {1, 14}}[behaviour]
-	return o.Major > since.major || o.Major == since.major && o.Minor >= since.minor
+	since := flinkversion.Since
+	return o.Flink.Reaches([...]flinkversion.Release{
+		decimalRange: since(1, 14),
+		maxPast:      since(1, 15),
+		binary:       since(1, 16),
+		fixedLength:  since(1, 19),
+		models:       since(2, 1),
+		vectorSearch: since(2, 2),
+	}[behaviour])
 }
 
 // fixed gives CHAR and BINARY their length where datagen does not know it.
-func (g *generator) fixed(path string, typ *dataType) {
-	if !g.analysis.options.version(fixedLength) {
+func (g *generator) fixed(path []byte, typ *dataType) {
+	if !g.writer.options.version(fixedLength) {
 		g.add(path, "length", strconv.Itoa(typ.length))
 	}
 }
@@ -256,7 +305,7 @@ func (g *generator) place(name string, low, high int64) int64 {
 		return low
 	}
 	h := fnv.New64a()
-	h.Write(strconv.AppendInt([]byte(name), g.analysis.options.Seed, 10))
+	h.Write(strconv.AppendInt([]byte(name), g.writer.options.Seed, 10))
 	return low + int64(h.Sum64()%uint64(high-low))
 }
 
@@ -331,7 +380,7 @@ func (g *generator) value(name string, typ *dataType) (low, high int64, m meanin
 	if len(words) > 0 {
 		last = words[len(words)-1]
 	}
-	perSecond, used := g.epochs[name]
+	perSecond, used := g.columns.epochs[name]
 	if !used && (typ.kind == "BIGINT" || typ.kind == "INT") {
 		switch last {
 		case "ts", "time", "timestamp", "at", "epoch", "millis":
@@ -339,7 +388,7 @@ func (g *generator) value(name string, typ *dataType) (low, high int64, m meanin
 		}
 	}
 	switch {
-	case used && typ.kind == "BIGINT", used && typ.kind == "INT" && g.epochs[name] <= 1:
+	case used && typ.kind == "BIGINT", used && typ.kind == "INT" && g.columns.epochs[name] <= 1:
 		if typ.kind == "INT" {
 			perSecond = 1
 		}
@@ -358,7 +407,7 @@ func (g *generator) value(name string, typ *dataType) (low, high int64, m meanin
 			return low, high, m
 		}
 	}
-	if g.keys[name] {
+	if g.columns.keys[name] {
 		return 1, g.identities(), identity
 	}
 	if words != nil && (words[0] == "is" || words[0] == "has") {
@@ -367,15 +416,15 @@ func (g *generator) value(name string, typ *dataType) (low, high int64, m meanin
 	return 1, 100, anything
 }
 
-// instants returns the minute behind Now; the hour before it for the versions that other rows join; in a trickle
+// instants returns the minute after Now; the hour before it for the versions that other rows join; in a trickle
 // of rows, with watermarks between them, few seconds, so that rows are not late.
 func (g *generator) instants(perSecond int64) (low, high int64, m meaning) {
-	now := g.analysis.options.Now.UnixMilli()
+	now := g.writer.options.Now.UnixMilli()
 	from, to := now, now+59_999
 	switch {
 	case g.object.versioned:
 		from, to = now-3_600_000, now-1
-	case g.analysis.options.Rows > g.analysis.options.RowsPerSecond:
+	case g.writer.options.Rows > g.writer.options.RowsPerSecond:
 		to = now + 4_999
 	}
 	switch perSecond {
@@ -389,7 +438,7 @@ func (g *generator) instants(perSecond int64) (low, high int64, m meaning) {
 
 // identities is how many different ids there are: few for few rows, so that keys repeat and joins match.
 func (g *generator) identities() int64 {
-	return max(2, min(g.analysis.options.Rows, 10), min(g.analysis.options.Rows/10, 100))
+	return max(2, min(g.writer.options.Rows, 10), min(g.writer.options.Rows/10, 100))
 }
 
 // nameWords splits user_id, userId, userID and USER_ID into words in lower case.

@@ -5,8 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"flink-entrypoint/internal/flinkversion"
 	"flink-entrypoint/internal/sqlrunner"
-	"flink-entrypoint/internal/sqltext"
 	"flink-entrypoint/test/growth"
 )
 
@@ -35,7 +35,7 @@ func growthCases() []growth.Case {
 			b.WriteString("INSERT INTO target SELECT * FROM source;\n")
 			text := b.String()
 			return func() error {
-				plan, err := sqlrunner.Prepare([]sqlrunner.Part{{Text: text}}, sqlrunner.Options{Mode: script.mode, Dialect: sqltext.DialectOf(2, 2),
+				plan, err := sqlrunner.Prepare([]sqlrunner.Part{{Text: text}}, sqlrunner.Options{Mode: script.mode, Flink: flinkversion.Of(2, 2, 0),
 					Sensitive: func(key string) bool { return strings.Contains(key, "password") }})
 				if err == nil && len(plan.Script) < len(text) {
 					err = fmt.Errorf("the script has %d bytes, expected %d", len(plan.Script), len(text))

@@ -1,14 +1,18 @@
 package sqlrunner
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
+	"iter"
 	"maps"
 	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf16"
 
+	"flink-entrypoint/internal/flinkversion"
 	"flink-entrypoint/internal/sqltext"
 )
 
@@ -21,13 +25,16 @@ type Part struct {
 // Options says under which circumstances a script will run.
 type Options struct {
 	Mode             Mode
-	Dialect          sqltext.Dialect
-	FixedJobID       bool // the cluster gets a job id
+	Flink            flinkversion.Version // zero: the newest known
+	FixedJobID       bool                 // the cluster gets a job id
 	HighAvailability bool
 	// RuntimeMode is execution.runtime-mode of the configuration; empty is streaming. A SET in the script beats it.
 	RuntimeMode string
+	// Compare tells the statements, by part and line, that a Local run also plans as the real connectors would have them, to report
+	// what Flink refuses there; nil: none.
+	Compare func(part string, line int) bool
 	// Configuration is given to the environment at its creation, for Local and Check; an application cluster's
-	// environment gets that of the cluster.
+	// environment gets the cluster's configuration.
 	Configuration map[string]string
 	// Tables (catalog, database, table) are those that an Ask is about; with a catalog alone it is about its default database.
 	Tables [][3]string
@@ -35,6 +42,8 @@ type Options struct {
 	Secrets []string
 	// Sensitive tells the keys whose literal values in the script are as secret; nil: none.
 	Sensitive func(key string) bool
+	// Left are, by part, the offsets of statements that were blanked, in their order: they count in the numbers of the others.
+	Left [][]int
 }
 
 // Plan is a script made ready. Script and Index hold the secrets of the parts; Index also Options.Secrets.
@@ -49,21 +58,38 @@ type Plan struct {
 const runtimeModeKey = "execution.runtime-mode"
 
 // Prepare makes a script ready for the runner. In a streaming script all INSERTs join one statement set, each at
-// its place, so that USE and DROP around it mean what they say, and are submitted as one job behind the last
+// its place, so that USE and DROP around it mean what they say, and are submitted as one job after the last
 // statement. In a batch script each statement runs, and its job ends, before the next. The error is an [*Error]:
-// text that Flink's lexer refuses, or a script that Flink would not run as it is meant.
+// text that Flink's lexer refuses, or a script that Flink would not run as it is meant; or several joined, for commands of an
+// SQL shell.
 func Prepare(parts []Part, o Options) (Plan, error) {
-	p := preparer{Options: o}
-	if err := p.split(parts); err != nil {
+	p, err := read(parts, o)
+	if err != nil {
 		return Plan{}, err
+	}
+	return p.plan(), nil
+}
+
+// Judge returns the warnings and the error of [Prepare], and makes nothing ready.
+func Judge(parts []Part, o Options) (warnings []string, err error) {
+	p, err := read(parts, o)
+	return p.warnings, err
+}
+
+func read(parts []Part, o Options) (*preparer, error) {
+	p := &preparer{Options: o, lastBeforeQuit: make(map[string]int)}
+	p.Flink = p.Flink.OrNewest()
+	if err := p.split(parts); err != nil {
+		return p, err
 	}
 	if err := p.runtimeMode(); err != nil {
-		return Plan{}, err
+		return p, err
 	}
-	if err := p.judge(); err != nil {
-		return Plan{}, err
+	err := p.judge()
+	if more := p.late - mostLate; more > 0 {
+		p.warnf("%d more settings apply to the INSERTs before them too", more)
 	}
-	return p.plan()
+	return p, err
 }
 
 // statement is a statement with its place in the script file.
@@ -87,12 +113,41 @@ func (s statement) errorf(hint, format string, args ...any) *Error {
 }
 
 type preparer struct {
+	late int // settings after an INSERT
 	Options
-	script     strings.Builder
-	statements []statement
-	batch      bool
-	jobs       int
-	warnings   []string
+	script         []byte
+	parts          []cutPart
+	lastBeforeQuit map[string]int // number of the last statement of a part that is not QUIT or EXIT
+	batch          bool
+	jobs           int
+	warnings       []string
+}
+
+// cutPart is a part with its place in the script file.
+type cutPart struct {
+	name  string
+	text  string
+	left  []int
+	start int
+	*sqltext.Script
+}
+
+// statements yields all statements. They are not kept: a list of them takes more memory than the script.
+func (p *preparer) statements() iter.Seq[statement] {
+	return func(yield func(statement) bool) {
+		for _, part := range p.parts {
+			left := 0
+			for s := range part.All() {
+				for left < len(part.left) && part.left[left] < s.Offset {
+					left++
+				}
+				s.Number += left
+				if !yield(statement{Statement: s, part: part.name, start: part.start + s.Offset}) {
+					return
+				}
+			}
+		}
+	}
 }
 
 func (p *preparer) warnf(format string, args ...any) {
@@ -100,21 +155,40 @@ func (p *preparer) warnf(format string, args ...any) {
 }
 
 func (p *preparer) split(parts []Part) error {
-	for _, part := range parts {
-		if p.script.Len() > 0 && !strings.HasSuffix(p.script.String(), "\n") {
-			p.script.WriteByte('\n')
-		}
+	size, lineEnds := 0, true
+	for i, part := range parts {
 		text := strings.TrimPrefix(part.Text, "\uFEFF") // would be an error in the middle of the file
-		found, err := sqltext.Split(text, p.Dialect)
+		found, err := sqltext.Cut(text, sqltext.DialectOf(p.Flink))
 		if err != nil {
 			return inPart(err, part.Name, 0)
 		}
-		for _, s := range found {
-			p.statements = append(p.statements, statement{Statement: s, part: part.Name, start: p.script.Len() + s.Offset})
+		if !lineEnds {
+			size++
 		}
-		p.script.WriteString(text)
+		var left []int
+		if i < len(p.Left) {
+			left = p.Left[i]
+		}
+		p.parts = append(p.parts, cutPart{part.Name, text, left, size, found})
+		size += len(text)
+		lineEnds = text == "" || strings.HasSuffix(text, "\n")
 	}
 	return nil
+}
+
+// write makes the script file of the parts.
+func (p *preparer) write() {
+	size := 0
+	for _, part := range p.parts {
+		size = part.start + len(part.text)
+	}
+	p.script = make([]byte, 0, size)
+	for _, part := range p.parts {
+		if len(p.script) < part.start {
+			p.script = append(p.script, '\n')
+		}
+		p.script = append(p.script, part.text...)
+	}
 }
 
 // inPart places an error of sqltext.
@@ -128,7 +202,10 @@ func inPart(err error, part string, number int) error {
 // runtimeMode finds the mode that the environment must be created with: it cannot change later.
 func (p *preparer) runtimeMode() error {
 	mode, from := p.RuntimeMode, statement{}
-	for _, s := range p.statements {
+	for s := range p.statements() {
+		if s.Kind != sqltext.Quit {
+			p.lastBeforeQuit[s.part] = s.Number
+		}
 		key, value, ok, err := sqltext.ParseSet(s.Statement)
 		if err != nil {
 			return inPart(err, s.part, s.Number)
@@ -146,22 +223,32 @@ func (p *preparer) runtimeMode() error {
 	case "batch":
 		p.batch = true
 	default:
-		const hint = "the Table API knows streaming and batch, and no AUTOMATIC"
+		const hint = "the Table API has the modes streaming and batch only, not AUTOMATIC"
 		if from.Number > 0 {
-			return from.errorf(hint, "%s is %q, expected streaming or batch", runtimeModeKey, mode)
+			return from.errorf(hint, "%s is %.40q, expected streaming or batch", runtimeModeKey, mode)
 		}
-		return &Error{Message: fmt.Sprintf("%s of the configuration is %q, expected streaming or batch", runtimeModeKey, mode), Hint: hint}
+		return &Error{Message: fmt.Sprintf("%s of the configuration is %.40q, expected streaming or batch", runtimeModeKey, mode), Hint: hint}
 	}
 	return nil
 }
 
-// judge counts jobs, refuses what would lose some of them, and warns of what reads other than it runs.
+// judge counts jobs, refuses scripts that would lose some of them, and warns of statements that run otherwise than they read.
 func (p *preparer) judge() error {
 	var firstInsert, begin statement
 	var second statement // the one that starts the second job
 	inserts := 0
-	for _, s := range p.statements {
+	var shell []error
+	for s := range p.statements() {
+		if refused, ok := p.shellCommand(s); ok {
+			if len(shell) < maxRefused {
+				shell = append(shell, &Error{Part: s.part, Line: s.Line, Column: s.Column, Message: refused.message, Hint: refused.hint})
+			}
+			continue
+		}
 		switch s.Kind {
+		case sqltext.Quit:
+			p.warnf("%s: %s is ignored: a script ends with its last statement", s.place(), word(s, 0))
+			continue
 		case sqltext.Insert:
 			if inserts++; inserts == 1 {
 				firstInsert = s
@@ -171,7 +258,7 @@ func (p *preparer) judge() error {
 			}
 		case sqltext.BeginStatementSet:
 			if begin.Number > 0 {
-				return s.errorf("", "BEGIN STATEMENT SET inside of that of line %d", begin.Line)
+				return s.errorf("", "BEGIN STATEMENT SET inside the one of line %d", begin.Line)
 			}
 			begin = s
 			if p.batch {
@@ -201,6 +288,12 @@ func (p *preparer) judge() error {
 			return s.errorf("", "%s between BEGIN STATEMENT SET (line %d) and its END, expected INSERT", s.Kind, begin.Line)
 		}
 	}
+	if len(shell) == 1 {
+		return shell[0]
+	}
+	if len(shell) > 0 {
+		return errors.Join(shell...)
+	}
 	if begin.Number > 0 {
 		return begin.errorf("end it with END;", "BEGIN STATEMENT SET without END")
 	}
@@ -208,7 +301,7 @@ func (p *preparer) judge() error {
 		return nil
 	}
 	if p.jobs == 0 {
-		return &Error{Message: "the script starts no job: it holds no INSERT", Hint: "an application cluster ends with an error when its program submits nothing; run definitions alone with the debug command"}
+		return &Error{Message: "the script starts no job: it has no INSERT", Hint: "an application cluster ends with an error when its program submits no job; use the debug command for a script that only defines tables"}
 	}
 	if reason := p.oneJob(); reason != "" && p.jobs > 1 {
 		hint := "write all INSERTs into one EXECUTE STATEMENT SET BEGIN … END"
@@ -273,27 +366,63 @@ func (p *preparer) judgeSetting(s, firstInsert statement) error {
 		if key != "" {
 			what += " " + key
 		}
-		p.warnf("%s: %s applies to the INSERT of line %d too: all INSERTs of a streaming script are one job, planned at the end", s.place(), what, firstInsert.Line)
+		if p.late++; p.late <= mostLate {
+			p.warnf("%s: %s applies to the INSERT of line %d too: all INSERTs of a streaming script are one job, planned at the end", s.place(), what, firstInsert.Line)
+		}
 	}
 	return nil
 }
 
+// mostLate is how many settings after an INSERT are reported one by one: a script of many would have a page of them.
+const mostLate = 20
+
 // plan writes the index; docker/sql-runner says what its lines mean.
-func (p *preparer) plan() (Plan, error) {
-	var b strings.Builder
+func (p *preparer) plan() Plan {
+	p.write()
+	var size counter
+	masks := p.masks()
+	if p.Mode != Check && p.Mode != Ask { // they add SQL of their own after the script
+		p.index(&size, masks)
+	}
+	index := bytes.NewBuffer(make([]byte, 0, size))
+	p.index(index, masks)
+	plan := Plan{Script: p.script, Index: index.Bytes(), RuntimeMode: "streaming", Jobs: p.jobs, Warnings: p.warnings}
+	if p.batch {
+		plan.RuntimeMode = "batch"
+	}
+	return plan
+}
+
+// counter counts what is written, so that the index of a large script is allocated once.
+type counter int
+
+func (c *counter) WriteByte(byte) error { *c++; return nil }
+
+func (c *counter) WriteString(s string) (int, error) {
+	*c += counter(len(s))
+	return len(s), nil
+}
+
+// textWriter is a [counter] or a buffer.
+type textWriter interface {
+	io.ByteWriter
+	io.StringWriter
+}
+
+func (p *preparer) index(b textWriter, masks []string) {
 	line := func(fields ...string) {
 		for i, f := range fields {
 			if i > 0 {
-				b.WriteByte('\t')
+				_ = b.WriteByte('\t')
 			}
-			escape(&b, f)
+			escape(b, f)
 		}
-		b.WriteByte('\n')
+		_ = b.WriteByte('\n')
 	}
 	for _, key := range slices.Sorted(maps.Keys(p.Configuration)) {
 		line("conf", key, p.Configuration[key])
 	}
-	for _, secret := range p.masks() {
+	for _, secret := range masks {
 		line("mask", secret)
 	}
 	if p.batch {
@@ -305,23 +434,26 @@ func (p *preparer) plan() (Plan, error) {
 	text := func(kind string, s statement) {
 		at(kind, s, strconv.Itoa(s.start), strconv.Itoa(s.start+len(s.Text)))
 	}
-	var set []statement // what the next submit will execute
+	var first statement // of the statement set
+	inserts := 0        // in it
 	submit := func() {
-		if p.Mode == Check || p.Mode == Ask || len(set) == 0 {
+		if p.Mode == Check || p.Mode == Ask || inserts == 0 {
 			return
 		}
-		first := set[0]
 		label := first.label()
-		if len(set) > 1 {
-			label = fmt.Sprintf("the job of the %d INSERTs from %s", len(set), label)
+		if inserts > 1 {
+			label = fmt.Sprintf("the job of the %d INSERTs from %s", inserts, label)
 		}
 		line("submit", strconv.Itoa(first.Line), strconv.Itoa(first.Column), label)
-		set = nil
+		inserts = 0
 	}
 	block := false
-	for _, s := range p.statements {
-		if p.Mode == Ask && !opensCatalogs(s.Kind) {
+	for s := range p.statements() {
+		if s.Kind == sqltext.Quit || p.Mode == Ask && !opensCatalogs(s.Kind) {
 			continue
+		}
+		if p.Mode == Local && comparable(s.Kind) && p.Compare != nil && p.Compare(s.part, s.Line) {
+			text("compare", s)
 		}
 		switch s.Kind {
 		case sqltext.Set:
@@ -348,16 +480,22 @@ func (p *preparer) plan() (Plan, error) {
 			case p.batch && !block:
 				text("run", s)
 			default:
-				set = append(set, s)
+				if inserts++; inserts == 1 {
+					first = s
+				}
 				text("insert", s)
 			}
 		case sqltext.Select:
 			text(p.pick("query", "plan"), s)
 		case sqltext.CreateTableAs:
-			if p.Mode == Check {
-				s = p.asView(s)
+			if p.Mode != Check {
+				text("run", s)
+				continue
 			}
-			text("run", s)
+			text("run", p.asView(s))
+			if rulesOf(p.Flink).explainsTableAs {
+				text("ctas", s)
+			}
 		default:
 			if p.Mode != Check || !startsJob(s.Kind) {
 				text("run", s)
@@ -368,10 +506,8 @@ func (p *preparer) plan() (Plan, error) {
 	}
 	submit()
 	ask := func(kind string, table int, sql string) {
-		p.script.WriteString("\n;")
-		start := p.script.Len()
-		p.script.WriteString(sql)
-		line(kind, "1", "1", strconv.Itoa(table), strconv.Itoa(start), strconv.Itoa(p.script.Len()))
+		start := p.addAfter(sql)
+		line(kind, "1", "1", strconv.Itoa(table), strconv.Itoa(start), strconv.Itoa(len(p.script)))
 	}
 	for i, t := range p.Tables {
 		if t[1] == "" {
@@ -383,11 +519,19 @@ func (p *preparer) plan() (Plan, error) {
 		ask("ddl", i, "SHOW CREATE TABLE "+name) // Flink refuses the one that it is not
 		ask("ddl", i, "SHOW CREATE VIEW "+name)
 	}
-	plan := Plan{Script: []byte(p.script.String()), Index: []byte(b.String()), RuntimeMode: "streaming", Jobs: p.jobs, Warnings: p.warnings}
-	if p.batch {
-		plan.RuntimeMode = "batch"
-	}
-	return plan, nil
+}
+
+// addAfter adds a statement after the script and returns where it begins.
+func (p *preparer) addAfter(sql string) (start int) {
+	p.script = append(p.script, "\n;"...)
+	start = len(p.script)
+	p.script = append(p.script, sql...)
+	return start
+}
+
+// comparable tells the statements that Flink plans.
+func comparable(k sqltext.StatementKind) bool {
+	return k == sqltext.Insert || k == sqltext.Select || k == sqltext.StatementSet || k == sqltext.CreateTableAs
 }
 
 // opensCatalogs tells the statements without which catalogs are not what the script makes them. None of them writes into one.
@@ -407,11 +551,11 @@ func (p *preparer) pick(run, check string) string {
 	return run
 }
 
-// asView stands in for CREATE TABLE t … AS query when nothing may run: a temporary view t AS query, written behind
+// asView replaces CREATE TABLE t … AS query when nothing may run: a temporary view t AS query, written after
 // the script. Positions inside of the query stay.
 func (p *preparer) asView(s statement) statement {
 	var name strings.Builder
-	tokens := slices.DeleteFunc(s.Tokens(), func(t sqltext.Token) bool { return t.Kind == sqltext.Whitespace || t.Kind == sqltext.Comment })
+	tokens := slices.Collect(s.Significant())
 	word := func(i int, w string) bool {
 		return tokens[i].Kind == sqltext.Word && strings.EqualFold(tokens[i].Text, w)
 	}
@@ -439,16 +583,14 @@ func (p *preparer) asView(s statement) statement {
 	}
 	query := tokens[i+1]
 	head := "CREATE TEMPORARY VIEW " + name.String() + " AS "
-	p.script.WriteString("\n;")
 	view := s
-	view.start = p.script.Len()
 	view.Text = head + s.Text[query.Offset-s.Offset:]
+	view.start = p.addAfter(view.Text)
 	view.Line, view.Column = query.Line, query.Column-len(utf16.Encode([]rune(head)))
-	p.script.WriteString(view.Text)
 	return view
 }
 
-// masks lists what must not be shown, each once: the secrets themselves, as they stand in a literal, and as
+// masks lists what must not be shown, each once: the secrets themselves, as they are written in a literal, and as
 // Flink's parser shows a literal that it did not expect.
 func (p *preparer) masks() []string {
 	found := make(map[string]bool)
@@ -456,7 +598,7 @@ func (p *preparer) masks() []string {
 		found[secret] = true
 	}
 	if p.Sensitive != nil {
-		for _, s := range p.statements {
+		for s := range p.statements() {
 			p.sensitiveValues(s, found)
 		}
 	}
@@ -491,11 +633,12 @@ func parserEscaped(s string) string {
 	return b.String()
 }
 
-// sensitiveValues adds the values of sensitive keys in 'key' = 'value' and SET. A value of one or two characters
-// protects nothing, but masking it would leave no message readable.
+// sensitiveValues adds the values of sensitive keys in 'key' = 'value' and SET. One or two characters, a number of three digits, true
+// and false protect nothing, but masking them would leave no message readable.
 func (p *preparer) sensitiveValues(s statement, found map[string]bool) {
 	add := func(key, value string) {
-		if p.Sensitive(key) && len(value) > 2 {
+		number := strings.Trim(value, "0123456789") == ""
+		if p.Sensitive(key) && len(value) > 2 && !(number && len(value) == 3) && value != "true" && value != "false" {
 			found[value] = true
 		}
 	}
@@ -503,36 +646,22 @@ func (p *preparer) sensitiveValues(s statement, found map[string]bool) {
 		add(key, value)
 		return
 	}
-	var before, last sqltext.Token
-	for _, t := range s.Tokens() {
-		if t.Kind == sqltext.Whitespace || t.Kind == sqltext.Comment {
-			continue
-		}
-		if t.Kind == sqltext.String && last.Text == "=" && before.Kind == sqltext.String {
-			key, keyErr := sqltext.Unquote(before.Text)
-			value, valueErr := sqltext.Unquote(t.Text)
-			if keyErr == nil && valueErr == nil {
-				add(key, value)
-			}
-		}
-		before, last = last, t
+	for key, value := range s.Options() {
+		add(key, value)
 	}
 }
 
 // escape writes a field of the index.
-func escape(b *strings.Builder, s string) {
-	for i := 0; i < len(s); i++ {
-		switch s[i] {
-		case '\t':
-			b.WriteString(`\t`)
-		case '\n':
-			b.WriteString(`\n`)
-		case '\r':
-			b.WriteString(`\r`)
-		case '\\':
-			b.WriteString(`\\`)
-		default:
-			b.WriteByte(s[i])
+func escape(b textWriter, s string) {
+	for {
+		i := strings.IndexAny(s, "\t\n\r\\")
+		if i < 0 {
+			_, _ = b.WriteString(s)
+			return
 		}
+		_, _ = b.WriteString(s[:i])
+		_ = b.WriteByte('\\')
+		_ = b.WriteByte(map[byte]byte{'\t': 't', '\n': 'n', '\r': 'r', '\\': '\\'}[s[i]])
+		s = s[i+1:]
 	}
 }

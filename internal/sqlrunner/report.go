@@ -76,7 +76,7 @@ func position(s string) (line, column int, rest string, ok bool) {
 	}
 }
 
-// number returns s as a number, 0 if it is none.
+// number returns s as a number, 0 if it is not a number.
 func number(s string) int {
 	n, err := strconv.Atoi(s)
 	if err != nil {

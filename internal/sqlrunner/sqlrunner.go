@@ -1,11 +1,11 @@
-// Package sqlrunner runs a SQL script as one Flink application, on every version, by a small Java main of ours.
+// Package sqlrunner runs a SQL script as one Flink application, on every version, by a small Java program.
 //
 // The jar (source in docker/sql-runner) is carried inside the binary. [Prepare] turns the parts of a script into
 // the script file and an index of its statements, so that splitting and understanding SQL happens once, in Go,
 // and the Java side only executes. What would fail or silently lose statements in the cluster is refused here.
 //
 // Why neither Flink's SqlDriver (2.x) nor sql-client: the first prints every statement, secrets included, and with
-// a fixed job id drops the second INSERT without a word (2.0, 2.2); the second exits with 0 whatever happens.
+// a fixed job id drops the second INSERT without a message (2.0, 2.2); the second exits with 0 whatever happens.
 package sqlrunner
 
 import (
@@ -19,6 +19,13 @@ var jar string
 // Jar returns the runner's jar. It is the result of go run ./docker/sql-runner.
 func Jar() []byte { return []byte(jar) }
 
+//go:embed connector.jar
+var connectorJar string
+
+// ConnectorJar returns a jar with the connector that internal/mock's Options.Changes names. It is for local runs alone: in a cluster
+// nothing may find it. It is the other result of go run ./docker/sql-runner.
+func ConnectorJar() []byte { return []byte(connectorJar) }
+
 const (
 	// MainClass is the job class of an application cluster, and the main class of a local run.
 	MainClass = "flinkentrypoint.SqlRunner"
@@ -27,6 +34,8 @@ const (
 	ListenerClass = "flinkentrypoint.DefinitionListener"
 	// JarName is the name for the jar's file.
 	JarName = "flink-entrypoint-sql-runner.jar"
+	// ConnectorJarName is the name for the file of ConnectorJar.
+	ConnectorJarName = "flink-entrypoint-mock-connector.jar"
 )
 
 // Mode says how a script is run.
@@ -50,7 +59,7 @@ func Arguments(m Mode, scriptPath, indexPath string) []string {
 }
 
 // Error is a script that is refused, before any Java runs. Part is empty for the user's own script; Line and
-// Column (from 1) are those of the part, 0 where no single place is at fault.
+// Column (from 1) count in the part, 0 where no single place is at fault.
 type Error struct {
 	Part         string
 	Number       int // of the statement in the part, from 1; 0 for none

@@ -6,12 +6,14 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+	"maps"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
 
-	"flink-entrypoint/internal/sqltext"
+	"flink-entrypoint/internal/flinkversion"
 )
 
 // prepare is Prepare for one part of the user.
@@ -200,35 +202,96 @@ func TestParseReport(t *testing.T) {
 	}
 }
 
-func TestJar(t *testing.T) {
-	b := Jar()
-	if len(b) > 16<<10 {
-		t.Errorf("the jar has %d bytes, want at most 16 KiB", len(b))
-	}
-	z, err := zip.NewReader(bytes.NewReader(b), int64(len(b)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	found := false
-	for _, f := range z.File {
-		if !strings.HasSuffix(f.Name, ".class") {
-			continue
+// TestCompare: in a local run, and there alone, a statement that Flink plans is planned as the real connectors would have it before it runs.
+func TestCompare(t *testing.T) {
+	const script = "CREATE TABLE t (a INT);\nINSERT INTO t SELECT 1;\nSELECT 2;\nINSERT INTO t SELECT 3"
+	options := Options{Mode: Local, Compare: func(part string, line int) bool { return part == "" && line != 4 }}
+	kinds := func(o Options) string {
+		var list []string
+		for line := range strings.Lines(string(prepare(t, o, script).Index)) {
+			list = append(list, strings.Join(strings.Split(line, "\t")[:2], " "))
 		}
-		found = found || f.Name == strings.ReplaceAll(MainClass, ".", "/")+".class"
-		r, err := f.Open()
+		return strings.Join(list, ", ")
+	}
+	if got, want := kinds(options), "run 1, compare 2, insert 2, compare 3, query 3, insert 4, submit 2"; got != want {
+		t.Errorf("found %s, expected %s", got, want)
+	}
+	for _, mode := range []Mode{Application, Check} {
+		options.Mode = mode
+		if got := kinds(options); strings.Contains(got, "compare") {
+			t.Errorf("%v: found %s", mode, got)
+		}
+	}
+}
+
+// TestTableAsIsPlannedInCheck: as its query, and then with its sink where Flink can.
+func TestTableAsIsPlannedInCheck(t *testing.T) {
+	plan := prepare(t, Options{Mode: Check, Flink: flinkversion.Of(2, 0, 0)}, "CREATE TABLE t WITH ('connector'='kafka') AS SELECT 1")
+	if got := string(plan.Index); !strings.HasPrefix(got, "run\t1\t") || !strings.Contains(got, "\nctas\t1\t1\tstatement 1\t0\t53\n") {
+		t.Errorf("found %q", got)
+	}
+}
+
+// TestJars: what each jar holds, and by what Flink finds it. The runner's, which clusters get, offers it nothing.
+func TestJars(t *testing.T) {
+	for name, c := range map[string]struct {
+		jar      []byte
+		most     int    // bytes
+		folder   string // of all its classes
+		classes  []string
+		services map[string]string
+	}{
+		"runner": {Jar(), 16 << 10, "flinkentrypoint", []string{MainClass, ListenerClass}, map[string]string{}},
+		"connector": {ConnectorJar(), 16 << 10, "flinkentrypoint/mock", []string{"flinkentrypoint.mock.MockConnector"}, map[string]string{
+			"org.apache.flink.table.factories.Factory": "flinkentrypoint.mock.MockConnector\n"}},
+		"platform": {PlatformJar(), 24 << 10, "flinkentrypoint/platform", []string{statusListenerClass}, map[string]string{
+			"org.apache.flink.core.fs.FileSystemFactory": "flinkentrypoint.platform.ArchiveFactory\nflinkentrypoint.platform.ArchiveFactory$Secure\n"}},
+	} {
+		if len(c.jar) > c.most {
+			t.Errorf("%s: the jar has %d bytes, want at most %d", name, len(c.jar), c.most)
+		}
+		z, err := zip.NewReader(bytes.NewReader(c.jar), int64(len(c.jar)))
 		if err != nil {
 			t.Fatal(err)
 		}
-		class, err := io.ReadAll(r)
-		if err != nil {
-			t.Fatal(err)
+		services, classes := map[string]string{}, map[string]bool{}
+		for _, f := range z.File {
+			if year := f.Modified.Year(); year != 1980 {
+				t.Errorf("%s: %s is of %d, so another build has other bytes", name, f.Name, year)
+			}
+			r, err := f.Open()
+			if err != nil {
+				t.Fatal(err)
+			}
+			content, err := io.ReadAll(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if service, ok := strings.CutPrefix(f.Name, "META-INF/services/"); ok {
+				services[service] = string(content)
+				continue
+			}
+			class, ok := strings.CutSuffix(f.Name, ".class")
+			switch {
+			case f.Name == "META-INF/MANIFEST.MF":
+			case !ok || path.Dir(class) != c.folder:
+				t.Errorf("%s: found %s", name, f.Name)
+			case binary.BigEndian.Uint16(content[6:]) != 52:
+				t.Errorf("%s: %s is not for Java 8", name, f.Name)
+			}
+			classes[strings.ReplaceAll(class, "/", ".")] = true
 		}
-		if version := binary.BigEndian.Uint16(class[6:]); version != 52 {
-			t.Errorf("%s has class file version %d, want 52 (Java 8)", f.Name, version)
+		if !maps.Equal(services, c.services) {
+			t.Errorf("%s: the services are %q, want %q", name, services, c.services)
 		}
-	}
-	if !found {
-		t.Errorf("the jar lacks %s", MainClass)
+		for _, lines := range services {
+			c.classes = append(c.classes, strings.Fields(lines)...)
+		}
+		for _, class := range c.classes {
+			if !classes[class] {
+				t.Errorf("%s: lacks %s", name, class)
+			}
+		}
 	}
 }
 
@@ -236,7 +299,7 @@ func FuzzPrepare(f *testing.F) {
 	f.Add("SET a=b;CREATE TABLE t AS SELECT 1;INSERT INTO t SELECT 1", true, uint8(0))
 	f.Add("BEGIN STATEMENT SET;INSERT INTO t SELECT '\t\\';END", false, uint8(2))
 	f.Fuzz(func(t *testing.T, script string, batch bool, mode uint8) {
-		o := Options{Mode: Mode(mode % 3), Sensitive: func(string) bool { return true }, Dialect: sqltext.DialectOf(2, 0)}
+		o := Options{Mode: Mode(mode % 3), Sensitive: func(string) bool { return true }, Flink: flinkversion.Of(2, 0, 0)}
 		if batch {
 			o.RuntimeMode = "batch"
 		}
@@ -271,5 +334,13 @@ func BenchmarkPrepare(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+// TestManyLateSettings: a script of 350,000 settings after an INSERT had as many warnings, in 250 MiB.
+func TestManyLateSettings(t *testing.T) {
+	warnings, err := Judge([]Part{{Text: "INSERT INTO t SELECT 1;\n" + strings.Repeat("SET 'a'='b';\n", 100)}}, Options{})
+	if err != nil || len(warnings) != mostLate+1 || warnings[mostLate] != "80 more settings apply to the INSERTs before them too" {
+		t.Errorf("%d warnings, %v: %v", len(warnings), err, warnings[max(0, len(warnings)-1):])
 	}
 }

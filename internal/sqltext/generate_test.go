@@ -22,7 +22,7 @@ func soup(r *rand.Rand) string {
 	return b.String()
 }
 
-// trivia is what may stand between two tokens.
+// trivia is what may be between two tokens.
 func trivia(r *rand.Rand) string {
 	switch r.IntN(24) {
 	case 0:
@@ -257,7 +257,7 @@ func handwrittenTexts() []string {
 		"'a''", "E'a\\", "e'a''", "u&'a' 'b'", "-- only", "--\r\n--\rx", "x--y\nz", "1--1\n2", "1e5e 1e+5 1e+ 1.e5", "_a'b' _'b' __a'b' _1'x' _a$b'x'", "a\u00a0b", "a；b", "“a”", "`a\nb`", "{ d { ts {x", "a.$b c.$d$e", "a$b$c:d$e", "é.x$y", "٣$a ٣"}
 }
 
-// handwrittenScripts are scripts that a person would write, or that went wrong somewhere.
+// handwrittenScripts are scripts that a user would write, or that went wrong somewhere.
 func handwrittenScripts() []string {
 	return []string{
 		"SELECT 1", "SELECT 1;", "SELECT 1;;;SELECT 2", "SELECT 1;\r\nSELECT 2;\r\n", "SELECT 1 -- a; b\n; SELECT 2", "SELECT 'a;b'; SELECT 2",

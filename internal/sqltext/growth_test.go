@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"flink-entrypoint/internal/flinkversion"
 	"flink-entrypoint/internal/sqltext"
 	"flink-entrypoint/test/growth"
 )
@@ -46,14 +47,14 @@ func growthCases() []growth.Case {
 			growth.Case{Name: "lex-" + script.name, N: 100, Sizes: []int{10, 1000, 100_000}, Prepare: func(tb testing.TB, n int) func() error {
 				text := script.text(n)
 				return func() error {
-					_, err := sqltext.Lex(text, sqltext.DialectOf(2, 2))
+					_, err := sqltext.Lex(text, sqltext.DialectOf(flinkversion.Of(2, 2, 0)))
 					return err
 				}
 			}},
 			growth.Case{Name: "split-" + script.name, N: 100, Sizes: []int{10, 1000, 100_000}, Prepare: func(tb testing.TB, n int) func() error {
 				text := script.text(n)
 				return func() error {
-					list, err := sqltext.Split(text, sqltext.DialectOf(2, 2))
+					list, err := sqltext.Split(text, sqltext.DialectOf(flinkversion.Of(2, 2, 0)))
 					for _, s := range list {
 						s.Tokens()
 						s.Inserts()

@@ -13,19 +13,25 @@ import (
 	"fmt"
 	"strings"
 	"unicode/utf8"
+
+	"flink-entrypoint/internal/flinkversion"
 )
 
-// Dialect is what differs between the lexers of Flink's versions. The zero value is that of the 1.x releases.
+// Dialect is what differs between the lexers of Flink's versions. The zero value is the dialect of the 1.x releases.
 type Dialect struct {
 	CStyleEscapes bool // E'a\nb' is one string
 }
 
-// DialectOf returns the dialect of a Flink release.
-func DialectOf(major, minor int) Dialect {
-	return Dialect{
-		CStyleEscapes: major >= 2, // Calcite 1.33 has them, Flink 1.20 still has 1.32: FLINK-31362
-	}
+// DialectOf returns the dialect of a version of Flink.
+func DialectOf(v flinkversion.Version) Dialect {
+	return flinkversion.RulesOf(v, []flinkversion.Change[Dialect]{
+		flinkversion.From(2, 0, func(d *Dialect) { d.CStyleEscapes = true }), // Calcite 1.33; Flink 1.20 still has 1.32: FLINK-31362
+	})
 }
+
+// JarStatements is the first release whose table environment executes ADD JAR and SHOW JARS (FLIP-214). Before it only
+// sql-client did.
+func JarStatements() flinkversion.Release { return flinkversion.Since(1, 16) }
 
 // Kind is the lexical class of a token.
 type Kind uint8
@@ -110,7 +116,7 @@ func (s *scanner) next() (Token, error) {
 	if err != nil {
 		return Token{}, err
 	}
-	if !s.valid && kind != Comment { // Flink reads what is no UTF-8 as U+FFFD: harmless in a comment alone
+	if !s.valid && kind != Comment { // Flink reads other bytes than UTF-8 as U+FFFD: harmless in a comment alone
 		for i, r := range s.src[s.pos : s.pos+n] {
 			if r == utf8.RuneError && !strings.HasPrefix(s.src[s.pos+i:], "\uFFFD") {
 				s.advance(s.token(kind, i))
@@ -127,7 +133,7 @@ func (s *scanner) token(k Kind, n int) Token {
 	return Token{Kind: k, Text: s.src[s.pos : s.pos+n], Offset: s.pos, Line: s.line, Column: s.column}
 }
 
-// advance moves behind t. A token never ends between CR and LF.
+// advance moves past t. A token never ends between CR and LF.
 func (s *scanner) advance(t Token) {
 	s.pos = t.Offset + len(t.Text)
 	s.line, s.column = advance(t.Text, t.Line, t.Column)
@@ -164,7 +170,7 @@ const (
 )
 
 // scan returns kind and length of the token at pos. JavaCC takes the longest match, and among equals the rule
-// that stands first in Parser.jj.
+// that comes first in Parser.jj.
 func (s *scanner) scan() (Kind, int, error) {
 	rest := s.src[s.pos:]
 	c := rest[0]
@@ -255,7 +261,7 @@ func (s *scanner) word(rest string, n int) (Kind, int, error) {
 	return Word, n, nil
 }
 
-// quoted scans '…' behind a prefix of p bytes.
+// quoted scans '…' after a prefix of p bytes.
 func (s *scanner) quoted(p int) (Kind, int, error) {
 	rest := s.src[s.pos:]
 	for i := p + 1; ; {
@@ -304,7 +310,7 @@ func (s *scanner) backticks(rest string) (Kind, int, error) {
 }
 
 // quotedOnLine returns the length of a quoted identifier: not empty, on one line, the quote doubled inside;
-// 0 if there is none.
+// 0 if rest does not begin with one.
 func quotedOnLine(rest string, quote byte) int {
 	longest := 0
 	for i := 1; i < len(rest); i++ {
@@ -361,6 +367,8 @@ func (s *scanner) symbol(rest string) (Kind, int, error) {
 	}
 	hint := ""
 	switch {
+	case r == '!':
+		hint = "a line such as !quit is a command of an SQL shell, not a statement: remove it"
 	case r >= 0xFF01 && r <= 0xFF5E, r >= 0x2018 && r <= 0x201F, r == 0x3000, r == 0xA0, r == 0x3001, r == 0x3002:
 		hint = hintASCII
 	}
@@ -396,7 +404,7 @@ func (s *scanner) charsetPrefix(rest string) int {
 //	(L|D)+ (L|D|":"|"."|"-"|"_")* "$" L+ ("$" (L|D)+)?     L holds "$" and "_"
 //
 // It is a nondeterministic automaton with a bit per state, the longest match wins. If a run of these characters
-// holds none from one start, it holds none from a later start, nor behind the end of a match.
+// holds none from one start, it holds none from a later start, nor after the end of a match.
 func (s *scanner) collation(rest string) int {
 	if s.pos < s.noCollation {
 		return 0
@@ -450,7 +458,7 @@ func isLetterASCII(c byte) bool {
 	return c|0x20 >= 'a' && c|0x20 <= 'z' || c == '_' || c == '$'
 }
 
-// letterLength returns the length of the letter at the start of s, or 0. Letters are those of Parser.jj in the
+// letterLength returns the length of the letter at the start of s, or 0. Letters are the letters of Parser.jj in the
 // way JavaCC reads them under IGNORE_CASE: with the other case of each (2D00-2D25, Georgian). They include what
 // Parser.jj calls digits, other than 0 to 9.
 func letterLength(s string) int {

@@ -101,7 +101,7 @@ func Unquote(token string) (string, error) {
 }
 
 // Literals reads the string literal at tokens[i], which may go on in further quoted strings (not E'…') and end
-// in UESCAPE 'c', and returns the index behind it; the same index if there is none.
+// in UESCAPE 'c', and returns the index after it; the same index if tokens[i] is not a string.
 func Literals(tokens []Token, i int) (string, int, error) {
 	if i >= len(tokens) || tokens[i].Kind != String {
 		return "", i, nil
@@ -109,8 +109,15 @@ func Literals(tokens []Token, i int) (string, int, error) {
 	first := tokens[i]
 	text := first.Text
 	continues := !hasPrefixFold(text, "E")
+	var joined []byte
 	for i++; continues && i < len(tokens) && tokens[i].Kind == String && tokens[i].Text[0] == '\''; i++ {
-		text = text[:len(text)-1] + tokens[i].Text[1:]
+		if joined == nil {
+			joined = []byte(text)
+		}
+		joined = append(joined[:len(joined)-1], tokens[i].Text[1:]...)
+	}
+	if joined != nil {
+		text = string(joined)
 	}
 	var value string
 	var err error
@@ -169,8 +176,8 @@ func unescapeUnicode(s string, escape byte) (string, error) {
 }
 
 // unescapeC resolves the escapes of E'…' as Calcite's SqlParserUtil.replaceEscapedChars: \b \f \n \r \t \\ \',
-// one to three octal digits up to \377, \x and one or two hexadecimal digits, \uXXXX, \UXXXXXXXX; what is none
-// of these stays, except the backslash before an x alone.
+// one to three octal digits up to \377, \x and one or two hexadecimal digits, \uXXXX, \UXXXXXXXX; anything else
+// stays as it is, except the backslash before an x alone.
 func unescapeC(s string) (string, error) {
 	var b strings.Builder
 	for i := 0; i < len(s); {

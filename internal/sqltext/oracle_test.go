@@ -19,6 +19,8 @@ import (
 	"strings"
 	"testing"
 
+	"flink-entrypoint/internal/flinkversion"
+	"flink-entrypoint/internal/javatext"
 	"flink-entrypoint/test/flinkhome/homes"
 )
 
@@ -35,7 +37,7 @@ type oracle struct {
 	out     *bufio.Reader
 }
 
-// planner returns a class path on which Flink's planner itself stands: planner-loader hides it in an inner jar.
+// planner returns a class path that has Flink's planner itself: planner-loader hides it in an inner jar.
 func planner(t *testing.T, home string) string {
 	jars, _ := filepath.Glob(filepath.Join(home, "lib/*.jar"))
 	var path []string
@@ -110,11 +112,11 @@ func startOracle(t *testing.T, home string) *oracle {
 }
 
 func (o *oracle) dialect(t *testing.T) Dialect {
-	var major, minor int
-	if _, err := fmt.Sscanf(o.version, "%d.%d", &major, &minor); err != nil {
-		t.Fatalf("%s: %v", o.version, err)
+	v, err := flinkversion.Parse(o.version)
+	if err != nil {
+		t.Fatal(err)
 	}
-	return DialectOf(major, minor)
+	return DialectOf(v)
 }
 
 func (o *oracle) ask(t *testing.T, command, text string) []string {
@@ -325,7 +327,7 @@ func setAgrees(t *testing.T, o *oracle) {
 			for len(answer) < 3 {
 				answer = append(answer, "")
 			}
-			want = answer[0] + " " + strconv.Quote(javaTrim(answer[1])) + " " + strconv.Quote(javaTrim(answer[2]))
+			want = answer[0] + " " + strconv.Quote(javatext.Trim(answer[1])) + " " + strconv.Quote(javatext.Trim(answer[2]))
 		case "PLAIN", "RESETALL":
 			want = answer[0]
 		}
@@ -398,8 +400,8 @@ func escapesAgree(t *testing.T, o *oracle) {
 		for len(answer) < 3 {
 			answer = append(answer, "")
 		}
-		if !ok || err != nil || value != javaTrim(answer[2]) {
-			t.Errorf("%q: flink %q, ours %q %v %v", text, javaTrim(answer[2]), value, ok, err)
+		if !ok || err != nil || value != javatext.Trim(answer[2]) {
+			t.Errorf("%q: flink %q, ours %q %v %v", text, javatext.Trim(answer[2]), value, ok, err)
 		}
 	}
 }

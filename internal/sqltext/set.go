@@ -1,6 +1,11 @@
 package sqltext
 
-import "strings"
+import (
+	"slices"
+	"strings"
+
+	"flink-entrypoint/internal/javatext"
+)
 
 // ParseSet returns key and value of a SET statement as Flink's session would keep them: without blanks and
 // control characters at both ends (String.trim in OperationExecutor.callSetOperation). Two forms exist:
@@ -17,7 +22,7 @@ func ParseSet(s Statement) (key, value string, ok bool, err error) {
 	}
 	if s.raw {
 		key, value, _ = splitSet(s.Text[len("SET"):])
-		return javaTrim(key), javaTrim(value), true, nil
+		return javatext.Trim(key), javatext.Trim(value), true, nil
 	}
 	const hint = "write SET 'key' = 'value'"
 	tokens := significant(s)
@@ -40,7 +45,7 @@ func ParseSet(s Statement) (key, value string, ok bool, err error) {
 		t := tokens[min(i, len(tokens)-1)]
 		return "", "", false, &Error{Line: t.Line, Column: t.Column, Message: "the value of SET is not one string", Hint: hint}
 	}
-	return javaTrim(key), javaTrim(value), true, nil
+	return javatext.Trim(key), javatext.Trim(value), true, nil
 }
 
 // ParseReset returns the key of RESET 'key' or RESET key. ok is false for RESET without a key, which resets all,
@@ -51,7 +56,7 @@ func ParseReset(s Statement) (key string, ok bool, err error) {
 	}
 	if s.raw {
 		key, _ = splitReset(s.Text[len("RESET"):])
-		return javaTrim(key), true, nil
+		return javatext.Trim(key), true, nil
 	}
 	tokens := significant(s)
 	if len(tokens) == 1 {
@@ -65,10 +70,10 @@ func ParseReset(s Statement) (key string, ok bool, err error) {
 		t := tokens[min(i, len(tokens)-1)]
 		return "", false, &Error{Line: t.Line, Column: t.Column, Message: "this is not a form of RESET that Flink reads", Hint: "write RESET 'key'"}
 	}
-	return javaTrim(key), true, nil
+	return javatext.Trim(key), true, nil
 }
 
-// splitSet reads what stands behind SET as the regular expression of Flink's SetOperationParseStrategy does
+// splitSet reads the text after SET as the regular expression of Flink's SetOperationParseStrategy does
 // (the same from 1.15 to 2.3; 1.13 and 1.14 differ in the semicolon only):
 //
 //	SET(\s+(?<key>[^'\s]+)\s*=\s*('(?<quotedVal>[^']*)'|(?<val>[^;\s]+)))?\s*;?
@@ -80,7 +85,7 @@ func splitSet(rest string) (key, value string, n int) {
 	if end == at {
 		return "", "", 0
 	}
-	// The longest key first: the whole run with = behind it, then up to the last = inside of it, and so on.
+	// The longest key first: the whole run with = after it, then up to the last = inside of it, and so on.
 	equals := end
 	for equals < len(rest) && isJavaSpace(rest[equals]) {
 		equals++
@@ -116,7 +121,7 @@ func splitSet(rest string) (key, value string, n int) {
 	return "", "", 0
 }
 
-// splitReset reads what stands behind RESET: RESET(\s+(?<key>[^'\s]+)\s*)?\s*;?
+// splitReset reads the text after RESET: RESET(\s+(?<key>[^'\s]+)\s*)?\s*;?
 func splitReset(rest string) (key string, n int) {
 	at, end := keyRun(rest)
 	if end == at {
@@ -125,7 +130,7 @@ func splitReset(rest string) (key string, n int) {
 	return rest[at:end], end
 }
 
-// keyRun returns where \s+ at the start of rest ends, and where the longest [^'\s;]+ behind it does; the same
+// keyRun returns where \s+ at the start of rest ends, and where the longest [^'\s;]+ after it does; the same
 // twice if rest has no such thing. Flink's expressions admit a semicolon in the key, but a statement ends there,
 // and a key that looks like a comment, but in a script it is one.
 func keyRun(rest string) (at, end int) {
@@ -142,21 +147,7 @@ func keyRun(rest string) (at, end int) {
 }
 
 // significant returns the tokens of s without blanks and comments.
-func significant(s Statement) []Token {
-	tokens := s.Tokens()
-	out := tokens[:0]
-	for _, t := range tokens {
-		if t.Kind != Whitespace && t.Kind != Comment {
-			out = append(out, t)
-		}
-	}
-	return out
-}
-
-// javaTrim is String.trim.
-func javaTrim(s string) string {
-	return strings.TrimFunc(s, func(r rune) bool { return r <= ' ' })
-}
+func significant(s Statement) []Token { return slices.Collect(s.Significant()) }
 
 // isJavaSpace is \s of java.util.regex.
 func isJavaSpace(c byte) bool { return isBlank(c) || c == '\v' }

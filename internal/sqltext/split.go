@@ -1,6 +1,12 @@
 package sqltext
 
-import "strings"
+import (
+	"iter"
+	"math"
+	"slices"
+	"sort"
+	"strings"
+)
 
 // StatementKind says what a statement is, by its first words.
 type StatementKind uint8
@@ -42,6 +48,10 @@ const (
 	Merge
 	Analyze
 	Truncate
+	Quit // QUIT, EXIT: this and the next three are commands of an SQL shell
+	Clear
+	Help
+	Source
 )
 
 // String returns the words that such a statement starts with.
@@ -50,7 +60,7 @@ func (k StatementKind) String() string {
 		"query", "CREATE CATALOG", "CREATE DATABASE", "CREATE TABLE", "CREATE TABLE AS", "CREATE MATERIALIZED TABLE",
 		"CREATE VIEW", "CREATE FUNCTION", "CREATE MODEL", "DROP", "ALTER", "USE", "USE MODULES", "LOAD MODULE",
 		"UNLOAD MODULE", "ADD JAR", "REMOVE JAR", "EXPLAIN", "SHOW", "DESCRIBE", "CALL", "EXECUTE", "COMPILE PLAN",
-		"UPDATE", "DELETE", "MERGE", "ANALYZE", "TRUNCATE"}
+		"UPDATE", "DELETE", "MERGE", "ANALYZE", "TRUNCATE", "QUIT", "CLEAR", "HELP", "SOURCE"}
 	if int(k) < len(names) {
 		return names[k]
 	}
@@ -80,59 +90,199 @@ func (s Statement) At(line, column int) (int, int) {
 	return s.Line + line - 1, column
 }
 
-// Tokens lexes Text; offsets, lines and columns are those of the script.
-func (s Statement) Tokens() []Token {
-	var out []Token
-	sc := newScanner(s.Text, s.dialect)
-	sc.line, sc.column = s.Line, s.Column
-	for {
-		t, err := sc.next()
-		if err != nil || t.Text == "" { // Split has lexed this text, there is no error
-			return out
+// Tokens lexes Text; offsets, lines and columns count in the script.
+func (s Statement) Tokens() []Token { return slices.Collect(s.All()) }
+
+// All yields the tokens one by one: a list of them takes many times as much memory as the text.
+func (s Statement) All() iter.Seq[Token] {
+	return func(yield func(Token) bool) {
+		sc := newScanner(s.Text, s.dialect)
+		sc.line, sc.column = s.Line, s.Column
+		for {
+			t, err := sc.next()
+			if err != nil || t.Text == "" { // Split has lexed this text without an error
+				return
+			}
+			t.Offset += s.Offset
+			if !yield(t) {
+				return
+			}
+			if s.raw {
+				at, _ := keyRun(s.Text[sc.pos:])
+				blank := sc.token(Whitespace, at)
+				sc.advance(blank)
+				rest := sc.token(Raw, len(s.Text)-sc.pos)
+				blank.Offset += s.Offset
+				rest.Offset += s.Offset
+				_ = yield(blank) && yield(rest)
+				return
+			}
 		}
-		t.Offset += s.Offset
-		out = append(out, t)
-		if s.raw {
-			at, _ := keyRun(s.Text[sc.pos:])
-			blank := sc.token(Whitespace, at)
-			sc.advance(blank)
-			rest := sc.token(Raw, len(s.Text)-sc.pos)
-			blank.Offset += s.Offset
-			rest.Offset += s.Offset
-			return append(out, blank, rest)
+	}
+}
+
+// Significant yields the tokens without blanks and comments.
+func (s Statement) Significant() iter.Seq[Token] {
+	return func(yield func(Token) bool) {
+		for t := range s.All() {
+			if t.Kind != Whitespace && t.Kind != Comment && !yield(t) {
+				return
+			}
 		}
+	}
+}
+
+// longestOption bounds the literals that one key or value may be written in, one after the other.
+const longestOption = 1024
+
+// Options yields the keys and values of 'key' = 'value' anywhere in the statement: options of tables, catalogs, functions and hints,
+// and comparisons of two literals. What Flink could not read is left out.
+func (s Statement) Options() iter.Seq2[string, string] {
+	return func(yield func(key, value string) bool) {
+		var run []Token // literals and equal signs, one after the other
+		found := func() bool {
+			defer func() { run = run[:0] }()
+			for i := range run {
+				key, next, err := Literals(run, i)
+				if err != nil || next == i || next >= len(run)-1 || run[next].Text != "=" {
+					continue
+				}
+				if value, end, err := Literals(run, next+1); err == nil && end > next+1 && !yield(key, value) {
+					return false
+				}
+			}
+			return true
+		}
+		for t := range s.All() {
+			switch {
+			case t.Kind == Whitespace || t.Kind == Comment:
+			case t.Kind == String || t.Kind == Symbol && t.Text == "=" || t.Kind == Word && strings.EqualFold(t.Text, "UESCAPE"):
+				if len(run) == longestOption {
+					run = append(run[:0], run[len(run)/2:]...)
+				}
+				run = append(run, t)
+			case len(run) > 0 && !found():
+				return
+			}
+		}
+		found()
 	}
 }
 
 // Inserts returns the statements between BEGIN and END of a statement set (EXECUTE, EXPLAIN or COMPILE PLAN),
 // numbered from 1, placed in the script; none for any other statement.
 func (s Statement) Inserts() []Statement {
-	sp := splitter{scanner: newScanner(s.Text, s.dialect), inner: true}
+	var out []Statement
+	sp := splitter{scanner: newScanner(s.Text, s.dialect), inner: true, yield: func(m mark) {
+		in := m.statement(s.Text, len(out)+1, s.dialect)
+		in.Offset += s.Offset
+		out = append(out, in)
+	}}
 	sp.line, sp.column = s.Line, s.Column
 	if err := sp.run(); err != nil {
 		return nil
 	}
-	for i := range sp.out {
-		sp.out[i].Offset += s.Offset
-	}
-	return sp.out
+	return out
 }
 
 // Split returns the statements of a script as Flink's parser finds them. The last semicolon may be missing, empty
 // statements are skipped. A statement set is one statement up to its END. The error is an [*Error], for what the
 // lexer refuses and for a statement set without END; the text of a statement is not checked further.
 func Split(src string, d Dialect) ([]Statement, error) {
-	sp := splitter{scanner: newScanner(src, d)}
-	if err := sp.run(); err != nil {
+	script, err := Cut(src, d)
+	if err != nil {
 		return nil, err
 	}
-	return sp.out, nil
+	var out []Statement
+	if script.count > 0 {
+		out = make([]Statement, 0, script.count)
+	}
+	return slices.AppendSeq(out, script.All()), nil
+}
+
+// Script is a script cut into statements. A statement takes about 20 bytes: a list of [Statement] takes several times
+// as much memory as a script of short statements.
+type Script struct {
+	src     string
+	dialect Dialect
+	chunks  [][]mark
+	starts  []int // how many statements there are before each chunk
+	count   int
+}
+
+// mark is a Statement without what the script knows.
+type mark struct {
+	offset, length, line, column int32
+	kind                         StatementKind
+	raw                          bool
+}
+
+// Cut is [Split] for a script that may be large.
+func Cut(src string, d Dialect) (*Script, error) {
+	if len(src) > math.MaxInt32 {
+		return nil, &Error{Line: 1, Column: 1, Message: "the script is larger than 2 GiB"}
+	}
+	script := &Script{src: src, dialect: d}
+	sp := splitter{scanner: newScanner(src, d), yield: script.add}
+	return script, sp.run()
+}
+
+func (s *Script) add(m mark) {
+	last := len(s.chunks) - 1
+	if last < 0 || len(s.chunks[last]) == cap(s.chunks[last]) {
+		// Chunks instead of one slice: growing that one would copy it, and hold it twice.
+		s.starts = append(s.starts, s.count)
+		s.chunks = append(s.chunks, make([]mark, 0, min(4096, max(16, s.count))))
+		last++
+	}
+	s.chunks[last] = append(s.chunks[last], m)
+	s.count++
+}
+
+// Len returns the number of statements.
+func (s *Script) Len() int { return s.count }
+
+// At returns the statement of a number, from 1; the zero value if the script has fewer.
+func (s *Script) At(number int) Statement {
+	if number < 1 || number > s.count {
+		return Statement{}
+	}
+	chunk := sort.SearchInts(s.starts, number) - 1 // the last one that starts before
+	return s.chunks[chunk][number-1-s.starts[chunk]].statement(s.src, number, s.dialect)
+}
+
+// All yields the statements in their order.
+func (s *Script) All() iter.Seq[Statement] {
+	return func(yield func(Statement) bool) {
+		number := 0
+		for _, chunk := range s.chunks {
+			for _, m := range chunk {
+				number++
+				if !yield(m.statement(s.src, number, s.dialect)) {
+					return
+				}
+			}
+		}
+	}
+}
+
+func (m mark) statement(src string, number int, d Dialect) Statement {
+	return Statement{
+		Text:    src[m.offset : m.offset+m.length],
+		Kind:    m.kind,
+		Number:  number,
+		Offset:  int(m.offset),
+		Line:    int(m.line),
+		Column:  int(m.column),
+		dialect: d,
+		raw:     m.raw,
+	}
 }
 
 type splitter struct {
 	*scanner
-	out   []Statement
-	inner bool // yield what stands between BEGIN and END instead
+	yield func(mark)
+	inner bool // yield what is between BEGIN and END instead
 
 	// The statement being read.
 	first, last Token
@@ -141,7 +291,7 @@ type splitter struct {
 	raw         bool
 	parens      int
 	as          bool  // AS outside of parentheses
-	opening     int   // how many of STATEMENT SET BEGIN stand before this token
+	opening     int   // how many words of STATEMENT SET BEGIN are before this token
 	blocks      int   // open BEGINs
 	cases       int   // open CASEs since the last semicolon
 	begin       Token // the first BEGIN
@@ -249,15 +399,13 @@ func (sp *splitter) block(t Token) (frame bool) {
 // finish ends the statement being read.
 func (sp *splitter) finish() {
 	if sp.seen > 0 && (!sp.inner || sp.blocks > 0) {
-		sp.out = append(sp.out, Statement{
-			Text:    sp.src[sp.first.Offset : sp.last.Offset+len(sp.last.Text)],
-			Kind:    classify(sp.head[:min(sp.seen, len(sp.head))], sp.as),
-			Number:  len(sp.out) + 1,
-			Offset:  sp.first.Offset,
-			Line:    sp.first.Line,
-			Column:  sp.first.Column,
-			dialect: sp.dialect,
-			raw:     sp.raw,
+		sp.yield(mark{
+			offset: int32(sp.first.Offset),
+			length: int32(sp.last.Offset + len(sp.last.Text) - sp.first.Offset),
+			line:   int32(sp.first.Line),
+			column: int32(sp.first.Column),
+			kind:   classify(sp.head[:min(sp.seen, len(sp.head))], sp.as),
+			raw:    sp.raw,
 		})
 	}
 	sp.drop()
@@ -401,6 +549,12 @@ func classify(head []Token, as bool) StatementKind {
 		return Analyze
 	case "TRUNCATE":
 		return Truncate
+	case "SOURCE":
+		return Source
+	case "QUIT", "EXIT", "CLEAR", "HELP": // by itself, as Flink's ExtendedParser wants it
+		if len(head) == 1 {
+			return map[string]StatementKind{"QUIT": Quit, "EXIT": Quit, "CLEAR": Clear, "HELP": Help}[word(0)]
+		}
 	}
 	return Other
 }

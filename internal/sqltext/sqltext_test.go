@@ -11,10 +11,12 @@ import (
 	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
+
+	"flink-entrypoint/internal/flinkversion"
 )
 
 func TestLex(t *testing.T) {
-	old, new := DialectOf(1, 20), DialectOf(2, 0)
+	old, new := DialectOf(flinkversion.Of(1, 20, 0)), DialectOf(flinkversion.Of(2, 0, 0))
 	tests := []struct {
 		name    string
 		src     string
@@ -72,14 +74,14 @@ func TestLexErrors(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			_, err := Lex(tt.src, DialectOf(2, 2))
+			_, err := Lex(tt.src, DialectOf(flinkversion.Of(2, 2, 0)))
 			var e *Error
 			if !errors.As(err, &e) || e.Error() != tt.want || !strings.Contains(e.Hint, tt.hint) {
 				t.Errorf("got %v, want %s; hint %q", err, tt.want, tt.hint)
 			}
 		})
 	}
-	if _, err := Lex("-- gr\xfcn in a comment harms nobody\nSELECT 1", Dialect{}); err != nil {
+	if _, err := Lex("-- gr\xfcn in a comment is harmless\nSELECT 1", Dialect{}); err != nil {
 		t.Error(err)
 	}
 }
@@ -100,7 +102,7 @@ func TestRecordedScripts(t *testing.T) {
 		if err := d.Decode(&r); err != nil {
 			t.Fatal(err)
 		}
-		statements, err := Split(r.Script, DialectOf(2, 2))
+		statements, err := Split(r.Script, DialectOf(flinkversion.Of(2, 2, 0)))
 		if err != nil {
 			t.Errorf("%q: %v", r.Script, err)
 			continue
@@ -149,7 +151,7 @@ func TestSplit(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			statements, err := Split(tt.src, DialectOf(2, 2))
+			statements, err := Split(tt.src, DialectOf(flinkversion.Of(2, 2, 0)))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -174,7 +176,7 @@ func TestSplit(t *testing.T) {
 
 func TestStatementTokensAreOfTheScript(t *testing.T) {
 	const src = "\uFEFF-- c\nSELECT '中😀' /* x\n */ FROM t;\nSET k = a#b;RESET q//r;"
-	statements, err := Split(src, DialectOf(2, 2))
+	statements, err := Split(src, DialectOf(flinkversion.Of(2, 2, 0)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -240,7 +242,7 @@ func TestParseSet(t *testing.T) {
 		{"SET 'a' = U&'\\00'", `line 1, column 11: a malformed escape in a U&'…' literal: expected \XXXX or \\`},
 	}
 	for _, tt := range tests {
-		statements, err := Split(tt.src, DialectOf(2, 2))
+		statements, err := Split(tt.src, DialectOf(flinkversion.Of(2, 2, 0)))
 		if err != nil || len(statements) != 1 {
 			t.Fatalf("%q: %v, %v", tt.src, statements, err)
 		}
@@ -263,7 +265,7 @@ func TestParseReset(t *testing.T) {
 		{"RESET 'a' b", "line 1, column 11: this is not a form of RESET that Flink reads"},
 	}
 	for _, tt := range tests {
-		statements, err := Split(tt.src, DialectOf(2, 2))
+		statements, err := Split(tt.src, DialectOf(flinkversion.Of(2, 2, 0)))
 		if err != nil || len(statements) != 1 {
 			t.Fatalf("%q: %v, %v", tt.src, statements, err)
 		}
@@ -358,7 +360,7 @@ func FuzzSplit(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, src string) {
-		for _, d := range []Dialect{DialectOf(1, 20), DialectOf(2, 2)} {
+		for _, d := range []Dialect{DialectOf(flinkversion.Of(1, 20, 0)), DialectOf(flinkversion.Of(2, 2, 0))} {
 			if tokens, err := Lex(src, d); err == nil {
 				at := 0
 				for _, tok := range tokens {
@@ -439,11 +441,27 @@ func BenchmarkSplit(b *testing.B) {
 				b.SetBytes(int64(len(src)))
 				b.ReportAllocs()
 				for b.Loop() {
-					if _, err := Split(src, DialectOf(2, 2)); err != nil {
+					if _, err := Split(src, DialectOf(flinkversion.Of(2, 2, 0))); err != nil {
 						b.Fatal(err)
 					}
 				}
 			})
 		}
+	}
+}
+
+// TestAt: each statement is found by its number, wherever in a long script.
+func TestAt(t *testing.T) {
+	script, err := Cut(strings.Repeat("SELECT 1;\nSET a = b;\n", 5000), DialectOf(flinkversion.Of(2, 2, 0)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for s := range script.All() {
+		if got := script.At(s.Number); got != s {
+			t.Fatalf("statement %d is %+v, want %+v", s.Number, got, s)
+		}
+	}
+	if got := script.At(script.Len() + 1); got != (Statement{}) {
+		t.Errorf("after the last statement is %+v", got)
 	}
 }

@@ -13,7 +13,7 @@ func chart(starts []result, clusters []clusterResult, m machine) string {
 		width, left, right = 860.0, 210.0, 110.0
 		bar, gap, section  = 15.0, 3.0, 30.0
 	)
-	colours := map[string]string{"official": "#b45309", "flink-entrypoint": "#0f766e", "warmed up": "#1d4ed8", "floor": "#94a3b8"}
+	colours := map[string]string{"official": "#b45309", "flink-entrypoint": "#0f766e", "warmed up": "#1d4ed8", "quick JIT": "#7c3aed", "floor": "#94a3b8"}
 	low, high := 1.0, 10.0 // milliseconds
 	for _, r := range starts {
 		high = max(high, r.WallMS)
@@ -68,7 +68,7 @@ func chart(starts []result, clusters []clusterResult, m machine) string {
 			}
 			y += section - bar
 		}
-		text(left, y+2, "start", "axis", "dark: REST answers; light: job RUNNING; blue: from archives that warmup made")
+		text(left, y+2, "start", "axis", "dark: REST answers; light: job RUNNING; blue: from class archives; violet: --jit quick, too")
 		y += 26
 	}
 	legend, lx := "", left
@@ -87,7 +87,7 @@ func chart(starts []result, clusters []clusterResult, m machine) string {
 `, width, y+22, width, y+22, legend, grid.String(), body.String(), y+8, html.EscapeString(footer))
 }
 
-// duration writes milliseconds as a person would.
+// duration writes milliseconds as a user would.
 func duration(ms float64) string {
 	switch {
 	case ms >= 1000:

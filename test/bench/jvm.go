@@ -29,6 +29,7 @@ type clusterResult struct {
 	Official spent  `json:"official"`
 	Ours     spent  `json:"flinkEntrypoint"`
 	WarmedUp spent  `json:"warmedUp"` // ours, from archives that warmup made
+	Quick    spent  `json:"quickJit"` // the same, the JobManager with --jit quick
 
 	ArchiveBytes map[string]int64 `json:"archiveBytes"`
 }
@@ -38,14 +39,16 @@ type way struct {
 	name     string
 	official bool
 	archive  string // --class-archive
+	jit      string // --jit of the JobManager
 	spent    func(*clusterResult) *spent
 }
 
 func ways() []way {
 	return []way{
-		{"official", true, "", func(c *clusterResult) *spent { return &c.Official }},
-		{"flink-entrypoint", false, "off", func(c *clusterResult) *spent { return &c.Ours }},
-		{"warmed up", false, "auto", func(c *clusterResult) *spent { return &c.WarmedUp }},
+		{"official", true, "", "", func(c *clusterResult) *spent { return &c.Official }},
+		{"flink-entrypoint", false, "off", "default", func(c *clusterResult) *spent { return &c.Ours }},
+		{"warmed up", false, "auto", "default", func(c *clusterResult) *spent { return &c.WarmedUp }},
+		{"quick JIT", false, "auto", "quick", func(c *clusterResult) *spent { return &c.Quick }},
 	}
 }
 
@@ -167,7 +170,7 @@ func (b *bench) cluster(home string, way way) (s spent, err error) {
 		}
 	}()
 	start := func(role string, args ...string) (*exec.Cmd, error) {
-		roleHome, argv := home, append([]string{b.binary, "--class-archive", way.archive, "--run-dir", filepath.Join(dir, role), role}, args...)
+		roleHome, argv := home, append([]string{b.binary, "--class-archive", way.archive, "--jit", way.jit, "--run-dir", filepath.Join(dir, role), role}, args...)
 		if way.official {
 			// A container has its own home. Here both write into conf, so each process gets one.
 			roleHome = filepath.Join(dir, role+"-home")

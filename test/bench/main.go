@@ -1,7 +1,7 @@
 // Command bench compares the start of Flink through the official image's entrypoint with ours, in one run and in turn:
 // wall and CPU time from the start of the entrypoint to the exec of Flink's own java, processes, and memory. The floor is
 // a static Go program that does nothing but the exec. With -jvm it also starts real clusters and waits until the REST API
-// answers and the job runs.
+// answers and the job runs; with -native it starts the pods of Flink's native Kubernetes mode, and whole clusters of them.
 //
 // OFFICIAL names the real docker-entrypoint.sh to measure instead of our own few lines that do the same.
 package main
@@ -40,6 +40,10 @@ type bench struct {
 	versions       []string
 	start          []result
 	clusters       []clusterResult
+	podRounds      int
+	podClusters    int
+	pods           []podResult
+	natives        []nativeResult
 	binarySize     int64
 	strippedBudget int64 // bytes
 }
@@ -59,12 +63,15 @@ func run(args []string) (err error) {
 	again := flags.Int("again", 10, "runs of the fast ones in each round")
 	jvm := flags.Bool("jvm", false, "also start real clusters")
 	jvmRounds := flags.Int("jvm-rounds", 3, "clusters of each kind with -jvm")
+	natives := flags.Bool("native", false, "also start the pods of Flink's native Kubernetes mode, and whole clusters of them")
+	podRounds := flags.Int("native-rounds", 9, "starts of each pod with -native")
+	podClusters := flags.Int("native-clusters", 5, "clusters of each kind with -native")
 	out := flags.String("out", "bin/bench", "folder for bench.json and bench.svg")
 	check := flags.Bool("check", false, "fail when a goal is missed")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	b := &bench{rounds: *rounds, again: *again, jvmRounds: *jvmRounds, versions: strings.Fields(*versions), host: "bench", strippedBudget: 9 << 20}
+	b := &bench{rounds: *rounds, again: *again, jvmRounds: *jvmRounds, podRounds: *podRounds, podClusters: *podClusters, versions: strings.Fields(*versions), host: "bench", strippedBudget: 10 << 20}
 	if b.work, err = os.MkdirTemp("", "flink-entrypoint-bench-"); err != nil {
 		return err
 	}
@@ -91,6 +98,11 @@ func run(args []string) (err error) {
 	}
 	if *jvm {
 		if err := b.runClusters(); err != nil {
+			return err
+		}
+	}
+	if *natives {
+		if err := b.runNative(); err != nil {
 			return err
 		}
 	}
@@ -208,7 +220,9 @@ func (b *bench) write(dir string) error {
 		BinarySize int64           `json:"binaryBytes"`
 		Starts     []result        `json:"starts"`
 		Clusters   []clusterResult `json:"clusters,omitempty"`
-	}{time.Now().UTC().Truncate(time.Second), b.machine(), "the steps of docker-entrypoint.sh in our own words", b.binarySize, b.start, b.clusters}
+		Pods       []podResult     `json:"nativePods,omitempty"`
+		Natives    []nativeResult  `json:"nativeClusters,omitempty"`
+	}{time.Now().UTC().Truncate(time.Second), b.machine(), "the steps of docker-entrypoint.sh in our own words", b.binarySize, b.start, b.clusters, b.pods, b.natives}
 	if os.Getenv("OFFICIAL") != "" {
 		report.Official = "the real docker-entrypoint.sh"
 	}

@@ -36,7 +36,7 @@ func (g goal) met() bool {
 	return g.value <= g.limit
 }
 
-// goals judges by ratio, so that a slow or busy machine is no excuse and no advantage.
+// goals judges by ratio, so that a slow or busy machine is neither an excuse nor an advantage.
 func (b *bench) goals() []goal {
 	out := []goal{{text: "stripped binary, bytes", value: float64(b.binarySize), limit: float64(b.strippedBudget)}}
 	for _, g := range groups(b.start) {
@@ -54,7 +54,7 @@ func (b *bench) goals() []goal {
 		out = append(out, goal{text: c.Version + ": REST up from archives, part of the official time", value: c.WarmedUp.RestMS / c.Official.RestMS, limit: 0.25},
 			goal{text: c.Version + ": job RUNNING from archives, part of the official time", value: c.WarmedUp.RunningMS / c.Official.RunningMS, limit: 0.4})
 	}
-	return out
+	return append(out, b.nativeGoals()...)
 }
 
 // print writes the tables and returns how many goals were missed.
@@ -90,6 +90,7 @@ func (b *bench) print(w io.Writer) (missed int) {
 		}
 		_ = t.Flush()
 	}
+	b.printNative(w)
 	fmt.Fprintln(w)
 	for _, g := range b.goals() {
 		verdict, sign := "met   ", "at most"

@@ -47,12 +47,12 @@ type result struct {
 const properties = "jobmanager.rpc.address: jobmanager\ntaskmanager.numberOfTaskSlots: 2\nstate.checkpoints.dir: file:///checkpoints\nparallelism.default: 2\n"
 
 // programs are the small programs that the benchmark builds for itself.
-type programs struct{ dir, meter, floor, recorder string }
+type programs struct{ dir, meter, floor, recorder, node string }
 
 func build(dir string) (programs, error) {
-	p := programs{dir: dir, meter: dir + "/meter", floor: dir + "/floor", recorder: dir + "/recorder"}
-	for _, name := range []string{"meter", "floor", "recorder"} {
-		cmd := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", filepath.Join(dir, name), "flink-entrypoint/test/bench/"+name)
+	p := programs{dir: dir, meter: dir + "/meter", floor: dir + "/floor", recorder: dir + "/recorder", node: dir + "/node"}
+	for _, name := range []string{"bench/meter", "bench/floor", "bench/recorder", "native/node"} {
+		cmd := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", filepath.Join(dir, filepath.Base(name)), "flink-entrypoint/test/"+name)
 		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 		if out, err := cmd.CombinedOutput(); err != nil {
 			return p, fmt.Errorf("go build %s: %w\n%s", name, err, out)
@@ -160,11 +160,9 @@ func (b *bench) starts(version string, withProperties bool) ([]result, error) {
 			return nil, err
 		}
 		if c.calls != "" {
-			calls, err := os.ReadFile(c.calls)
-			if err != nil || !strings.HasSuffix(string(calls), "final\n") {
-				return nil, fmt.Errorf("%s on %s did not reach Flink's own java: calls %q, %w", c.Name, version, calls, errors.Join(err))
+			if results[i].JVMs, err = c.helpers(); err != nil {
+				return nil, fmt.Errorf("%s: %w", version, err)
 			}
-			results[i].JVMs = strings.Count(string(calls), "helper\n")
 		}
 		if results[i].Processes, err = b.processes(c); err != nil {
 			return nil, err
@@ -185,6 +183,15 @@ func (b *bench) starts(version string, withProperties bool) ([]result, error) {
 		results[i].summarize()
 	}
 	return results, nil
+}
+
+// helpers counts the JVMs before Flink's own in the last run.
+func (c contestant) helpers() (int, error) {
+	calls, err := os.ReadFile(c.calls)
+	if err != nil || !strings.HasSuffix(string(calls), "final\n") {
+		return 0, fmt.Errorf("%s did not reach Flink's own java: calls %q, %w", c.Name, calls, errors.Join(err))
+	}
+	return strings.Count(string(calls), "helper\n"), nil
 }
 
 func (r *result) summarize() {

@@ -14,6 +14,7 @@ import (
 
 	"flink-entrypoint/test/cluster"
 	"flink-entrypoint/test/flinkhome/homes"
+	"flink-entrypoint/test/world"
 )
 
 // TestFlinkLogsNoSecret runs jobs with secrets in their SQL on real Flink, one that ends well and some whose exceptions would
@@ -35,7 +36,7 @@ func TestFlinkLogsNoSecret(t *testing.T) {
 				{"a table whose connector does not know an option", "[]", "CREATE TABLE broken (n INT) WITH ('connector' = 'print', 'my.password' = %[3]s);\n    INSERT INTO broken VALUES (1);\n", true},
 			} {
 				t.Run(c.name, func(t *testing.T) {
-					cl, err := cluster.New(program, home, t.TempDir())
+					cl, err := cluster.New(world.Binary(t), home, t.TempDir())
 					if err != nil {
 						t.Fatal(err)
 					}

@@ -1,7 +1,6 @@
 package canary
 
 import (
-	"archive/zip"
 	"bytes"
 	"encoding/json"
 	"errors"
@@ -16,33 +15,14 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"flink-entrypoint/test/world"
 )
 
-// program is the binary under test, built once by TestMain.
-var program string
-
-func TestMain(m *testing.M) {
-	os.Exit(func() int {
-		dir, err := os.MkdirTemp("", "canary-*")
-		if err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			return 1
-		}
-		defer os.RemoveAll(dir)
-		program = filepath.Join(dir, "flink-entrypoint")
-		build := exec.Command("go", "build", "-o", program, "flink-entrypoint/cmd/flink-entrypoint")
-		build.Env = append(os.Environ(), "CGO_ENABLED=0")
-		if out, err := build.CombinedOutput(); err != nil {
-			fmt.Fprintf(os.Stderr, "go build: %v\n%s", err, out)
-			return 1
-		}
-		return m.Run()
-	}())
-}
-
-// world is a machine with a canary in every place that a secret can come from.
-type world struct {
+// machine has a canary in every place that a secret can come from.
+type machine struct {
 	t        *testing.T
+	binary   string
 	dir      string
 	canaries map[string]Canary
 	service  *httptest.Server
@@ -55,7 +35,7 @@ type world struct {
 }
 
 // canary returns the canary of a place, and remembers that it was planted.
-func (w *world) canary(name string) Canary {
+func (w *machine) canary(name string) Canary {
 	c, ok := w.canaries[name]
 	if !ok {
 		c = New(name)
@@ -65,55 +45,35 @@ func (w *world) canary(name string) Canary {
 }
 
 // file writes a secret file and returns a reference to it.
-func (w *world) file(name string) map[string]any {
+func (w *machine) file(name string) map[string]any {
 	return map[string]any{"fromFile": w.write("secrets/"+name, w.canary(name).Value+"\n", 0o600)}
 }
 
 // variable sets a secret variable and returns a reference to it.
-func (w *world) variable(name string) map[string]any {
+func (w *machine) variable(name string) map[string]any {
 	key := "SECRET_" + strings.ToUpper(strings.ReplaceAll(name, "-", "_"))
 	w.env[key] = w.canary(name).Value
 	return map[string]any{"fromEnv": key}
 }
 
-func (w *world) write(name, content string, mode fs.FileMode) string {
+func (w *machine) write(name, content string, mode fs.FileMode) string {
 	w.t.Helper()
-	path := filepath.Join(w.dir, name)
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		w.t.Fatal(err)
-	}
-	if err := os.WriteFile(path, []byte(content), mode); err != nil {
-		w.t.Fatal(err)
-	}
-	return path
+	return world.File(w.t, filepath.Join(w.dir, name), content, mode)
 }
 
 func sqlQuoted(s string) string   { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }
 func shellQuoted(s string) string { return "'" + strings.ReplaceAll(s, "'", `'"'"'`) + "'" }
 func jsonQuoted(s string) string  { b, _ := json.Marshal(s); return string(b) }
 
-const javaDump = `#!/bin/sh
-for word; do printf '%s\0' "$word"; done >"$DUMP/argv"
+const javaDump = `for word; do printf '%s\0' "$word"; done >"$DUMP/argv"
 env -0 >"$DUMP/env"
 echo the process has started
 `
 
 // newWorld plants everything at once.
-func newWorld(t *testing.T) *world {
-	w := &world{t: t, dir: t.TempDir(), canaries: map[string]Canary{}, env: map[string]string{}}
-	w.write("flink/lib/flink-dist-2.2.1.jar", "", 0o644)
-	w.write("flink/bin/config.sh", "", 0o755)
-	w.write("flink/plugins/README.txt", "", 0o644)
-	w.write("flink/opt/flink-sql-gateway-2.2.1.jar", "", 0o644)
-	w.write("flink/opt/flink-python-2.2.1.jar", "", 0o644)
-	w.write("flink/conf/log4j-console.properties", "rootLogger.level = INFO\n", 0o644)
-	w.write("java/release", "JAVA_VERSION=\"17.0.15\"\n", 0o644)
-	w.write("java/bin/java", javaDump, 0o755)
-	w.write("bin/dump", javaDump, 0o755)
-	w.write("sysroot/proc/self/cgroup", "0::/\n", 0o644)
-	w.write("sysroot/proc/self/mountinfo", "24 23 0:22 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n", 0o644)
-	w.write("sysroot/proc/meminfo", "MemTotal:       25165824 kB\n", 0o644)
-	w.write("sysroot/sys/fs/cgroup/memory.max", "2147483648\n", 0o644)
+func newMachine(t *testing.T) *machine {
+	w := &machine{t: t, binary: world.Binary(t), dir: t.TempDir(), canaries: map[string]Canary{}, env: map[string]string{}}
+	world.Write(t, w.dir, world.Stub("2.2.1", "", javaDump), world.Sysroot(2<<30, 0).In("sysroot"), world.Files{"flink/opt/flink-python-2.2.1.jar": "", "bin/dump": "#!/bin/sh\n" + javaDump})
 	w.service = httptest.NewServer(http.HandlerFunc(w.serve))
 	t.Cleanup(w.service.Close)
 
@@ -144,7 +104,7 @@ func newWorld(t *testing.T) *world {
 		"--definition-header", "X-Twin: " + w.canary("header-twin").Value,
 		"--definition-token-file", w.write("secrets/token", w.canary("token").Word()+"\n", 0o600),
 		"--definition-cache", filepath.Join(w.dir, "cache", "definition"),
-		"--sysroot", filepath.Join(w.dir, "sysroot"), "--run-dir", w.runDir(), "--fetch-timeout", "400ms",
+		"--sysroot", filepath.Join(w.dir, "sysroot"), "--run-dir", w.runDir(), "--fetch-timeout", "20s",
 		"--termination-log", filepath.Join(w.dir, "termination"),
 	}
 	if err := os.Mkdir(filepath.Join(w.dir, "cache"), 0o755); err != nil {
@@ -184,22 +144,22 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
-func (w *world) runDir() string { return filepath.Join(w.dir, "run") }
+func (w *machine) runDir() string { return filepath.Join(w.dir, "run") }
 
 // artifact returns the URL of an artifact with secrets in its user info and query.
-func (w *world) artifact(name string) string {
+func (w *machine) artifact(name string) string {
 	return strings.Replace(w.service.URL, "http://", "http://"+url.QueryEscape(w.canary(name+"-user").Word())+":"+url.QueryEscape(w.canary(name+"-password").Value)+"@", 1) +
 		"/artifacts/" + name + ".jar?token=" + url.QueryEscape(w.canary(name+"-token").Value)
 }
 
 // definition returns the URL of a path of the service, with secrets in its user info and query.
-func (w *world) definition(path string) string {
+func (w *machine) definition(path string) string {
 	return strings.Replace(w.service.URL, "http://", "http://user:"+url.QueryEscape(w.canary("definition-password").Value)+"@", 1) +
 		path + "?token=" + url.QueryEscape(w.canary("definition-token").Value)
 }
 
-// serve is a platform that answers, when it fails, with everything it was told: the worst that a debug page does.
-func (w *world) serve(rw http.ResponseWriter, r *http.Request) {
+// serve is a platform that answers, when it fails, with everything it received: the worst that a debug page does.
+func (w *machine) serve(rw http.ResponseWriter, r *http.Request) {
 	user, password, _ := r.BasicAuth()
 	echo := fmt.Sprintf("no access for %s:%s with %q, %s and %s", user, password, r.Header, r.URL, r.URL.Query())
 	switch r.URL.Path {
@@ -222,11 +182,7 @@ func (w *world) serve(rw http.ResponseWriter, r *http.Request) {
 		rw.Header().Set("Content-Length", "100000")
 		fmt.Fprint(rw, echo)
 	case "/artifacts/artifact.jar", "/artifacts/artifact-reference.jar":
-		var jar bytes.Buffer
-		if err := zip.NewWriter(&jar).Close(); err != nil {
-			panic(err)
-		}
-		_, _ = rw.Write(jar.Bytes())
+		_, _ = rw.Write(world.Jar(""))
 	case "/artifacts/nozip.jar":
 		fmt.Fprint(rw, echo)
 	default:
@@ -249,7 +205,7 @@ type outcome struct {
 }
 
 // run starts the program.
-func (w *world) run(words ...string) outcome {
+func (w *machine) run(words ...string) outcome {
 	w.t.Helper()
 	w.write("flink/conf/"+w.confName, w.conf, 0o644)
 	for _, name := range []string{"termination", "dump/argv", "dump/env"} {
@@ -257,7 +213,7 @@ func (w *world) run(words ...string) outcome {
 			w.t.Fatal(err)
 		}
 	}
-	cmd := exec.Command(program, words...)
+	cmd := exec.Command(w.binary, words...)
 	cmd.Dir = w.dir
 	for k, v := range w.env {
 		cmd.Env = append(cmd.Env, k+"="+v)
@@ -287,7 +243,7 @@ func (w *world) run(words ...string) outcome {
 	return o
 }
 
-// inCommandLine are the canaries that a person has put into the command line of the process.
+// inCommandLine are the canaries that a user has put into the command line of the process.
 var inCommandLine = []string{"dash-d", "dash-d-split", "base-java-opts", "properties-java-opts", "definition-java-opts"}
 
 // inFiles are the canaries that Flink, or the job, needs to read from a file of the run dir.
@@ -301,7 +257,7 @@ func inFiles(name string) bool {
 }
 
 // check searches one outcome, and the files that were left.
-func (w *world) check(o outcome) {
+func (w *machine) check(o outcome) {
 	w.t.Helper()
 	for name, c := range w.canaries {
 		for where, text := range map[string]string{"stdout": o.stdout, "stderr": o.stderr, "termination message": o.termination} {

@@ -25,7 +25,7 @@ import (
 type Cluster struct {
 	Binary string // the entrypoint
 	Home   string // FLINK_HOME
-	Dir    string // run dirs and logs lie below it
+	Dir    string // run dirs and logs are below it
 	Env    []string
 	Host   string // where the REST API is; "": this machine
 	Rest   int    // REST port
@@ -45,7 +45,7 @@ func New(binary, home, dir string) (*Cluster, error) {
 	return &Cluster{Binary: binary, Home: home, Dir: dir, Rest: ports[0], rpc: ports[1], blob: ports[2]}, nil
 }
 
-// FreePorts returns loopback ports that nobody listens on at the moment.
+// FreePorts returns loopback ports without a listener at the moment.
 func FreePorts(n int) ([]int, error) {
 	var ports []int
 	for range n {
@@ -267,7 +267,7 @@ func Poll(ctx context.Context, f func() error) error {
 	}
 }
 
-// Get asks the REST API and decodes the answer. While nobody listens, or there is no leader, it returns ErrNotYet.
+// Get asks the REST API and decodes the answer. While no process listens, or no leader is elected, it returns ErrNotYet.
 func (c *Cluster) Get(ctx context.Context, path string, into any) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("http://%s:%d%s", cmp.Or(c.Host, "127.0.0.1"), c.Rest, path), nil)
 	if err != nil {

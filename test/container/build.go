@@ -28,7 +28,7 @@ func SlimImage(version string) string { return prefix + "slim:" + version }
 // release is Debian's: the last one with Java 17 as its own.
 const release = "bookworm"
 
-// packages are those of the official image's recipe, and the JDK that its base image has.
+// packages are the packages of the official image's recipe, and the JDK that its base image has.
 const packages = "openjdk-17-jdk-headless,libjemalloc-dev,libsnappy1v5,gettext-base,gosu,ca-certificates"
 
 // Built holds the ids of the images of one build. Unlike their names, which the next build takes, ids stay what they were.

@@ -47,6 +47,15 @@ func TestLockedDown(t *testing.T) {
 		tm := w.start("taskmanager", env, append(hardened, "--memory", "1300m", "--cpus", "1.5",
 			"-v", filepath.Join(conf, "..data", w.confName())+":/opt/flink/conf/"+w.confName()+":ro", w.Slim, "taskmanager")...)
 		w.check(jm, tm, "1234567", 3)
+		for role, c := range map[string]*started{"jobmanager": jm, "taskmanager": tm} {
+			if maps := c.procText("maps"); !strings.Contains(maps, "/class-archives/"+role+".jsa") {
+				w.Errorf("the %s did not start from the image's class archive\n%s", role, c.logs())
+			}
+		}
+		// Flink's client, in an image without a shell.
+		if out, code := jm.exec("flink", "list"); code != 0 || !strings.Contains(out, "No running jobs") {
+			w.Errorf("flink list ended with %d\n%s", code, out)
+		}
 		w.stops(jm, tm)
 	})
 }
@@ -187,7 +196,7 @@ sql:
     INSERT INTO squares SELECT n * n FROM numbers;
 `
 
-// service answers containers at an address of the network's gateway that nobody listens on until up is called.
+// service answers containers at an address of the network's gateway that has no listener until up is called.
 type service struct {
 	w       *world
 	address string

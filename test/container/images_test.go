@@ -78,7 +78,7 @@ func TestOtherArchitecture(t *testing.T) {
 				t.Fatalf("%s is missing: make build-all", binary)
 			}
 			var said bytes.Buffer
-			image, err := w.build(w.ctx, &said, "-f", "../../docker/Dockerfile", "--build-arg", "FLINK_IMAGE=scratch", "--platform", "linux/"+arch, "../..")
+			image, err := w.build(w.ctx, &said, "-f", "../../docker/Dockerfile", "--build-arg", "FLINK_IMAGE=scratch", "--target", "plain", "--platform", "linux/"+arch, "../..")
 			if err != nil {
 				t.Fatalf("%v\n%s", err, said.String())
 			}
@@ -111,7 +111,7 @@ func (w *world) lists(list string) {
 	for line := range strings.Lines(list) {
 		words := strings.SplitN(strings.TrimSpace(line), " ", 3)
 		if len(words) != 3 {
-			w.Fatalf("the line %q is no mode, size and name", line)
+			w.Fatalf("the line %q is not a mode, size and name", line)
 		}
 		mode, name := words[0], words[2]
 		seen[name] = mode
@@ -158,14 +158,14 @@ func (w *world) bills(file string) {
 	if bom.BOMFormat != "CycloneDX" || bom.SpecVersion != "1.5" {
 		w.Errorf("the bill of materials is %s %s", bom.BOMFormat, bom.SpecVersion)
 	}
-	// Flink itself, one that is shaded into it and has no coordinates there, one that has, and what is no jar.
+	// Flink itself, one that is shaded into it and has no coordinates there, one that has, and one that is not a jar.
 	want := map[string]bool{"pkg:maven/org.apache.flink/flink-dist@" + w.version: true, "commons-io": true, "log4j-core": true, "java": true, "go": true, "libjemalloc.so": true, "libc.so.6": true}
 	for _, c := range bom.Components {
 		if strings.HasSuffix(c.Name, ".jar") && len(c.Hashes) != 1 {
 			w.Errorf("%s has no digest", c.Name)
 		}
 		if c.PURL != "" && (c.Version == "" || strings.Count(c.PURL, ":") != 1 || strings.Contains(c.PURL, " ")) {
-			w.Errorf("%s is no package URL", c.PURL)
+			w.Errorf("%s is not a package URL", c.PURL)
 		}
 		delete(want, c.Name)
 		delete(want, c.PURL)

@@ -25,7 +25,7 @@ type component struct {
 	Version string `json:"version,omitempty"`
 	PURL    string `json:"purl,omitempty"`
 	Hashes  []hash `json:"hashes,omitempty"`
-	// Where the component lies in the image; parts of a jar share its place.
+	// Where the component is in the image; parts of a jar share its place.
 	Properties []property `json:"properties,omitempty"`
 }
 
@@ -119,7 +119,7 @@ func place(name string) []property {
 	return []property{{"flink-entrypoint:path", name}}
 }
 
-// jar returns the jar itself and the Maven artifacts in it: those whose coordinates lie beside their classes, and those that META-INF/NOTICE
+// jar returns the jar itself and the Maven artifacts in it: those whose coordinates are beside their classes, and those that META-INF/NOTICE
 // names, one "- group:artifact:version" a line, because Flink's own jars come without coordinates of what was shaded into them.
 func jar(file, name string) ([]component, error) {
 	sum, err := digest(file)

@@ -21,7 +21,7 @@ func TestOutOfMemory(t *testing.T) {
 			// Swap would only make the death slow.
 			return w.start("taskmanager", append(env, touch, "JOB_MANAGER_RPC_ADDRESS=localhost"), append([]string{"--memory", memory, "--memory-swap", memory}, args...)...)
 		}
-		w.Run("the official scripts: killed without a word", func(t *testing.T) {
+		w.Run("the official scripts: killed without a message", func(t *testing.T) {
 			w := w.of(t)
 			tm := run(w, container, nil, w.Base, "taskmanager.sh", "start-foreground")
 			if code := tm.wait(); code != 137 {

@@ -1,11 +1,11 @@
 // Package container builds the images of docker/ with podman and runs them as real containers.
 //
-// Nothing is shared with the podman of the machine: storage, networks and configuration lie in the cache folder
+// Nothing is shared with the podman of the machine: storage, networks and configuration are in the cache folder
 // ($FLINK_ENTRYPOINT_CACHE, else flink-entrypoint in the user's cache folder), so images of the same name do not meet, and
 // removing that folder removes everything.
 //
 // No registry is asked. A base made of Debian, its OpenJDK 17 and the real Flink distribution, set up as the official image is
-// (user, paths, variables, bind addresses, jemalloc), stands in for flink:TAG.
+// (user, paths, variables, bind addresses, jemalloc), replaces flink:TAG.
 package container
 
 import (
@@ -26,7 +26,7 @@ type Podman struct {
 	env   []string
 }
 
-// install is what a person types when something is missing.
+// install is what a user types when something is missing.
 const install = "apt-get install --no-install-recommends podman runc conmon netavark aardvark-dns catatonit iptables mmdebstrap"
 
 // Open checks what is needed and writes the private configuration.
@@ -55,7 +55,7 @@ func Open() (*Podman, error) {
 	}
 	// crun refuses the mix of cgroup v1 and v2 that many machines have; runc does not. Without limits of our own podman asks
 	// for more open files than a restricted root may have. "play kube" wants soft and hard limit to be equal.
-	// No static_dir here: the process that podman leaves behind to clean up after a container is not told, and looks elsewhere.
+	// No static_dir here: the process that podman starts to clean up after a container does not get it, and looks elsewhere.
 	containers := fmt.Sprintf(`[containers]
 default_ulimits = ["nofile=20000:20000", "nproc=4096:4096"]
 log_driver = "k8s-file"

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// TestSignalsBeforeExec stops containers in every phase of a start that waits for somebody, with an init before the entrypoint and as
+// TestSignalsBeforeExec stops containers in every phase of a start that waits for another process, with an init before the entrypoint and as
 // PID 1, to which the kernel gives no default action.
 func TestSignalsBeforeExec(t *testing.T) {
 	w := newWorld(t, newest())
@@ -86,7 +86,7 @@ func TestSignalsAfterExec(t *testing.T) {
 	})
 }
 
-// eachSignal runs a test for both signals, as PID 1 and behind an init (args are podman's).
+// eachSignal runs a test for both signals, as PID 1 and under an init (args are podman's).
 func eachSignal(w *world, name string, test func(w *world, signal string, args []string, code int)) {
 	for _, c := range []struct {
 		signal string

@@ -41,7 +41,7 @@ func TestBeforeTheStart(t *testing.T) {
 		{name: "variables of the official image", args: []string{"-e", "TASK_MANAGER_NUMBER_OF_TASK_SLOTS=5", "-e", "JOB_MANAGER_RPC_ADDRESS=elsewhere", "-e", "DISABLE_JEMALLOC=true",
 			"-e", "ENABLE_BUILT_IN_PLUGINS=flink-sql-client-" + w.version + ".jar", "-e", "FLINK_PROPERTIES=a.b: c  d"}, cmd: append([]string{"bash", "-c"}, show[2]+"; ls -R ${FLINK_PLUGINS_DIR:-/opt/flink/plugins}"), code: 0,
 			want: []string{"taskmanager.numberOfTaskSlots: 5", "jobmanager.rpc.address: elsewhere", "jemalloc=.", "a.b: c  d", "flink-sql-client-" + w.version + ".jar"}},
-		{name: "render in a place of its own, sized by what it is told", args: []string{"-v", conf + ":/opt/flink/conf:ro"},
+		{name: "render in a place of its own, sized by the given limit", args: []string{"-v", conf + ":/opt/flink/conf:ro"},
 			cmd: []string{"--conf-out", "/tmp/elsewhere", "--memory-limit", "1728m", "render", "taskmanager"}, code: 0, want: []string{"file=/tmp/elsewhere/config.yaml"}},
 		{name: "render does not take its own container's size", args: []string{"--memory", "1g"}, cmd: []string{"render", "taskmanager"}, code: 23, want: []string{"--memory-limit"}},
 		{name: "any user", args: []string{"--user", "1234567:0"}, cmd: show, code: 0, want: []string{"\n1234567\n"}},

@@ -12,59 +12,63 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
-	"flink-entrypoint/test/program"
+	"flink-entrypoint/test/world"
 )
 
-// quickStride is how many writing calls lie between two that the quick test kills at; the flink tier kills at each.
-const quickStride = 37
+// How many writing calls are between two that the quick test, and its short form, kill at; the flink tier kills at each.
+const (
+	quickStride = 37
+	shortStride = 150
+)
 
 // TestKilledAnywhereQuick kills at some of the calls. The whole test is TestKilledAnywhere in the flink tier.
 func TestKilledAnywhereQuick(t *testing.T) {
-	binary := program.Build(t)
+	binary, stride := world.Binary(t), quickStride
+	if testing.Short() {
+		stride = shortStride
+	}
 	for i, s := range scenarios(t) {
-		t.Run(s.name, func(t *testing.T) { killEverywhere(t, binary, s, quickStride, i) })
+		t.Run(s.name, func(t *testing.T) {
+			t.Parallel()
+			killEverywhere(t, binary, s, stride, i*13%quickStride)
+		})
 	}
 }
 
 // scenario is one start to disturb: what there is before, and how the program is called.
 type scenario struct {
 	name   string
-	before func(w *world)           // makes the state before the start; may run the program itself
-	start  func(w *world) *exec.Cmd // the start
+	before func(w *machine)           // makes the state before the start; may run the program itself
+	start  func(w *machine) *exec.Cmd // the start
 }
 
-// world is a folder with a stub Flink home, a stub Java, and what the starts leave behind below state.
-type world struct {
+// machine is a folder with a stub Flink home, a stub Java, and what the starts leave below state.
+type machine struct {
 	t      *testing.T
 	binary string
 	dir    string
 }
 
-func (w *world) path(parts ...string) string {
+func (w *machine) path(parts ...string) string {
 	return filepath.Join(append([]string{w.dir}, parts...)...)
 }
 
-func (w *world) write(path, content string, mode fs.FileMode) {
+func (w *machine) write(path, content string, mode fs.FileMode) {
 	w.t.Helper()
-	path = w.path(path)
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		w.t.Fatal(err)
-	}
-	if err := os.WriteFile(path, []byte(content), mode); err != nil {
-		w.t.Fatal(err)
-	}
+	world.File(w.t, w.path(path), content, mode)
 }
 
 // command is one call of the program with the run dir in state.
-func (w *world) command(version string, args ...string) *exec.Cmd {
+func (w *machine) command(version string, args ...string) *exec.Cmd {
 	cmd := exec.Command(w.binary, append([]string{"--run-dir", w.path("state", "run")}, args...)...)
-	cmd.Env = []string{"FLINK_HOME=" + w.path("flink-"+version), "JAVA_HOME=" + w.path("java"), "PATH=/usr/bin:/bin", "HOSTNAME=here", "DISABLE_JEMALLOC=true",
-		"FLINK_ENTRYPOINT_SYSROOT=" + w.path("root"), "FLINK_ENTRYPOINT_TERMINATION_LOG=" + w.path("termination"), "CATALOG_PASSWORD=s3cr3t-words", "GOMAXPROCS=2"}
+	cmd.Env = world.Env(w.dir, "FLINK_HOME="+w.path("flink-"+version), "FLINK_ENTRYPOINT_TERMINATION_LOG="+w.path("termination"), "CATALOG_PASSWORD=s3cr3t-words", "GOMAXPROCS=2")
 	return cmd
 }
 
@@ -76,28 +80,17 @@ func run(t *testing.T, cmd *exec.Cmd) {
 	}
 }
 
-func newWorld(t *testing.T, binary string) *world {
-	w := &world{t: t, binary: binary, dir: t.TempDir()}
-	for version, name := range map[string]string{"2.2.1": "config.yaml", "1.20.5": "flink-conf.yaml"} {
+func newMachine(t *testing.T, binary string) *machine {
+	w := &machine{t: t, binary: binary, dir: t.TempDir()}
+	for _, version := range []string{"2.2.1", "1.20.5"} {
 		home := "flink-" + version
-		w.write(home+"/lib/flink-dist-"+version+".jar", "", 0o644)
-		w.write(home+"/lib/flink-cep.jar", "", 0o644)
-		w.write(home+"/opt/flink-s3-fs-hadoop.jar", "", 0o644)
-		w.write(home+"/bin/config.sh", "", 0o644)
-		w.write(home+"/plugins/README.txt", "", 0o644)
-		w.write(home+"/conf/"+name, "# a comment\ntaskmanager.memory.process.size: 1728m\njobmanager.memory.process.size: 1600m\ntaskmanager.numberOfTaskSlots: 2\n", 0o644)
+		world.Write(t, w.path(home), world.StubHome(version, "# a comment\n"+world.Sizes+"taskmanager.numberOfTaskSlots: 2\n"), world.Files{"lib/flink-cep.jar": "", "opt/flink-s3-fs-hadoop.jar": "", "plugins/metrics/metrics.jar": ""})
 		for _, sibling := range []string{"log4j-cli.properties", "log4j-console.properties", "logback-console.xml", "masters", "workers", "zoo.cfg"} {
 			w.write(home+"/conf/"+sibling, "# "+sibling+"\n", 0o640)
 		}
 		w.write(home+"/conf/hadoop/core-site.xml", "<configuration/>\n", 0o644)
 	}
-	w.write("java/release", "JAVA_VERSION=\"11.0.27\"\n", 0o644)
-	w.write("java/bin/java", "#!/bin/sh\n", 0o755)
-	w.write("root/proc/self/cgroup", "0::/\n", 0o644)
-	w.write("root/proc/self/mountinfo", "24 23 0:22 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n", 0o644)
-	w.write("root/proc/meminfo", "MemTotal:       25165824 kB\n", 0o644)
-	w.write("root/sys/fs/cgroup/cgroup.controllers", "cpu memory\n", 0o644)
-	w.write("root/sys/fs/cgroup/memory.max", "2147483648\n", 0o644)
+	world.Write(t, w.dir, world.StubJava("11.0.27", "").In("java"), world.Sysroot(2<<30, 0).In("sysroot"))
 	if err := os.Mkdir(w.path("state"), 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -106,18 +99,18 @@ func newWorld(t *testing.T, binary string) *world {
 
 func scenarios(t *testing.T) []scenario {
 	service := serve(t)
-	application := func(w *world, definition string) *exec.Cmd {
+	application := func(w *machine, definition string) *exec.Cmd {
 		return w.command("2.2.1", "--definition", service+"/"+definition, "--definition-cache", w.path("state", "cache", "definition.yaml"), "standalone-job")
 	}
 	return []scenario{
 		{
 			name:   "first start of a TaskManager",
-			before: func(*world) {},
-			start:  func(w *world) *exec.Cmd { return w.command("2.2.1", "taskmanager") },
+			before: func(*machine) {},
+			start:  func(w *machine) *exec.Cmd { return w.command("2.2.1", "taskmanager") },
 		},
 		{
 			name: "start with another limit and another base",
-			before: func(w *world) {
+			before: func(w *machine) {
 				run(w.t, w.command("2.2.1", "taskmanager"))
 				w.write("flink-2.2.1/conf/workers", "other\n", 0o644)
 				w.write("flink-2.2.1/conf/new.xml", "<new/>\n", 0o644)
@@ -127,61 +120,86 @@ func scenarios(t *testing.T) []scenario {
 					}
 				}
 			},
-			start: func(w *world) *exec.Cmd { return w.command("2.2.1", "--memory-limit", "3g", "taskmanager") },
+			start: func(w *machine) *exec.Cmd { return w.command("2.2.1", "--memory-limit", "3g", "taskmanager") },
 		},
 		{
 			name:   "first start of an application cluster",
-			before: func(w *world) { w.mkdir("state/cache") },
-			start:  func(w *world) *exec.Cmd { return application(w, "one") },
+			before: func(w *machine) { w.mkdir("state/cache") },
+			start:  func(w *machine) *exec.Cmd { return application(w, "one") },
 		},
 		{
 			name: "application cluster with another definition",
-			before: func(w *world) {
+			before: func(w *machine) {
 				w.mkdir("state/cache")
 				run(w.t, application(w, "one"))
 			},
-			start: func(w *world) *exec.Cmd { return application(w, "two") },
+			start: func(w *machine) *exec.Cmd { return application(w, "two") },
+		},
+		{
+			name: "application cluster with other artifacts, one in a plugin of the image, and without SQL",
+			before: func(w *machine) {
+				w.mkdir("state/cache")
+				run(w.t, application(w, "one"))
+			},
+			start: func(w *machine) *exec.Cmd { return application(w, "three") },
+		},
+		{
+			name: "session cluster after an application cluster",
+			before: func(w *machine) {
+				w.mkdir("state/cache")
+				run(w.t, application(w, "one"))
+			},
+			start: func(w *machine) *exec.Cmd { return w.command("2.2.1", "jobmanager") },
 		},
 		{
 			name:   "in place, for the first time",
-			before: func(w *world) { w.copyConf("flink-1.20.5/conf", "state/conf") },
-			start: func(w *world) *exec.Cmd {
+			before: func(w *machine) { w.copyConf("flink-1.20.5/conf", "state/conf") },
+			start: func(w *machine) *exec.Cmd {
 				return w.command("1.20.5", "--conf-dir", w.path("state/conf"), "--conf-out", w.path("state/conf"), "taskmanager")
 			},
 		},
 		{
 			name: "in place, with another limit",
-			before: func(w *world) {
+			before: func(w *machine) {
 				w.copyConf("flink-1.20.5/conf", "state/conf")
 				run(w.t, w.command("1.20.5", "--conf-dir", w.path("state/conf"), "--conf-out", w.path("state/conf"), "taskmanager"))
 			},
-			start: func(w *world) *exec.Cmd {
+			start: func(w *machine) *exec.Cmd {
 				return w.command("1.20.5", "--conf-dir", w.path("state/conf"), "--conf-out", w.path("state/conf"), "--memory-limit", "3g", "--slots", "4", "taskmanager")
 			},
 		},
 	}
 }
 
-func (w *world) mkdir(path string) {
+func (w *machine) mkdir(path string) {
 	if err := os.MkdirAll(w.path(path), 0o755); err != nil {
 		w.t.Fatal(err)
 	}
 }
 
-func (w *world) copyConf(from, to string) {
+func (w *machine) copyConf(from, to string) {
 	if err := os.CopyFS(w.path(to), os.DirFS(w.path(from))); err != nil {
 		w.t.Fatal(err)
 	}
 }
 
-// serve answers with two definitions and the artifacts that they name.
+// serve answers with three definitions and the artifacts that they name.
 func serve(t *testing.T) string {
-	jars := map[string][]byte{"/udf.jar": emptyZip(), "/connector.jar": emptyZip()}
+	jars := map[string][]byte{"/udf.jar": world.Jar(""), "/udf-2.jar": world.Jar(""), "/connector.jar": world.Jar("")}
 	sum := func(name string) string { s := sha256.Sum256(jars[name]); return hex.EncodeToString(s[:]) }
 	var url string
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if content, ok := jars[r.URL.Path]; ok {
-			http.ServeContent(w, r, "", fixedTime(), bytes.NewReader(content))
+			http.ServeContent(w, r, "", time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), bytes.NewReader(content))
+			return
+		}
+		if r.URL.Path == "/three" {
+			fmt.Fprintf(w, `apiVersion: flink-entrypoint/v1
+name: crash
+artifacts:
+  - {uri: "%s/udf-2.jar", sha256: "%s", to: usrlib}
+  - {uri: "%s/connector.jar", sha256: "%s", to: plugins/metrics}
+`, url, sum("/udf-2.jar"), url, sum("/connector.jar"))
 			return
 		}
 		level, script := "INFO", "INSERT INTO t VALUES (1)"
@@ -210,7 +228,7 @@ sql:
 
 // killEverywhere kills the start of a scenario at every stride-th writing call from the first-th on.
 func killEverywhere(t *testing.T, binary string, s scenario, stride, first int) (kills int, calls map[string]int) {
-	w := newWorld(t, binary)
+	w := newMachine(t, binary)
 	s.before(w)
 	saved := w.path("saved")
 	if err := copyTree(w.path("state"), saved); err != nil {
@@ -281,15 +299,18 @@ func checkRemains(t *testing.T, when string, before, after, now map[string]strin
 			t.Errorf("%s: %s is neither old nor new: %s", when, path, content)
 		}
 	}
-	for path := range before {
-		_, stays := after[path]
+	for path, old := range before {
+		fresh, stays := after[path]
+		if stays && old[0] != fresh[0] {
+			continue // a link gives way to a directory before there is something to put into that
+		}
 		if _, ok := now[path]; stays && !ok {
 			t.Errorf("%s: %s is gone", when, path)
 		}
 	}
 }
 
-// tree describes what lies below a folder: path to mode and digest, or the target of a link.
+// tree describes what is below a folder: path to mode and digest, or the target of a link.
 func tree(t *testing.T, dir string) map[string]string {
 	t.Helper()
 	out := map[string]string{}
@@ -314,14 +335,10 @@ func tree(t *testing.T, dir string) map[string]string {
 			if err != nil {
 				return err
 			}
-			sum := sha256.Sum256(notWhen(content))
+			sum := sha256.Sum256(sameOf(content))
 			text += fmt.Sprintf(" %d bytes %x", len(content), sum[:6])
 		}
-		name := strings.TrimPrefix(path, dir)
-		if strings.HasPrefix(name, "/cache/.") {
-			return nil // what is left of a last good copy has a random name, since several hosts may share that folder
-		}
-		out[name] = text
+		out[strings.TrimPrefix(path, dir)] = text
 		return nil
 	})
 	if err != nil {
@@ -330,14 +347,17 @@ func tree(t *testing.T, dir string) map[string]string {
 	return out
 }
 
-// notWhen cuts out when a last good copy was fetched, the only thing that differs between two starts.
-func notWhen(content []byte) []byte {
-	head, rest, found := bytes.Cut(content, []byte(`,"fetched":"`))
-	if !found || !bytes.HasPrefix(head, []byte(`{"format":`)) {
+// whenAndSalt are the members of a last good copy's first line that differ between two starts: when it was fetched, and what is drawn
+// for it.
+var whenAndSalt = regexp.MustCompile(`"(fetched|salt|key)":"[^"]*"`)
+
+// sameOf cuts them out.
+func sameOf(content []byte) []byte {
+	head, rest, _ := bytes.Cut(content, []byte("\n"))
+	if !bytes.HasPrefix(head, []byte(`{"format":`)) {
 		return content
 	}
-	_, rest, _ = bytes.Cut(rest, []byte(`"`))
-	return slices.Concat(head, rest)
+	return slices.Concat(whenAndSalt.ReplaceAll(head, nil), []byte("\n"), rest)
 }
 
 func list(tree map[string]string) []string {

@@ -15,7 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"flink-entrypoint/test/program"
+	"flink-entrypoint/test/world"
 )
 
 // foreigner is a user that no image knows, as OpenShift assigns them.
@@ -48,7 +48,7 @@ func as(t *testing.T, cmd *exec.Cmd, uid uint32) *exec.Cmd {
 }
 
 // open lets every user into the temporary folder of a test.
-func open(t *testing.T, w *world) {
+func open(t *testing.T, w *machine) {
 	t.Helper()
 	for dir := w.dir; dir != os.TempDir() && len(dir) > 1; dir = filepath.Dir(dir) {
 		if err := os.Chmod(dir, 0o755); err != nil {
@@ -75,7 +75,7 @@ func fails(t *testing.T, cmd *exec.Cmd, path, reason string) {
 }
 
 func TestReadOnlyRootAndAnyUser(t *testing.T) {
-	w := newWorld(t, program.Build(t))
+	w := newMachine(t, world.Binary(t))
 	open(t, w)
 	if err := os.Chown(w.path("state"), foreigner, 0); err != nil {
 		t.Skip("only root can give files away")
@@ -133,28 +133,19 @@ func TestReadOnlyRootAndAnyUser(t *testing.T) {
 			t.Errorf("it holds %v, %v", entries, err)
 		}
 	})
-	t.Run("a volume of root's that this user may write", func(t *testing.T) { // an emptyDir
-		if err := os.Mkdir(w.path("volume"), 0o777); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.Chmod(w.path("volume"), 0o777); err != nil {
-			t.Fatal(err)
-		}
-		run(t, as(t, w.command("2.2.1", "--run-dir", w.path("volume"), "taskmanager"), foreigner))
-	})
 }
 
 func TestNoPlaceToWrite(t *testing.T) {
-	w := newWorld(t, program.Build(t))
+	w := newMachine(t, world.Binary(t))
 	w.write("file", "x", 0o644)
 	if err := os.Symlink(w.path("state"), w.path("link")); err != nil {
 		t.Fatal(err)
 	}
-	fails(t, w.command("2.2.1", "--run-dir", w.path("file"), "taskmanager"), w.path("file"), "is no directory")
+	fails(t, w.command("2.2.1", "--run-dir", w.path("file"), "taskmanager"), w.path("file"), "is not a directory")
 	fails(t, w.command("2.2.1", "--run-dir", w.path("file/run"), "taskmanager"), w.path("file"), "not a directory")
 	fails(t, w.command("2.2.1", "--run-dir", w.path("link"), "taskmanager"), w.path("link"), "symbolic link")
 	fails(t, w.command("2.2.1", "--conf-out", w.path("file"), "taskmanager"), w.path("file"), "not a directory")
-	// A folder stands where a file must go.
+	// A folder is where a file must go.
 	w.mkdir("state/run/conf/config.yaml/x")
 	if err := os.Chmod(w.path("state/run"), 0o700); err != nil {
 		t.Fatal(err)
@@ -167,7 +158,7 @@ func TestNoPlaceToWrite(t *testing.T) {
 
 // TestFullDisk fills a small file system up to the last byte and the last inode.
 func TestFullDisk(t *testing.T) {
-	w := newWorld(t, program.Build(t))
+	w := newMachine(t, world.Binary(t))
 	w.write("flink-2.2.1/conf/large.xml", strings.Repeat("x", 40<<10), 0o644)
 	for _, tt := range []struct{ name, options, enough string }{
 		{"bytes", "size=48k", "size=1m"},
@@ -210,7 +201,7 @@ func TestFullDisk(t *testing.T) {
 }
 
 // checkWhole fails where a file of the rendered directory is not the whole file, or a temporary one is left.
-func checkWhole(t *testing.T, dir string, w *world) {
+func checkWhole(t *testing.T, dir string, w *machine) {
 	t.Helper()
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || !d.Type().IsRegular() {
@@ -219,7 +210,7 @@ func checkWhole(t *testing.T, dir string, w *world) {
 		name := strings.TrimPrefix(path, filepath.Join(dir, "conf"))
 		if strings.HasPrefix(d.Name(), ".") {
 			if d.Name() != ".flink-entrypoint-manifest" {
-				t.Errorf("left behind: %s", path)
+				t.Errorf("left over: %s", path)
 			}
 			return nil
 		}
@@ -240,7 +231,7 @@ func checkWhole(t *testing.T, dir string, w *world) {
 
 // TestMountedFile renders in place where the configuration is a mount point of its own, which nothing can be renamed over.
 func TestMountedFile(t *testing.T) {
-	w := newWorld(t, program.Build(t))
+	w := newMachine(t, world.Binary(t))
 	w.copyConf("flink-1.20.5/conf", "state/conf")
 	w.write("volume/flink-conf.yaml", "# on the volume\ntaskmanager.memory.process.size: 1728m\n", 0o644)
 	target := w.path("state/conf/flink-conf.yaml")
@@ -271,7 +262,7 @@ func TestMountedFile(t *testing.T) {
 	}
 	start("3g")
 	says("3g")
-	// The container is made anew: what we noted beside the file is gone, the volume is not.
+	// The container is created again: the notes beside the file are gone, the volume is not.
 	for _, note := range []string{"original", "rendered", "last"} {
 		if err := os.Remove(w.path("state/conf/.flink-conf.yaml.flink-entrypoint-" + note)); err != nil {
 			t.Fatal(err)

@@ -39,7 +39,7 @@ func writing(names map[uint64]string, i *syscallInfo, writable map[uint64]bool) 
 		if i.args[2]&(unix.O_WRONLY|unix.O_RDWR|unix.O_CREAT|unix.O_TRUNC) == 0 {
 			return ""
 		}
-	case "write", "pwrite64", "fsync", "fdatasync", "close", "ftruncate", "fchmod", "copy_file_range":
+	case "write", "pwrite64", "close", "ftruncate", "fchmod", "copy_file_range":
 		fd := i.args[0]
 		if name == "copy_file_range" {
 			fd = i.args[2]

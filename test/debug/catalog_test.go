@@ -75,7 +75,7 @@ DROP TABLE IF EXISTS orders;
 			t.Errorf("the catalog was changed:\n%s", journal)
 		}
 		if left := e.left(t); len(left) > 0 {
-			t.Errorf("left behind: %v", left)
+			t.Errorf("left over: %v", left)
 		}
 	})
 }

@@ -19,11 +19,11 @@ import (
 	"time"
 
 	"flink-entrypoint/test/flinkhome/homes"
-	"flink-entrypoint/test/program"
+	"flink-entrypoint/test/world"
 )
 
 func eachVersion(t *testing.T, f func(t *testing.T, e entrypoint)) {
-	binary := program.Build(t)
+	binary := world.Binary(t)
 	for _, version := range homes.Versions() {
 		if version < "1.15" {
 			continue // before, Flink's local execution needs more than our runner gives it
@@ -115,11 +115,11 @@ func TestExample(t *testing.T) {
 		r := e.run(t, "debug", "--seed", "7", example)
 		r.want(t, 0, `^clicks_per_page  \+I  \[.*\]$`, `^revenue          \+I  \[.*\]$`, `^\d+ rows in [\d.]+ s, the first after [\d.]+ s$`)
 		if left := e.left(t); len(left) > 0 {
-			t.Errorf("left behind: %v", left)
+			t.Errorf("left over: %v", left)
 		}
 		for line := range strings.Lines(r.stdout) {
 			if !regexp.MustCompile(`^\S+ +([+-][IUD])  \[.*\]\n$`).MatchString(line) {
-				t.Errorf("a line that is no row: %q", line)
+				t.Errorf("a line that is not a row: %q", line)
 			}
 		}
 		t.Log(strings.TrimSpace(r.stderr[strings.LastIndex(strings.TrimSpace(r.stderr), "\n")+1:]))
@@ -166,7 +166,7 @@ func TestFailures(t *testing.T) {
 			`^error: planned\.sql:5:10: statement 4: `, `^hint: Flink's log with the stack trace is `+regexp.QuoteMeta(e.temp))
 		left := e.left(t)
 		if len(left) != 1 {
-			t.Fatalf("left behind: %v, expected the log", left)
+			t.Fatalf("left over: %v, expected the log", left)
 		}
 		log, err := os.ReadFile(filepath.Join(e.temp, left[0]))
 		if err != nil || !strings.Contains(string(log), "ValidationException") {
@@ -205,7 +205,7 @@ func TestInterrupt(t *testing.T) {
 			t.Errorf("it took %v to end", took)
 		}
 		if left := e.left(t); len(left) > 0 {
-			t.Errorf("left behind: %v", left)
+			t.Errorf("left over: %v", left)
 		}
 	})
 }
@@ -254,7 +254,7 @@ sql:
 			t.Errorf("found %+v", got)
 		}
 		if left := e.left(t); len(left) > 0 {
-			t.Errorf("left behind: %v", left)
+			t.Errorf("left over: %v", left)
 		}
 	})
 }

@@ -18,7 +18,7 @@ import (
 
 	"flink-entrypoint/test/cluster"
 	"flink-entrypoint/test/flinkhome/homes"
-	"flink-entrypoint/test/program"
+	"flink-entrypoint/test/world"
 )
 
 // gatewayHome returns a home with the gateway's jar, which the distributions that flinkhome brings lack.
@@ -58,9 +58,9 @@ func gatewayHome(t *testing.T, version string) string {
 func TestGatewaySessionsHaveTheCatalogs(t *testing.T) {
 	const version = "2.2.1"
 	home := gatewayHome(t, version)
-	// config.sh's home is the parent of the physical bin directory: say where the rest lies.
+	// config.sh's home is the parent of the physical bin directory: say where the rest is.
 	dir := t.TempDir()
-	c, err := cluster.New(program.Build(t), home, dir)
+	c, err := cluster.New(world.Binary(t), home, dir)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,6 @@
 // Command demo shows the main job on a real Flink: it serves a job definition over HTTP on the loopback
 // interface, starts a JobManager and a TaskManager through the entrypoint, shows the job's state, the memory decision
-// and the first rows, and ends when the job ends or Ctrl-C is pressed. Nothing is left behind.
+// and the first rows, and ends when the job ends or Ctrl-C is pressed. It leaves nothing on the machine.
 package main
 
 import (
@@ -109,7 +109,7 @@ func run(ctx context.Context, binary, home, definition string, rows int) (err er
 	return nil
 }
 
-// isRow tells the rows of a print sink ("+I[…]", maybe behind a subtask number) from log lines.
+// isRow tells the rows of a print sink ("+I[…]", maybe after a subtask number) from log lines.
 func isRow(l string) bool {
 	for _, op := range []string{"+I[", "-U[", "+U[", "-D["} {
 		if i := strings.Index(l, op); i >= 0 && i < 40 && strings.HasSuffix(l, "]") {

@@ -27,7 +27,7 @@ const (
 	schemasPackage  = "kubernetes-validate==1.37.0"
 )
 
-// versions are those whose schemas the manifests must have: the oldest in which all that is used is there for good (podFailurePolicy), and the newest.
+// versions are the versions whose schemas the manifests must match: the oldest in which all that is used is there for good (podFailurePolicy), and the newest.
 var versions = []string{"1.31", "1.37"}
 
 //go:embed check.py
@@ -35,7 +35,7 @@ var checkScript string
 
 // tools brings kustomize and the schemas once and keeps them in the cache folder ($FLINK_ENTRYPOINT_CACHE, else flink-entrypoint in the
 // user's cache folder).
-type tools struct{ kustomize, python string }
+type tools struct{ dir, kustomize, python string }
 
 func openTools(ctx context.Context) (*tools, error) {
 	cache := os.Getenv("FLINK_ENTRYPOINT_CACHE")
@@ -50,17 +50,14 @@ func openTools(ctx context.Context) (*tools, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
-	lock, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o644)
+	unlock, err := lock(dir)
 	if err != nil {
 		return nil, err
 	}
-	defer lock.Close()
-	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
-		return nil, err
-	}
+	defer unlock()
 	_, version, _ := strings.Cut(kustomizeModule, "@")
 	bin := filepath.Join(dir, "kustomize-"+version)
-	t := &tools{kustomize: filepath.Join(bin, "kustomize"), python: filepath.Join(dir, schemasPackage, "bin", "python3")}
+	t := &tools{dir: dir, kustomize: filepath.Join(bin, "kustomize"), python: filepath.Join(dir, schemasPackage, "bin", "python3")}
 	if !exists(t.kustomize) {
 		cmd := exec.CommandContext(ctx, "go", "install", kustomizeModule)
 		cmd.Env = append(os.Environ(), "GOBIN="+bin, "GOFLAGS=")
@@ -84,6 +81,19 @@ func openTools(ctx context.Context) (*tools, error) {
 		}
 	}
 	return t, nil
+}
+
+// lock lets one process at a time bring something into dir.
+func lock(dir string) (unlock func(), err error) {
+	file, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX); err != nil {
+		file.Close()
+		return nil, err
+	}
+	return func() { file.Close() }, nil
 }
 
 func exists(path string) bool {
@@ -122,7 +132,11 @@ type checked struct {
 
 // check reads streams of manifests and holds them against the schemas of versions.
 func (t *tools) check(ctx context.Context, streams map[string]string, versions ...string) (map[string]checked, error) {
-	input, err := json.Marshal(streams)
+	files, err := t.definitions(ctx, streams)
+	if err != nil {
+		return nil, err
+	}
+	input, err := json.Marshal(map[string]any{"streams": streams, "definitions": files})
 	if err != nil {
 		return nil, err
 	}
@@ -138,8 +152,8 @@ func (t *tools) check(ctx context.Context, streams map[string]string, versions .
 	return answer, json.Unmarshal(out, &answer)
 }
 
-// overlay writes a kustomization into the empty directory dir, as a person would write one of their own: a folder of deploy/ with other
-// images and with more lines, which may name folders of deploy/. It returns what comes of it, held against the schemas.
+// overlay writes a kustomization into the empty directory dir, as a user would write one of their own: a folder of deploy/ with other
+// images and with more lines, which may name folders of deploy/. It returns the result, checked against the schemas.
 func (t *tools) overlay(ctx context.Context, dir, folder, ours, official, more string) ([]object, error) {
 	dir, err := filepath.EvalSymlinks(dir)
 	if err != nil {
@@ -178,8 +192,19 @@ func (t *tools) overlay(ctx context.Context, dir, folder, ours, official, more s
 
 // Bring brings what [Overlay] needs, for tests that have no network later.
 func Bring(ctx context.Context) error {
-	_, err := openTools(ctx)
-	return err
+	t, err := openTools(ctx)
+	if err != nil {
+		return err
+	}
+	for _, c := range customKinds() {
+		if c.kind != "PodMonitor" { // the only one below deploy/overlays
+			continue
+		}
+		if _, err := t.definition(ctx, c); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Manifest is an object for tests outside of this package.
@@ -189,7 +214,7 @@ type Manifest struct {
 	JSON      map[string]json.RawMessage
 }
 
-// Overlay builds a folder of deploy/ as a person would that has a kustomization of their own in dir (an empty directory): with the names of our
+// Overlay builds a folder of deploy/ as a user would that has a kustomization of their own in dir (an empty directory): with the names of our
 // image and of the official one, and with more lines, in which deploy/… may stand for a folder. The result has passed the schemas.
 func Overlay(ctx context.Context, dir, folder, ours, official, more string) ([]Manifest, error) {
 	t, err := openTools(ctx)
@@ -211,10 +236,13 @@ func Overlay(ctx context.Context, dir, folder, ours, official, more string) ([]M
 	return list, nil
 }
 
-// folders returns every folder below deploy that can be applied: those whose kustomization is no component.
-func folders(root string) ([]string, error) {
+// folders returns every folder below a folder of deploy that can be applied: the folders whose kustomization is not a component.
+func folders(root, below string) ([]string, error) {
 	var found []string
-	err := filepath.WalkDir(filepath.Join(root, "deploy"), func(path string, d fs.DirEntry, err error) error {
+	err := filepath.WalkDir(filepath.Join(root, below), func(path string, d fs.DirEntry, err error) error {
+		if err == nil && path == filepath.Join(root, "deploy", "operator") && path != filepath.Join(root, below) {
+			return filepath.SkipDir // of other kinds
+		}
 		if err != nil || d.Name() != "kustomization.yaml" {
 			return err
 		}
@@ -237,9 +265,10 @@ func folders(root string) ([]string, error) {
 
 // object is a manifest, in the parts that the tests look at.
 type object struct {
-	Kind     string
-	Metadata metadata
-	Spec     struct {
+	APIVersion string
+	Kind       string
+	Metadata   metadata
+	Spec       struct {
 		Replicas         *int
 		Selector         json.RawMessage // a Service's is a map, a workload's has matchLabels
 		Ports            []port
@@ -317,6 +346,7 @@ type variable struct {
 	ValueFrom   struct {
 		FieldRef         struct{ FieldPath string }
 		ResourceFieldRef struct{ ContainerName, Resource string }
+		SecretKeyRef     struct{ Name, Key string }
 	}
 }
 

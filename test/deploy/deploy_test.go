@@ -3,7 +3,6 @@
 package deploy
 
 import (
-	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -21,7 +20,8 @@ import (
 	"strings"
 	"testing"
 
-	"flink-entrypoint/internal/boot"
+	"flink-entrypoint/internal/phase"
+	"flink-entrypoint/test/world"
 )
 
 // built is everything that can be applied: folder → manifests, each checked against the schemas.
@@ -31,23 +31,14 @@ func built(t *testing.T) map[string][]object {
 	if err != nil {
 		t.Fatal(err)
 	}
-	all, err := folders(root)
+	all, err := folders(root, "deploy")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if len(all) < 10 {
 		t.Fatalf("only %d folders can be applied: %v", len(all), all)
 	}
-	streams := map[string]string{}
-	for _, folder := range all {
-		if streams[folder], err = tools.build(t.Context(), filepath.Join(root, folder)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	answers, err := tools.check(t.Context(), streams, versions...)
-	if err != nil {
-		t.Fatal(err)
-	}
+	answers := buildAndCheck(t, tools, all)
 	found := map[string][]object{}
 	for folder, c := range answers {
 		for _, p := range c.Problems {
@@ -60,8 +51,9 @@ func built(t *testing.T) map[string][]object {
 
 // TestDeploy builds every folder once and looks at what comes out.
 func TestDeploy(t *testing.T) {
-	all, binary := built(t), program(t)
+	all, binary := built(t), world.Binary(t)
 	t.Run("manifests", func(t *testing.T) { manifests(t, all, knownFlags(t)) })
+	t.Run("two clusters", func(t *testing.T) { twoClusters(t, all["deploy/overlays/two-clusters"]) })
 	t.Run("failure policy", func(t *testing.T) { failurePolicy(t, all) })
 	t.Run("plans", func(t *testing.T) { plans(t, all, binary) })
 	t.Run("page", func(t *testing.T) { documented(t, all) })
@@ -73,35 +65,44 @@ func manifests(t *testing.T, all map[string][]object, flags []string) {
 	tags := map[string]string{}
 	for folder, objects := range all {
 		t.Run(folder, func(t *testing.T) {
-			roles := map[string]int{}
-			for i := range objects {
-				o := &objects[i]
-				if o.workload() {
-					roles[o.component()]++
-					checkPod(t, o)
-					checkNames(t, o, objects)
-					checkVariables(t, o, flags)
-					for _, c := range slices.Concat(o.Spec.Template.Spec.InitContainers, o.Spec.Template.Spec.Containers) {
-						name, tag, ok := strings.Cut(c.Image, ":")
-						if have := tags[name]; !ok || have != "" && have != tag {
-							t.Errorf("%s: the image %s has no tag, or another than elsewhere (%s)", o.Metadata.Name, c.Image, have)
-						}
-						tags[name] = tag
-					}
-				}
-				if o.Kind == "Service" {
-					checkService(t, o, objects)
-				}
+			for _, objects := range clusters(objects) {
+				manifestsOf(t, objects, flags, tags)
 			}
-			if roles["jobmanager"] != 1 || roles["taskmanager"] != 1 || len(roles) != 2 {
-				t.Errorf("workloads by component: %v, expected a JobManager and TaskManagers", roles)
-			}
-			sameDefinition(t, objects)
 		})
 	}
 	if len(tags) != 2 {
 		t.Errorf("images %v, expected ours and the official one", tags)
 	}
+}
+
+// manifestsOf is the same for one cluster.
+func manifestsOf(t *testing.T, objects []object, flags []string, tags map[string]string) {
+	roles := map[string]int{}
+	for i := range objects {
+		o := &objects[i]
+		checkLabels(t, o)
+		if o.workload() {
+			roles[o.component()]++
+			checkPod(t, o)
+			checkNames(t, o, objects)
+			checkVariables(t, o, flags)
+			for _, c := range slices.Concat(o.Spec.Template.Spec.InitContainers, o.Spec.Template.Spec.Containers) {
+				name, tag, ok := strings.Cut(c.Image, ":")
+				if have := tags[name]; !ok || have != "" && have != tag {
+					t.Errorf("%s: the image %s has no tag, or another than elsewhere (%s)", o.Metadata.Name, c.Image, have)
+				}
+				tags[name] = tag
+			}
+		}
+		if o.Kind == "Service" {
+			checkService(t, o, objects)
+		}
+	}
+	if roles["jobmanager"] != 1 || roles["taskmanager"] != 1 || len(roles) != 2 {
+		t.Errorf("workloads by component: %v, expected a JobManager and TaskManagers", roles)
+	}
+	sameDefinition(t, objects)
+	checkPolicies(t, objects)
 }
 
 // checkPod: what a careful platform asks of every pod and container.
@@ -133,7 +134,7 @@ func checkPod(t *testing.T, o *object) {
 		t.Errorf("%s: no memory limit, from which Flink is sized", o.Metadata.Name)
 	}
 	if _, ok := c.Resources.Requests["memory"]; ok {
-		t.Errorf("%s: a memory request beside the limit: Kubernetes takes the limit by itself, and a size would stand twice", o.Metadata.Name)
+		t.Errorf("%s: a memory request beside the limit: Kubernetes takes the limit by itself, and a size would be in two places", o.Metadata.Name)
 	}
 	var order []string
 	for _, i := range p.InitContainers {
@@ -146,13 +147,11 @@ func checkPod(t *testing.T, o *object) {
 
 // checkNames: everything that a pod refers to is there.
 func checkNames(t *testing.T, o *object, objects []object) {
-	has := func(kind, name string) bool {
-		return slices.ContainsFunc(objects, func(o object) bool { return o.Kind == kind && o.Metadata.Name == name })
-	}
+	has := func(kind, name string) bool { return has(objects, kind, name) }
 	p := o.Spec.Template.Spec
 	var selector struct{ MatchLabels map[string]string }
 	if o.Kind != "Job" {
-		if err := json.Unmarshal(o.Spec.Selector, &selector); err != nil || !maps.Equal(selector.MatchLabels, o.Spec.Template.Metadata.Labels) {
+		if err := json.Unmarshal(o.Spec.Selector, &selector); err != nil || !within(selector.MatchLabels, o.Spec.Template.Metadata.Labels) {
 			t.Errorf("%s: selects %v, its pods are %v", o.Metadata.Name, selector.MatchLabels, o.Spec.Template.Metadata.Labels)
 		}
 	}
@@ -175,7 +174,7 @@ func checkNames(t *testing.T, o *object, objects []object) {
 	for _, c := range slices.Concat(p.InitContainers, p.Containers) {
 		for _, m := range c.VolumeMounts {
 			if !volumes[m.Name] {
-				t.Errorf("%s: %s mounts %s, which is no volume of the pod", o.Metadata.Name, c.Name, m.Name)
+				t.Errorf("%s: %s mounts %s, which is not a volume of the pod", o.Metadata.Name, c.Name, m.Name)
 			}
 		}
 		for _, e := range c.EnvFrom {
@@ -191,7 +190,7 @@ func checkNames(t *testing.T, o *object, objects []object) {
 	}
 }
 
-// checkVariables: a mistyped variable would be ignored, with a warning that nobody reads.
+// checkVariables: a mistyped variable would be ignored, with a warning that is easily missed.
 func checkVariables(t *testing.T, o *object, flags []string) {
 	p := o.Spec.Template.Spec
 	for _, c := range slices.Concat(p.InitContainers, p.Containers) {
@@ -216,18 +215,14 @@ func checkService(t *testing.T, service *object, objects []object) {
 		t.Fatal(err)
 	}
 	for _, o := range objects {
-		if !o.workload() || !maps.Equal(o.Spec.Template.Metadata.Labels, selector) {
+		if !o.workload() || !within(selector, o.Spec.Template.Metadata.Labels) {
 			continue
 		}
-		var have, want []int
-		for _, p := range o.Spec.Template.Spec.Containers[0].Ports {
-			have = append(have, p.ContainerPort)
-		}
+		have := portsOf(&o)
 		for _, p := range service.Spec.Ports {
-			want = append(want, p.Port)
-		}
-		if !slices.Equal(have, want) || o.component() != "jobmanager" {
-			t.Errorf("the Service has the ports %v, the %s %v", want, o.component(), have)
+			if !slices.Contains(have, p.Port) || o.component() != "jobmanager" {
+				t.Errorf("the Service has the port %d, the %s %v", p.Port, o.component(), have)
+			}
 		}
 		return
 	}
@@ -263,14 +258,16 @@ func sameDefinition(t *testing.T, objects []object) {
 	}
 }
 
+// stopped and the number of a signal make the exit code of a process that one has ended.
+const stopped = 128
+
 // failurePolicy holds the Job's policy against the exit codes of the program.
 func failurePolicy(t *testing.T, all map[string][]object) {
-	retry := []boot.Phase{boot.DefinitionFetch, boot.Limits, boot.Artifact}
-	signalled := []boot.Phase{boot.Interrupted, boot.Terminated} // the pod was told to end, which says nothing about the job
+	retry := []phase.Phase{phase.DefinitionFetch, phase.Limits, phase.Artifact}
 	want := map[string][]int{}
 	for _, p := range phases(t) {
 		switch {
-		case slices.Contains(signalled, p):
+		case p.ExitCode() > stopped: // the pod was asked to end, which says nothing about the job
 		case slices.Contains(retry, p):
 			want["Count"] = append(want["Count"], p.ExitCode())
 		default:
@@ -305,7 +302,7 @@ func failurePolicy(t *testing.T, all map[string][]object) {
 				}
 			}
 			if !maps.EqualFunc(have, want, slices.Equal) {
-				t.Errorf("%s: codes by action %v, those of the program are %v", folder, have, want)
+				t.Errorf("%s: codes by action %v, the program has %v", folder, have, want)
 			}
 		}
 	}
@@ -315,13 +312,13 @@ func failurePolicy(t *testing.T, all map[string][]object) {
 }
 
 // phases reads the phases out of the code: a new one must find its place in the policy.
-func phases(t *testing.T) []boot.Phase {
+func phases(t *testing.T) []phase.Phase {
 	t.Helper()
-	file, err := parser.ParseFile(token.NewFileSet(), filepath.Join(root, "internal", "boot", "phase.go"), nil, 0)
+	file, err := parser.ParseFile(token.NewFileSet(), filepath.Join(root, "internal", "phase", "phase.go"), nil, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var found []boot.Phase
+	var found []phase.Phase
 	ast.Inspect(file, func(n ast.Node) bool {
 		spec, ok := n.(*ast.ValueSpec)
 		if !ok {
@@ -333,7 +330,7 @@ func phases(t *testing.T) []boot.Phase {
 				if err != nil {
 					t.Fatal(err)
 				}
-				found = append(found, boot.Phase(text))
+				found = append(found, phase.Phase(text))
 			}
 		}
 		return true
@@ -344,7 +341,7 @@ func phases(t *testing.T) []boot.Phase {
 	return found
 }
 
-// TestOnce: a size stands in one place, and so does what binds the groups of a cluster.
+// TestOnce: a size is set in one place, and so is what binds the groups of a cluster.
 func TestOnce(t *testing.T) {
 	places := map[string][]string{}
 	size := regexp.MustCompile(`(?i)\b[0-9]+(\.[0-9]+)?(Mi|Gi|Ki|m|g|mb|gb)\b`)
@@ -362,7 +359,9 @@ func TestOnce(t *testing.T) {
 				places["size "+s] = append(places["size "+s], path)
 			}
 			if strings.Contains(line, "clusterId") {
-				places["cluster id"] = append(places["cluster id"], path)
+				_, id, _ := strings.Cut(line, "clusterId: ")
+				id, _, _ = strings.Cut(id, ",")
+				places["cluster id "+id] = append(places["cluster id "+id], path)
 			}
 			if strings.Contains(line, "cluster-id") || strings.Contains(line, "process.size") {
 				t.Errorf("%s: %s", path, line)
@@ -378,10 +377,10 @@ func TestOnce(t *testing.T) {
 	}
 	for what, where := range places {
 		if len(where) != 1 {
-			t.Errorf("%s stands in %v", what, where)
+			t.Errorf("%s is set in %v", what, where)
 		}
 	}
-	if len(places) != 5 { // JobManager, TaskManager, the volume of high availability; cluster id; tag
+	if len(places) != 8 { // JobManager and TaskManager, here and with the operator, the volume of high availability; two cluster ids; tag
 		t.Errorf("found %v", places)
 	}
 }
@@ -431,18 +430,6 @@ func definitions(t *testing.T, all map[string][]object, binary string) {
 	if pinned == 0 {
 		t.Error("no definition is pinned")
 	}
-}
-
-// program builds the program under test.
-func program(t *testing.T) string {
-	t.Helper()
-	binary := filepath.Join(t.TempDir(), "flink-entrypoint")
-	cmd := exec.CommandContext(context.Background(), "go", "build", "-o", binary, "flink-entrypoint/cmd/flink-entrypoint")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	return binary
 }
 
 // knownFlags returns the environment twins of the flags, which a test of the command line keeps in the README.
@@ -495,7 +482,7 @@ func documented(t *testing.T, all map[string][]object) {
 		}
 	}
 	for _, p := range phases(t) {
-		if code := strconv.Itoa(p.ExitCode()); p.ExitCode() < 130 && !strings.Contains(text, code) {
+		if code := strconv.Itoa(p.ExitCode()); p.ExitCode() <= stopped && !strings.Contains(text, code) {
 			t.Errorf("the page does not name the exit code %s", code)
 		}
 	}
@@ -547,4 +534,22 @@ func documented(t *testing.T, all map[string][]object) {
 	if len(answers[""].Problems) > 0 {
 		t.Error(answers[""].Problems)
 	}
+}
+
+// buildAndCheck builds folders and holds what comes out against the schemas of every version.
+func buildAndCheck(t *testing.T, tools *tools, folders []string) map[string]checked {
+	t.Helper()
+	streams := map[string]string{}
+	for _, folder := range folders {
+		stream, err := tools.build(t.Context(), filepath.Join(root, folder))
+		if err != nil {
+			t.Fatal(err)
+		}
+		streams[folder] = stream
+	}
+	answers, err := tools.check(t.Context(), streams, versions...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return answers
 }

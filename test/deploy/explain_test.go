@@ -5,7 +5,6 @@ package deploy
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"flink-entrypoint/test/world"
 )
 
 // explained is what the program would do in a container of a manifest.
@@ -27,73 +28,96 @@ type explained struct {
 // plans gives the program the variables and the limit of every container, and asks what it would do: without a warning, in the size of
 // the pod, at the addresses that the manifests mean.
 func plans(t *testing.T, all map[string][]object, binary string) {
-	home := stubHome(t)
+	home := t.TempDir()
+	world.Write(t, home, world.Stub("2.2.1", world.Stock, ""))
 	for folder, objects := range all {
 		t.Run(folder, func(t *testing.T) {
-			clusters := map[string]bool{}
-			for _, o := range objects {
-				if !o.workload() {
-					continue
-				}
-				p := o.Spec.Template.Spec
-				c := p.Containers[0]
-				limit := bytesOf(t, c.Resources.Limits["memory"])
-				words := c.Args
-				if i := slices.IndexFunc(p.InitContainers, func(c containerSpec) bool { return c.Name == "render" }); i >= 0 {
-					c = p.InitContainers[i]
-					words = c.Args[1:]
-				}
-				e := explain(t, binary, home, &c, objects, limit, words)
-				if e.Memory.ProcessSize != limit {
-					t.Errorf("%s: %d bytes, the limit is %d", o.component(), e.Memory.ProcessSize, limit)
-				}
-				for _, w := range e.Warnings {
-					t.Errorf("%s: warns: %s", o.component(), w)
-				}
-				if strings.HasPrefix(folder, "deploy/overlays/") && !strings.Contains(folder, "session") && (e.Definition == nil || e.Definition.Name == "") {
-					t.Errorf("%s: no definition", o.component())
-				}
-				want := map[string]string{"jobmanager.rpc.address": "flink-jobmanager"}
-				if o.component() == "taskmanager" {
-					want["taskmanager.resource-id"] = "the-pod"
-					want["taskmanager.rpc.port"] = "6122"
-				}
-				if strings.Contains(folder, "high-availability") {
-					delete(want, "jobmanager.rpc.address")
-					if o.component() == "jobmanager" {
-						want["jobmanager.rpc.address"] = "10.1.2.3"
-						want["high-availability.jobmanager.port"] = "6123"
-					}
-					want["high-availability.type"] = "kubernetes"
-					want["kubernetes.namespace"] = "the-namespace"
-					clusters[e.Config.Effective["high-availability.cluster-id"]] = true
-					clusters[e.Config.Effective["kubernetes.cluster-id"]] = true
-				}
-				if strings.Contains(folder, "reactive") && o.component() == "jobmanager" {
-					want["scheduler-mode"] = "reactive"
-				}
-				if o.Kind == "StatefulSet" {
-					want["execution.shutdown-on-application-finish"] = "false"
-				}
-				for key, value := range want {
-					if have := e.Config.Effective[key]; have != value {
-						t.Errorf("%s: %s is %q, expected %q", o.component(), key, have, value)
-					}
-				}
-			}
-			if strings.Contains(folder, "high-availability") && (len(clusters) != 1 || clusters[""]) {
-				t.Errorf("cluster ids %v, expected one", clusters)
+			for _, objects := range clusters(objects) {
+				plansOf(t, folder, objects, binary, home)
 			}
 		})
 	}
 }
 
+// plansOf is the same for one cluster.
+func plansOf(t *testing.T, folder string, objects []object, binary, home string) {
+	highlyAvailable := slices.ContainsFunc(objects, func(o object) bool { return o.Kind == "Role" })
+	ids := map[string]bool{}
+	for _, o := range objects {
+		if !o.workload() {
+			continue
+		}
+		p := o.Spec.Template.Spec
+		c := p.Containers[0]
+		limit := bytesOf(t, c.Resources.Limits["memory"])
+		words := c.Args
+		if i := slices.IndexFunc(p.InitContainers, func(c containerSpec) bool { return c.Name == "render" }); i >= 0 {
+			c = p.InitContainers[i]
+			words = c.Args[1:]
+		}
+		e := explain(t, binary, home, &c, objects, limit, words)
+		if e.Memory.ProcessSize != limit {
+			t.Errorf("%s: %d bytes, the limit is %d", o.component(), e.Memory.ProcessSize, limit)
+		}
+		for _, w := range e.Warnings {
+			if os.Getuid() == 0 && strings.HasPrefix(w, "running as root") {
+				continue // this test does; the pods of the manifests do not (runAsNonRoot)
+			}
+			t.Errorf("%s: warns: %s", o.component(), w)
+		}
+		if strings.HasPrefix(folder, "deploy/overlays/") && !strings.Contains(folder, "session") && (e.Definition == nil || e.Definition.Name == "") {
+			t.Errorf("%s: no definition", o.component())
+		}
+		want := map[string]string{"jobmanager.rpc.address": serviceOf(t, objects)}
+		if o.component() == "taskmanager" {
+			want["taskmanager.resource-id"] = "the-pod"
+			want["taskmanager.rpc.port"] = "6122"
+		}
+		if highlyAvailable {
+			delete(want, "jobmanager.rpc.address")
+			if o.component() == "jobmanager" {
+				want["jobmanager.rpc.address"] = "10.1.2.3"
+				want["high-availability.jobmanager.port"] = "6123"
+			}
+			want["high-availability.type"] = "kubernetes"
+			want["kubernetes.namespace"] = "the-namespace"
+			ids[e.Config.Effective["high-availability.cluster-id"]] = true
+			ids[e.Config.Effective["kubernetes.cluster-id"]] = true
+		}
+		if strings.Contains(folder, "reactive") && o.component() == "jobmanager" {
+			want["scheduler-mode"] = "reactive"
+		}
+		if o.Kind == "StatefulSet" {
+			want["execution.shutdown-on-application-finish"] = "false"
+		}
+		if fixed := portsOf(&o); slices.Contains(fixed, 6126) { // of the component network-policy
+			want["metrics.internal.query-service.port"] = "6126"
+			if o.component() == "taskmanager" {
+				want["taskmanager.data.port"] = "6121"
+				want["query.server.port"] = "6125"
+			}
+		}
+		for key, value := range want {
+			if have := e.Config.Effective[key]; have != value {
+				t.Errorf("%s: %s is %q, expected %q", o.component(), key, have, value)
+			}
+		}
+	}
+	if highlyAvailable && (len(ids) != 1 || ids[""]) {
+		t.Errorf("cluster ids %v, expected one", ids)
+	}
+}
+
+// theSecret is the value of every key of a Secret.
+const theSecret = "the-value-of-the-secret"
+
 // explain runs the program with a container's variables, as the kubelet would set them.
 func explain(t *testing.T, binary, home string, c *containerSpec, objects []object, limit int64, words []string) explained {
 	t.Helper()
 	dir := t.TempDir()
+	world.Write(t, dir, world.Sysroot(limit, 0).In("sysroot"))
 	env := []string{"PATH=/usr/bin:/bin", "FLINK_HOME=" + filepath.Join(home, "flink"), "JAVA_HOME=" + filepath.Join(home, "java"), "HOSTNAME=the-pod", "DISABLE_JEMALLOC=true",
-		"FLINK_ENTRYPOINT_SYSROOT=" + sysroot(t, limit), "FLINK_ENTRYPOINT_RUN_DIR=" + filepath.Join(dir, "run")}
+		"FLINK_ENTRYPOINT_SYSROOT=" + filepath.Join(dir, "sysroot"), "FLINK_ENTRYPOINT_RUN_DIR=" + filepath.Join(dir, "run")}
 	set := func(name, value string) {
 		if name == "FLINK_ENTRYPOINT_DEFINITION" {
 			value = definitionFile(t, dir, objects)
@@ -118,6 +142,8 @@ func explain(t *testing.T, binary, home string, c *containerSpec, objects []obje
 			set(v.Name, fields[v.ValueFrom.FieldRef.FieldPath])
 		case v.ValueFrom.ResourceFieldRef.Resource != "":
 			set(v.Name, strconv.FormatInt(limit, 10))
+		case v.ValueFrom.SecretKeyRef.Key != "":
+			set(v.Name, theSecret)
 		default:
 			set(v.Name, v.Value)
 		}
@@ -150,41 +176,6 @@ func definitionFile(t *testing.T, dir string, objects []object) string {
 		}
 	}
 	return filepath.Join(root, "deploy", "overlays", "streaming-configmap", "definition.yaml")
-}
-
-// stubHome makes a Flink home and a Java of empty files, which is all that explain looks at.
-func stubHome(t *testing.T) string {
-	t.Helper()
-	stock, err := os.ReadFile(filepath.Join(root, "cmd", "flink-entrypoint", "testdata", "stock-config.yaml"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := t.TempDir()
-	write(t, dir, map[string]string{"flink/lib/flink-dist-2.2.1.jar": "", "flink/bin/config.sh": "", "flink/plugins/README.txt": "", "flink/conf/config.yaml": string(stock),
-		"flink/conf/log4j-console.properties": "", "java/release": "JAVA_VERSION=\"17.0.15\"\n", "java/bin/java": "#!/bin/sh\n"})
-	return dir
-}
-
-// sysroot makes the /proc and /sys of a container with a memory limit.
-func sysroot(t *testing.T, limit int64) string {
-	t.Helper()
-	dir := t.TempDir()
-	write(t, dir, map[string]string{"proc/self/cgroup": "0::/\n", "proc/self/mountinfo": "24 23 0:22 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n", "proc/meminfo": "MemTotal:       25165824 kB\n",
-		"sys/fs/cgroup/cgroup.controllers": "cpu memory\n", "sys/fs/cgroup/memory.max": fmt.Sprintf("%d\n", limit), "sys/fs/cgroup/cpu.max": "max 100000\n"})
-	return dir
-}
-
-func write(t *testing.T, dir string, files map[string]string) {
-	t.Helper()
-	for name, content := range files {
-		path := filepath.Join(dir, name)
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, []byte(content), 0o755); err != nil {
-			t.Fatal(err)
-		}
-	}
 }
 
 // bytesOf reads the one form of size that the manifests use.

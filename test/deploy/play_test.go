@@ -24,8 +24,8 @@ import (
 	"flink-entrypoint/test/flinkhome/homes"
 )
 
-// world is a network in which podman runs the pods of deploy/ for one version of Flink.
-type world struct {
+// pods is a network in which podman runs those of deploy/ for one version of Flink.
+type pods struct {
 	*testing.T
 	podman  *container.Podman
 	tools   *tools
@@ -37,7 +37,7 @@ type world struct {
 	number  int    // of addresses given
 }
 
-func newWorld(t *testing.T, version string) *world {
+func newPods(t *testing.T, version string) *pods {
 	t.Helper()
 	p, err := container.Open()
 	if err != nil {
@@ -56,15 +56,15 @@ func newWorld(t *testing.T, version string) *world {
 	if err := p.Images(ctx, root, version, homes.Home(t, version), &log); err != nil {
 		t.Fatalf("%v\n%s", err, log.Bytes())
 	}
-	w := &world{T: t, podman: p, ctx: ctx, version: version}
+	w := &pods{T: t, podman: p, ctx: ctx, version: version}
 	if w.tools, err = openTools(ctx); err != nil {
 		t.Fatal(err)
 	}
 	return w
 }
 
-// in is the world of a subtest: with a network of its own, since each has a JobManager at the same address of it.
-func (w *world) in(t *testing.T) *world {
+// in is the same for a subtest: with a network of its own, since each has a JobManager at the same address of it.
+func (w *pods) in(t *testing.T) *pods {
 	t.Helper()
 	in := *w
 	in.T, in.network, in.number = t, unique("deploy"), 10
@@ -79,7 +79,7 @@ func unique(name string) string {
 	return fmt.Sprintf("%s-%d-%d", name, os.Getpid(), time.Now().UnixNano()%1e12)
 }
 
-func (w *world) do(args ...string) string {
+func (w *pods) do(args ...string) string {
 	w.Helper()
 	out, err := w.podman.Do(w.ctx, args...)
 	if err != nil {
@@ -89,7 +89,7 @@ func (w *world) do(args ...string) string {
 }
 
 // overlay builds a folder of deploy/ with the images of this test and more lines, which may name folders of deploy/.
-func (w *world) overlay(folder, more string) []object {
+func (w *pods) overlay(folder, more string) []object {
 	w.Helper()
 	objects, err := w.tools.overlay(w.ctx, w.TempDir(), folder, container.SlimImage(w.version), container.BaseImage(w.version), more)
 	if err != nil {
@@ -98,7 +98,7 @@ func (w *world) overlay(folder, more string) []object {
 	return objects
 }
 
-// sizes are limits that are nobody's default, so Flink can have them from the pods alone.
+// sizes are limits that differ from every default, so Flink can have them from the pods alone.
 const sizes = `patches:
   - target: {labelSelector: component=jobmanager, kind: Deployment|StatefulSet|Job}
     patch: |
@@ -112,7 +112,7 @@ const jobManagerLimit, taskManagerLimit = 1500 << 20, 1300 << 20
 
 // pod is a running pod of one of the workloads.
 type pod struct {
-	w       *world
+	w       *pods
 	name    string
 	address string
 	spec    podSpec
@@ -120,13 +120,13 @@ type pod struct {
 }
 
 // jobManagerAddress is where every pod looks for the Service.
-func (w *world) jobManagerAddress() string { return w.subnet + ".10" }
+func (w *pods) jobManagerAddress() string { return w.subnet + ".10" }
 
 // launch makes a pod from the template of a workload. What needs a cluster is replaced: the Service by a line in the pod's hosts
 // file, the pod's address and namespace by their values, and the kubelet's probes, which podman leaves to systemd, by a look from
 // outside. Volumes are renamed, as podman gives all pods one emptyDir of a name; and it knows limits of the variable's own container only.
 // The rest of the template is as deployed.
-func (w *world) launch(objects []object, component string) *pod {
+func (w *pods) launch(objects []object, component string) *pod {
 	w.Helper()
 	i := slices.IndexFunc(objects, func(o object) bool { return o.workload() && o.component() == component })
 	if i < 0 {
@@ -182,7 +182,7 @@ func (w *world) launch(objects []object, component string) *pod {
 	for _, v := range volumes {
 		v := v.(map[string]any)
 		v["name"] = p.name + "-" + v["name"].(string)
-		if secret, _ := v["secret"].(map[string]any); secret["optional"] == true { // and there is none
+		if secret, _ := v["secret"].(map[string]any); secret["optional"] == true { // and it does not exist
 			delete(v, "secret")
 			v["emptyDir"] = map[string]any{}
 		}
@@ -215,7 +215,7 @@ func (w *world) launch(objects []object, component string) *pod {
 	return p
 }
 
-func (w *world) document(into *bytes.Buffer, value any) {
+func (w *pods) document(into *bytes.Buffer, value any) {
 	w.Helper()
 	text, err := json.Marshal(value)
 	if err != nil {
@@ -227,7 +227,7 @@ func (w *world) document(into *bytes.Buffer, value any) {
 }
 
 // start launches a pod that must start.
-func (w *world) start(objects []object, component string) *pod {
+func (w *pods) start(objects []object, component string) *pod {
 	w.Helper()
 	p := w.launch(objects, component)
 	if p.failed != "" {
@@ -298,7 +298,7 @@ func (p *pod) probe() {
 func (p *pod) rest() *cluster.Cluster { return &cluster.Cluster{Host: p.address, Rest: 8081} }
 
 // sized holds what Flink says of its sizes against the pods' limits.
-func (w *world) sized(jm *pod, tm cluster.TaskManager) {
+func (w *pods) sized(jm *pod, tm cluster.TaskManager) {
 	w.Helper()
 	if total, err := tm.Memory["totalProcessMemory"].Int64(); err != nil || total != taskManagerLimit || tm.Hardware.PhysicalMemory != taskManagerLimit {
 		w.Errorf("the TaskManager has %s bytes of %d, its pod's limit is %d", tm.Memory["totalProcessMemory"], tm.Hardware.PhysicalMemory, taskManagerLimit)
@@ -319,15 +319,15 @@ func (w *world) sized(jm *pod, tm cluster.TaskManager) {
 	w.Errorf("the JobManager does not know %s", key)
 }
 
-func forEachVersion(t *testing.T, f func(w *world)) {
+func forEachVersion(t *testing.T, f func(w *pods)) {
 	for _, v := range homes.Versions() {
-		t.Run(v, func(t *testing.T) { f(newWorld(t, v)) })
+		t.Run(v, func(t *testing.T) { f(newPods(t, v)) })
 	}
 }
 
 // TestSession runs the session cluster in our image and in the official one, whose own scripts start what an initContainer rendered.
 func TestSession(t *testing.T) {
-	forEachVersion(t, func(w *world) {
+	forEachVersion(t, func(w *pods) {
 		for _, folder := range []string{"deploy/session", "deploy/overlays/session-official-image"} {
 			w.Run(filepath.Base(folder), func(t *testing.T) {
 				w := w.in(t)
@@ -354,9 +354,47 @@ func TestSession(t *testing.T) {
 	})
 }
 
+// TestFixedPorts runs the session cluster with the ports that a network policy allows and with Prometheus' reporter, and finds them.
+func TestFixedPorts(t *testing.T) {
+	w := newPods(t, "2.2.1").in(t)
+	objects := w.overlay("deploy/session", "components: [deploy/components/network-policy, deploy/components/pod-monitor, deploy/components/disruption-budget, deploy/components/topology-spread]\n")
+	jm, tm := w.start(objects, "jobmanager"), w.start(objects, "taskmanager")
+	registered, err := jm.rest().TaskManagers(w.ctx, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var detail struct{ DataPort int }
+	if err := jm.rest().Get(w.ctx, "/taskmanagers/"+registered[0].ID, &detail); err != nil || detail.DataPort != 6121 {
+		t.Errorf("the data port is %d, expected 6121 (%v)", detail.DataPort, err)
+	}
+	for _, p := range []*pod{jm, tm} {
+		connection, err := net.DialTimeout("tcp", net.JoinHostPort(p.address, "6126"), 10*time.Second)
+		if err != nil {
+			t.Errorf("%s: the port for metrics queries: %v", p.name, err)
+		} else {
+			connection.Close()
+		}
+		var text string
+		err = cluster.Poll(w.ctx, func() error {
+			out, err := exec.CommandContext(w.ctx, "curl", "-sS", "--fail", "http://"+net.JoinHostPort(p.address, "9249")+"/metrics").CombinedOutput()
+			if err != nil {
+				return fmt.Errorf("%w: %s: %w", cluster.ErrNotYet, out, err)
+			}
+			text = string(out)
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(text, "manager_Status_JVM_Memory_Heap_Used{") {
+			t.Errorf("%s: no size of the heap in %d bytes of metrics", p.name, len(text))
+		}
+	}
+}
+
 // TestBounded runs a job that ends: in our image, and in the official one that an initContainer brings the binary.
 func TestBounded(t *testing.T) {
-	forEachVersion(t, func(w *world) {
+	forEachVersion(t, func(w *pods) {
 		for _, folder := range []string{"deploy/overlays/bounded-configmap", "deploy/overlays/bounded-official-image"} {
 			w.Run(filepath.Base(folder), func(t *testing.T) {
 				w := w.in(t)
@@ -400,7 +438,7 @@ func (p *pod) job(state string) cluster.Job {
 // TestStreaming runs a job whose definition a service gives, pinned by its digest, and stops it with a savepoint as the page about
 // upgrades says: the JobManager stays, so nothing starts the job again.
 func TestStreaming(t *testing.T) {
-	w := newWorld(t, "2.2.1").in(t)
+	w := newPods(t, "2.2.1").in(t)
 	definition, err := os.ReadFile(filepath.Join(root, "deploy", "overlays", "streaming-configmap", "definition.yaml"))
 	if err != nil {
 		t.Fatal(err)
@@ -437,7 +475,7 @@ func TestStreaming(t *testing.T) {
 }
 
 // stopAsDocumented executes the page's commands that stop a job with a savepoint, and returns where that is.
-func stopAsDocumented(w *world, jm *pod, job cluster.Job) string {
+func stopAsDocumented(w *pods, jm *pod, job cluster.Job) string {
 	w.Helper()
 	if _, err := exec.LookPath("curl"); err != nil {
 		w.Fatal("curl is missing: apt-get install curl")
@@ -483,7 +521,7 @@ func stopAsDocumented(w *world, jm *pod, job cluster.Job) string {
 
 // TestReactive adds a TaskManager, and the job takes it.
 func TestReactive(t *testing.T) {
-	w := newWorld(t, "2.2.1").in(t)
+	w := newPods(t, "2.2.1").in(t)
 	objects := w.overlay("deploy/overlays/reactive", "")
 	jm := w.start(objects, "jobmanager")
 	for want := 1; want <= 2; want++ {
@@ -523,15 +561,15 @@ func TestReactive(t *testing.T) {
 	}
 }
 
-// TestFailures ends pods before Flink starts, and asks the Job's policy what comes of it.
+// TestFailures ends pods before Flink starts, and checks what the Job's policy does then.
 func TestFailures(t *testing.T) {
-	w := newWorld(t, "2.2.1")
+	w := newPods(t, "2.2.1")
 	for _, c := range []struct {
 		name, folder, more string
 		code               int
 		action             string
 	}{
-		{"a definition that is none", "deploy/overlays/bounded-configmap", `configMapGenerator:
+		{"a definition that is not valid", "deploy/overlays/bounded-configmap", `configMapGenerator:
   - {name: flink-definition, behavior: replace, literals: ["definition.yaml=apiVersion: flink-entrypoint/v1"]}
 `, 22, "FailJob"},
 		{"a service that is away", "deploy/bounded", `components: [deploy/components/definition-http]
@@ -571,7 +609,7 @@ configMapGenerator:
 
 // TestNoLimit: without a limit the Downward API names the memory of the machine, and that is not what Flink gets.
 func TestNoLimit(t *testing.T) {
-	w := newWorld(t, "2.2.1").in(t)
+	w := newPods(t, "2.2.1").in(t)
 	tm := w.launch(w.overlay("deploy/overlays/session-official-image", `patches:
   - target: {labelSelector: component=taskmanager}
     patch: |

@@ -11,15 +11,19 @@ import (
 // elsewhere lists the commands of the pages that TestExamples does not execute, by how they begin: the test that does, or why
 // none can. A line that is not used any more is an error, too.
 var elsewhere = []struct{ page, command, test, why string }{
-	{page: "README.md", command: "make run", why: "starts a cluster for a person to look at; test/e2e starts the same job and looks"},
+	{page: "README.md", command: "make run", why: "starts a cluster for a user to look at; test/e2e starts the same job and looks"},
+	{page: "README.md", command: "make platform", why: "starts a cluster for a user to look at; test/platform starts the same server"},
 	{page: "README.md", command: "make test", why: "is what runs this test"},
 	{page: "quick-start.md", command: "make run", why: "as in the README"},
 	{page: "quick-start.md", command: "flink-entrypoint --definition job.yaml ", why: "becomes a Flink process that does not end; test/e2e starts both roles"},
 	{page: "fetching.md", command: "flink-entrypoint ", test: "test/docs/shellblocks_test.go"},
+	{page: "platform.md", command: "make platform", why: "as in the README"},
+	{page: "platform.md", command: "flink-platform ", test: "test/platform/page_test.go"},
 	{page: "docker.md", command: "", test: "test/container/page_test.go"},
 	{page: "high-availability.md", command: "", test: "test/ha"},
 	{page: "start-up.md", command: "flink-entrypoint warmup ", why: "starts the roles of a real Flink; test/warmup (tag flink) does, and test/container in an image's build"},
 	{page: "kubernetes.md", command: "kubectl ", why: "needs a cluster; test/deploy checks the manifests and plays them as pods"},
+	{page: "operator.md", command: "kubectl ", why: "needs a cluster with the operator; test/deploy checks the examples"},
 	{page: "kubernetes.md", command: "JOB=", test: "test/deploy"},
 	{page: "kubernetes.md", command: "REQUEST=", test: "test/deploy"},
 	{page: "kubernetes.md", command: "curl ", test: "test/deploy"},
@@ -203,7 +207,7 @@ func TestMigrationNamesItsTests(t *testing.T) {
 				t.Errorf("%v", err)
 			}
 		} else if !strings.Contains(sources.String(), "func "+m[1]+"(") {
-			t.Errorf("there is no test %s", m[1])
+			t.Errorf("the test %s does not exist", m[1])
 		}
 	}
 }

@@ -12,14 +12,14 @@ import (
 	"testing"
 	"time"
 
-	"flink-entrypoint/test/program"
+	"flink-entrypoint/test/world"
 )
 
 // TestExamples executes the examples on Flink homes of empty jars.
 func TestExamples(t *testing.T) { testPages(t, stubHome) }
 
 func testPages(t *testing.T, home func(t *testing.T, dir, version string) (javaHome string)) {
-	binary := program.Build(t)
+	binary := world.Binary(t)
 	pages, err := filepath.Glob("../../docs/*.md")
 	if err != nil || len(pages) == 0 {
 		t.Fatalf("no pages: %v", err)
@@ -149,7 +149,9 @@ func (p *page) check(s step, printed string, code int) {
 	if printed != "" {
 		got = strings.Split(strings.TrimSuffix(printed, "\n"), "\n")
 	}
-	got = slices.DeleteFunc(got, func(l string) bool { return strings.HasPrefix(l, "flink-entrypoint: warning: running as root") })
+	got = slices.DeleteFunc(got, func(l string) bool { // the reader of the page is not root
+		return strings.HasPrefix(l, "flink-entrypoint: warning: running as root") || strings.HasPrefix(l, "  ! running as root")
+	})
 	fails := slices.ContainsFunc(s.want, func(l string) bool { return strings.HasPrefix(l, "error: ") })
 	if fails != (code != 0) {
 		p.t.Errorf("%s:%d: %s\nended with %d and printed\n%s", p.name, s.line, s.command, code, strings.Join(got, "\n"))
@@ -161,66 +163,22 @@ func (p *page) check(s step, printed string, code int) {
 // stubHome makes a Flink home of empty jars with the stock configuration, and a Java that prints its arguments.
 func stubHome(t *testing.T, dir, version string) string {
 	t.Helper()
-	java := filepath.Join(dir, "..", "java")
-	conf, err := os.ReadFile("../../cmd/flink-entrypoint/testdata/stock-config.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	write(t, map[string]string{
-		filepath.Join(dir, "lib", "flink-dist-"+version+".jar"):        "",
-		filepath.Join(dir, "opt", "flink-sql-gateway-"+version+".jar"): "",
-		filepath.Join(dir, "plugins", "README.txt"):                    "",
-		filepath.Join(dir, "bin", "config.sh"):                         "",
-		filepath.Join(dir, "conf", "config.yaml"):                      string(conf),
-		filepath.Join(dir, "conf", "log4j-console.properties"):         "rootLogger.level = INFO\n",
-		filepath.Join(java, "release"):                                 "JAVA_VERSION=\"17.0.15\"\n",
-		filepath.Join(java, "bin", "java"):                             "#!/bin/sh\nfor a; do echo \"$a\"; done\n",
-	})
-	return filepath.Clean(java)
-}
-
-func write(t *testing.T, files map[string]string) {
-	t.Helper()
-	for path, content := range files {
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		mode := os.FileMode(0o644)
-		if strings.HasPrefix(content, "#!") {
-			mode = 0o755
-		}
-		if err := os.WriteFile(path, []byte(content), mode); err != nil {
-			t.Fatal(err)
-		}
-	}
+	world.Write(t, dir, world.StubHome(version, world.Stock), world.StubJava("17.0.15", "for a; do echo \"$a\"; done\n").In("../java"))
+	return filepath.Join(dir, "..", "java")
 }
 
 // sysroot makes the /proc and /sys of a container with these limits: memory as 2g, cpu in cores, "" for none.
 func sysroot(t *testing.T, dir, memory, cpu string) {
 	t.Helper()
-	files := map[string]string{
-		"proc/self/cgroup":                 "0::/\n",
-		"proc/self/mountinfo":              "24 23 0:22 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n",
-		"proc/meminfo":                     "MemTotal:       25165824 kB\n",
-		"sys/fs/cgroup/cgroup.controllers": "cpu memory\n",
-		"sys/fs/cgroup/memory.max":         "max\n",
-		"sys/fs/cgroup/cpu.max":            "max 100000\n",
-	}
+	var gigabytes int64
 	if number, ok := strings.CutSuffix(memory, "g"); ok {
-		n, err := strconv.Atoi(number)
-		if err != nil {
+		var err error
+		if gigabytes, err = strconv.ParseInt(number, 10, 64); err != nil {
 			t.Fatalf("memory=%s: %v", memory, err)
 		}
-		files["sys/fs/cgroup/memory.max"] = fmt.Sprintf("%d\n", n<<30)
 	}
-	if n, err := strconv.ParseFloat(cpu, 64); err == nil {
-		files["sys/fs/cgroup/cpu.max"] = fmt.Sprintf("%d 100000\n", int(n*100000))
-	}
-	below := map[string]string{}
-	for name, content := range files {
-		below[filepath.Join(dir, name)] = content
-	}
-	write(t, below)
+	cores, _ := strconv.ParseFloat(cpu, 64) // 0 if it is not a number
+	world.Write(t, dir, world.Sysroot(gigabytes<<30, cores))
 }
 
 func TestMatches(t *testing.T) {

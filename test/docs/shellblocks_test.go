@@ -7,8 +7,8 @@ import (
 	"strings"
 	"testing"
 
-	"flink-entrypoint/test/program"
 	"flink-entrypoint/test/service"
+	"flink-entrypoint/test/world"
 )
 
 // TestFetchingPage executes the sh blocks of the page about fetching, against a service of the kind that it describes.
@@ -21,8 +21,8 @@ func TestFetchingPage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	work, binary := t.TempDir(), program.Build(t)
-	write(t, map[string]string{filepath.Join(work, "jobs", "clicks.yaml"): string(definition), filepath.Join(work, "job.yaml"): string(definition), filepath.Join(work, "token"): "t0ken"})
+	work, binary := t.TempDir(), world.Binary(t)
+	world.Write(t, work, world.Files{"jobs/clicks.yaml": string(definition), "job.yaml": string(definition), "token": "t0ken"})
 	s := &service.Service{Jobs: os.DirFS(filepath.Join(work, "jobs"))}
 	url, stop, err := s.Start()
 	if err != nil {
@@ -49,20 +49,20 @@ func TestFetchingPage(t *testing.T) {
 	}
 }
 
-// TestDefinitionPage checks every example of the reference page: what it shows as a definition is one, and the errors that it
-// shows are those that there are.
+// TestDefinitionPage checks every example of the reference page: its definitions can be decoded, and the errors that it
+// shows are the errors of this program.
 func TestDefinitionPage(t *testing.T) {
 	text, err := os.ReadFile("../../docs/definition.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	work, binary := t.TempDir(), program.Build(t)
+	work, binary := t.TempDir(), world.Binary(t)
 	examples := blocks(string(text), "yaml")
 	if len(examples) < 2 {
 		t.Fatalf("only %d examples", len(examples))
 	}
 	for _, example := range examples {
-		write(t, map[string]string{filepath.Join(work, "definition.yaml"): example})
+		world.Write(t, work, world.Files{"definition.yaml": example})
 		if out, err := shell(t, binary, work, "flink-entrypoint --definition definition.yaml validate"); err != nil {
 			t.Errorf("%v\n%s\n%s", err, example, out)
 		}
@@ -71,7 +71,7 @@ func TestDefinitionPage(t *testing.T) {
 	if len(plain) < 2 {
 		t.Fatalf("found %d blocks with the mistakes and their messages, expected 2", len(plain))
 	}
-	write(t, map[string]string{filepath.Join(work, "definition.yaml"): plain[0]})
+	world.Write(t, work, world.Files{"definition.yaml": plain[0]})
 	out, err := shell(t, binary, work, "flink-entrypoint --definition definition.yaml validate")
 	if err == nil {
 		t.Errorf("the mistakes are accepted:\n%s", plain[0])

@@ -15,7 +15,7 @@ import (
 // ETag is the validator of the behaviours that have one.
 const ETag = `"v1"`
 
-// LoginPage is the web page that stands in the way.
+// LoginPage is the web page that a gateway shows instead of the answer.
 const LoginPage = "<!DOCTYPE html>\n<html><head><title>Sign in to Corp SSO</title></head><body><form></form></body></html>\n"
 
 // Behaviours returns all of them, in the order of the documentation.
@@ -147,17 +147,17 @@ func Behaviours() []Behaviour {
 		{Name: "status-410", Summary: "410", http: always(410, "text/plain", "deleted")},
 		{Name: "status-418", Summary: "418 with a long body of several lines", http: always(418, "text/plain", strings.Repeat("I am a\n\tteapot\x00. ", 2000))},
 		{Name: "status-204", Summary: "204", http: func(x *exchange) { x.WriteHeader(204) }},
-		{Name: "status-206", Summary: "206 that nobody asked for", http: func(x *exchange) {
+		{Name: "status-206", Summary: "206 to a request without a range", http: func(x *exchange) {
 			x.Header().Set("Content-Range", "bytes 0-3/100")
 			x.status(206, "part")
 		}},
 		{Name: "status-300", Summary: "300 without a Location", http: always(300, "text/plain", "choose")},
-		{Name: "status-304", Summary: "304 that nobody asked for", http: func(x *exchange) { x.WriteHeader(304) }},
+		{Name: "status-304", Summary: "304 to a request without a condition", http: func(x *exchange) { x.WriteHeader(304) }},
 		{Name: "echo-secrets", Summary: "500 whose body repeats the request's headers and URL, also JSON-escaped", http: func(x *exchange) {
 			x.status(400, fmt.Sprintf(`{"message": %q}`, fmt.Sprintf("bad request %s %v token=%s", x.URL, x.Request.Header, x.URL.Query().Get("token"))))
 		}},
 
-		// 200 that is none.
+		// 200 without the right content.
 		{Name: "html-login", Summary: "200 with a login page", http: always(200, "text/html; charset=utf-8", LoginPage)},
 		{Name: "html-mislabelled", Summary: "200 with a login page that says it is YAML", http: always(200, "application/yaml", "\xef\xbb\xbf \n"+LoginPage)},
 		{Name: "html-redirect", Summary: "302 to a login page on another origin", http: func(x *exchange) {
@@ -182,7 +182,7 @@ func Behaviours() []Behaviour {
 			half := x.content[:len(x.content)/2]
 			x.raw(fmt.Sprintf("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n", len(half)), append(bytes.Clone(half), "\r\n"...))
 		}},
-		{Name: "bad-chunk", Summary: "a chunk size that is no number", http: func(x *exchange) {
+		{Name: "bad-chunk", Summary: "a chunk size that is not a number", http: func(x *exchange) {
 			x.raw("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", x.content)
 		}},
 		{Name: "length-contradiction", Summary: "two different Content-Length headers", http: func(x *exchange) {
@@ -274,7 +274,7 @@ func Behaviours() []Behaviour {
 		}},
 		{Name: "not-http", Summary: "an SSH banner", conn: func(c net.Conn, _ int) { fmt.Fprint(c, "SSH-2.0-OpenSSH_9.2\r\n"); readSome(c) }},
 		{Name: "closes", Summary: "connections are accepted and closed", conn: func(c net.Conn, _ int) { readSome(c) }},
-		{Name: "refused", Summary: "nobody listens", none: true},
+		{Name: "refused", Summary: "no listener", none: true},
 
 		// TLS.
 		{Name: "tls-expired", Summary: "an expired certificate", tls: tlsExpired, http: func(x *exchange) { x.ok() }},

@@ -35,7 +35,7 @@ type Behaviour struct {
 	tls  tlsMode
 	http func(x *exchange)         // one request
 	conn func(c net.Conn, nth int) // instead of http: one connection, before any TLS
-	none bool                      // nobody listens
+	none bool                      // no listener
 }
 
 type tlsMode int

@@ -10,6 +10,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"flink-entrypoint/internal/flinkversion"
+	"flink-entrypoint/test/flinkhome/homes"
 )
 
 func TestPick(t *testing.T) {
@@ -27,7 +30,7 @@ func TestPick(t *testing.T) {
 		picked, err := pick(strings.Split(c.args, " "))
 		var got []string
 		for _, r := range picked {
-			got = append(got, r.version)
+			got = append(got, r.Version)
 		}
 		text := strings.Join(got, " ")
 		if err != nil {
@@ -37,28 +40,46 @@ func TestPick(t *testing.T) {
 			t.Errorf("pick(%s) = %s, want %s", c.args, text, c.want)
 		}
 	}
-	if picked, err := pick([]string{"all"}); err != nil || len(picked) != 12 {
-		t.Errorf("all is %d releases (%v), want 12", len(picked), err)
+	if picked, err := pick([]string{"all"}); err != nil || !slices.Equal(picked, homes.Releases()) {
+		t.Errorf("all is %v (%v)", picked, err)
+	}
+}
+
+// TestSupportedReleases: tests run on every release that the program knows.
+func TestSupportedReleases(t *testing.T) {
+	var known []flinkversion.Release
+	for _, r := range homes.Releases() {
+		v, err := flinkversion.Parse(r.Version)
+		if err != nil {
+			t.Fatal(err)
+		}
+		known = append(known, v.Release())
+	}
+	if !slices.IsSortedFunc(known, flinkversion.Release.Compare) || len(slices.Compact(slices.Clone(known))) != len(known) {
+		t.Errorf("%v: expected one version of each release, oldest first", known)
+	}
+	if first, last := known[0], known[len(known)-1]; first != flinkversion.Oldest() || last != flinkversion.Newest() {
+		t.Errorf("tests know %s to %s, the program %s to %s", first, last, flinkversion.Oldest(), flinkversion.Newest())
 	}
 }
 
 func TestEveryReleaseHasPinnedDigests(t *testing.T) {
-	for _, r := range releases() {
-		text, err := requirements.ReadFile("requirements/" + r.version + ".txt")
+	for _, r := range homes.Releases() {
+		text, err := requirements.ReadFile("requirements/" + r.Version + ".txt")
 		if err != nil {
 			t.Fatal(err)
 		}
 		var names []string
 		for line := range strings.Lines(string(text)) {
-			name, digest, _ := strings.Cut(strings.TrimSpace(line), "=="+r.version+" --hash=sha256:")
+			name, digest, _ := strings.Cut(strings.TrimSpace(line), "=="+r.Version+" --hash=sha256:")
 			if len(digest) != 64 {
-				t.Errorf("%s: %q is not one package of this version with a digest", r.version, line)
+				t.Errorf("%s: %q is not one package of this version with a digest", r.Version, line)
 			}
 			names = append(names, name)
 		}
 		slices.Sort(names)
 		if got := strings.Join(names, " "); got != "apache-flink apache-flink-libraries" {
-			t.Errorf("%s pins %s", r.version, got)
+			t.Errorf("%s pins %s", r.Version, got)
 		}
 	}
 }
@@ -149,7 +170,7 @@ func TestCompare(t *testing.T) {
 }
 
 func TestEnsureLeavesACompleteHomeAlone(t *testing.T) {
-	s, r := store{root: t.TempDir()}, releases()[0]
+	s, r := store{root: t.TempDir()}, homes.Releases()[0]
 	for _, dir := range []string{filepath.Join(s.home(r), "lib"), s.keep()} {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			t.Fatal(err)

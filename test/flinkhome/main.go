@@ -3,10 +3,10 @@
 //
 //	go run ./test/flinkhome [-cache DIR] [-verify] VERSION…
 //
-// A VERSION is exact (2.2.1), a minor version (2.2) or "all". The distributions are those of the Python packages
+// A VERSION is exact (2.2.1), a minor version (2.2) or "all". The distributions come from the Python packages
 // apache-flink (scripts, configuration) and apache-flink-libraries (jars), brought by an ordinary pip with the
 // digests in requirements/: whatever index, proxy or --find-links the user's pip is configured with is used.
-// Homes lie in DIR/flink/VERSION, DIR being $FLINK_ENTRYPOINT_CACHE or flink-entrypoint in the user's cache folder.
+// Homes are in DIR/flink/VERSION, DIR being $FLINK_ENTRYPOINT_CACHE or flink-entrypoint in the user's cache folder.
 // A home appears by rename, complete; two runs wait for each other. -verify compares every file of a home with
 // the manifest written when it was unpacked.
 package main
@@ -31,28 +31,13 @@ import (
 //go:embed requirements/*.txt
 var requirements embed.FS
 
-// release is one Flink release that can be had.
-type release struct {
-	version string
-	python  string // a Python version for which apache-flink of this release has a wheel
-}
-
-// releases lists the last patch release of each minor version, oldest first.
-func releases() []release {
-	return []release{
-		{"1.13.6", "38"}, {"1.14.6", "38"}, {"1.15.4", "38"}, {"1.16.3", "38"},
-		{"1.17.2", "310"}, {"1.18.1", "310"}, {"1.19.3", "310"}, {"1.20.5", "310"},
-		{"2.0.2", "310"}, {"2.1.3", "310"}, {"2.2.1", "310"}, {"2.3.0", "310"},
-	}
-}
-
 // pick resolves the version arguments, keeping their order and dropping repetitions.
-func pick(args []string) ([]release, error) {
-	var picked []release
+func pick(args []string) ([]homes.Release, error) {
+	var picked []homes.Release
 	for _, arg := range args {
 		found := false
-		for _, r := range releases() {
-			if arg == "all" || arg == r.version || strings.HasPrefix(r.version, arg+".") && strings.Contains(arg, ".") {
+		for _, r := range homes.Releases() {
+			if arg == "all" || arg == r.Version || strings.HasPrefix(r.Version, arg+".") && strings.Contains(arg, ".") {
 				found = true
 				if !slices.Contains(picked, r) {
 					picked = append(picked, r)
@@ -61,8 +46,8 @@ func pick(args []string) ([]release, error) {
 		}
 		if !found {
 			var known []string
-			for _, r := range releases() {
-				known = append(known, r.version)
+			for _, r := range homes.Releases() {
+				known = append(known, r.Version)
 			}
 			return nil, fmt.Errorf("version %q: no digests for it; known: %s (or a minor version, or all)", arg, strings.Join(known, " "))
 		}
@@ -118,14 +103,14 @@ func run(ctx context.Context, args []string) error {
 			err = s.ensure(ctx, r)
 		}
 		if err != nil {
-			return fmt.Errorf("Flink %s: %w", r.version, err)
+			return fmt.Errorf("Flink %s: %w", r.Version, err)
 		}
 		fmt.Println(s.home(r))
 	}
 	return nil
 }
 
-// nameMissingJava says how to get Java. Fetching does not need it, so this is no error.
+// nameMissingJava says how to get Java. Fetching does not need it, so this is not an error.
 func nameMissingJava() {
 	if home := os.Getenv("JAVA_HOME"); home != "" {
 		if _, err := os.Stat(filepath.Join(home, "bin", "java")); err == nil {

@@ -11,11 +11,13 @@ import (
 	"os/exec"
 	"path/filepath"
 	"time"
+
+	"flink-entrypoint/test/flinkhome/homes"
 )
 
 // download has pip bring the two packages of r into a folder below staging and returns their paths, sorted.
-func (s store) download(ctx context.Context, r release, staging string) ([]string, error) {
-	wanted, err := s.requirementsFile(r.version, staging)
+func (s store) download(ctx context.Context, r homes.Release, staging string) ([]string, error) {
+	wanted, err := s.requirementsFile(r.Version, staging)
 	if err != nil {
 		return nil, err
 	}
@@ -29,13 +31,13 @@ func (s store) download(ctx context.Context, r release, staging string) ([]strin
 			return nil, err
 		}
 	}
-	fmt.Fprintf(os.Stderr, "Flink %s: downloading with pip (about 300 MB)\n", r.version)
+	fmt.Fprintf(os.Stderr, "Flink %s: downloading with pip (about 300 MB)\n", r.Version)
 	// The wheel of apache-flink is taken for one fixed platform: only its scripts and configuration are used.
 	// The libraries of older releases exist as source package only; pip then asks its setup.py for the name,
 	// with the setuptools of the virtual environment.
 	cmd := command(ctx, python, "-m", "pip", "download", "--no-deps", "--no-build-isolation", "--require-hashes",
 		"--disable-pip-version-check", "--only-binary", "apache-flink", "--platform", "manylinux1_x86_64",
-		"--python-version", r.python, "--implementation", "cp", "--requirement", wanted, "--dest", out)
+		"--python-version", r.Python, "--implementation", "cp", "--requirement", wanted, "--dest", out)
 	cmd.Env = append(os.Environ(), "TMPDIR="+temp)
 	stop := func() {}
 	if !terminal(os.Stderr) {
@@ -48,7 +50,7 @@ func (s store) download(ctx context.Context, r release, staging string) ([]strin
 	}
 	packages, err := filepath.Glob(filepath.Join(out, "*"))
 	if err == nil && len(packages) != 2 {
-		err = fmt.Errorf("pip brought %d files, expected the two of requirements/%s.txt", len(packages), r.version)
+		err = fmt.Errorf("pip brought %d files, expected the two of requirements/%s.txt", len(packages), r.Version)
 	}
 	return packages, err
 }
@@ -122,7 +124,7 @@ func terminal(f *os.File) bool {
 }
 
 // report logs every ten seconds how much has arrived, where pip draws no bar, until the returned function is called.
-func report(r release, staging string) (stop func()) {
+func report(r homes.Release, staging string) (stop func()) {
 	done := make(chan struct{})
 	go func() {
 		start := time.Now()
@@ -143,7 +145,7 @@ func report(r release, staging string) (stop func()) {
 					}
 					return nil
 				})
-				fmt.Fprintf(os.Stderr, "Flink %s: %d MB after %s\n", r.version, size/1e6, time.Since(start).Round(time.Second))
+				fmt.Fprintf(os.Stderr, "Flink %s: %d MB after %s\n", r.Version, size/1e6, time.Since(start).Round(time.Second))
 			}
 		}
 	}()

@@ -13,6 +13,8 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+
+	"flink-entrypoint/test/flinkhome/homes"
 )
 
 // store is the cache folder:
@@ -26,21 +28,21 @@ type store struct {
 	root string
 }
 
-func (s store) home(r release) string { return filepath.Join(s.root, "flink", r.version) }
+func (s store) home(r homes.Release) string { return filepath.Join(s.root, "flink", r.Version) }
 func (s store) keep(name ...string) string {
 	return filepath.Join(s.root, "flinkhome", filepath.Join(name...))
 }
-func (s store) manifest(r release) string        { return s.keep(r.version + ".sha256") }
+func (s store) manifest(r homes.Release) string  { return s.keep(r.Version + ".sha256") }
 func (s store) lock(name string) (func(), error) { return lockFile(s.keep(name + ".lock")) }
 
 // ensure makes the home of r complete.
-func (s store) ensure(ctx context.Context, r release) error {
+func (s store) ensure(ctx context.Context, r homes.Release) error {
 	for _, dir := range []string{s.keep(), filepath.Dir(s.home(r))} {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			return err
 		}
 	}
-	unlock, err := s.lock(r.version)
+	unlock, err := s.lock(r.Version)
 	if err != nil {
 		return err
 	}
@@ -48,15 +50,15 @@ func (s store) ensure(ctx context.Context, r release) error {
 	if s.complete(r) {
 		return nil
 	}
-	// What an interrupted run left; nobody else is at work on this version.
-	if left, err := filepath.Glob(s.keep(r.version + ".tmp*")); err == nil {
+	// What an interrupted run left; no other process is at work on this version.
+	if left, err := filepath.Glob(s.keep(r.Version + ".tmp*")); err == nil {
 		for _, dir := range left {
 			if err := os.RemoveAll(dir); err != nil {
 				return err
 			}
 		}
 	}
-	staging, err := os.MkdirTemp(s.keep(), r.version+".tmp")
+	staging, err := os.MkdirTemp(s.keep(), r.Version+".tmp")
 	if err != nil {
 		return err
 	}
@@ -65,7 +67,7 @@ func (s store) ensure(ctx context.Context, r release) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(os.Stderr, "Flink %s: unpacking\n", r.version)
+	fmt.Fprintf(os.Stderr, "Flink %s: unpacking\n", r.Version)
 	made := filepath.Join(staging, "home")
 	for _, p := range packages {
 		if err := unpack(p, made); err != nil {
@@ -92,17 +94,17 @@ func (s store) ensure(ctx context.Context, r release) error {
 }
 
 // complete reports whether the home is there and was finished. A home without a manifest is not trusted.
-func (s store) complete(r release) bool {
+func (s store) complete(r homes.Release) bool {
 	_, errHome := os.Stat(filepath.Join(s.home(r), "lib"))
 	_, errList := os.Stat(s.manifest(r))
 	return errHome == nil && errList == nil
 }
 
 // verify compares the home with its manifest and names the first few differences.
-func (s store) verify(r release) error {
+func (s store) verify(r homes.Release) error {
 	want, err := os.ReadFile(s.manifest(r))
 	if err != nil {
-		return fmt.Errorf("no complete home in %s: %w; bring it with: go run ./test/flinkhome %s", s.home(r), err, r.version)
+		return fmt.Errorf("no complete home in %s: %w; bring it with: go run ./test/flinkhome %s", s.home(r), err, r.Version)
 	}
 	got, err := manifest(s.home(r))
 	if err != nil {
@@ -116,7 +118,7 @@ func (s store) verify(r release) error {
 	if n := len(differences); n > 5 {
 		differences, more = differences[:5], fmt.Sprintf(" and %d more", n-5)
 	}
-	return fmt.Errorf("%s differs from what was unpacked: %s%s; remove it to have it made anew", s.home(r), strings.Join(differences, ", "), more)
+	return fmt.Errorf("%s differs from what was unpacked: %s%s; remove it to have it made again", s.home(r), strings.Join(differences, ", "), more)
 }
 
 // compare lists what differs between two manifests, e.g. "missing lib/a.jar".

@@ -27,7 +27,7 @@ sql:
     INSERT INTO printed SELECT n FROM numbers;
 `, g.dir, g.quorum))
 		jms := []member{g.start("jm1", "standalone-job", "127.0.0.2", definition), g.start("jm2", "standalone-job", "127.0.0.3", definition)}
-		// Both stand before the job can begin.
+		// Both are up before the job can begin.
 		for _, jm := range jms {
 			line(t, ctx, jm, "Rest endpoint listening")
 		}

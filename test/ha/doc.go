@@ -1,2 +1,2 @@
-// Package ha kills JobManagers, and adds and takes TaskManagers, of real clusters that the entrypoint started: make ha.
+// Package ha kills JobManagers, and adds and takes TaskManagers, of real clusters that the entrypoint started: make test-ha.
 package ha

@@ -17,7 +17,8 @@ import (
 
 	"flink-entrypoint/test/cluster"
 	"flink-entrypoint/test/flinkhome/homes"
-	"flink-entrypoint/test/program"
+	"flink-entrypoint/test/world"
+	"flink-entrypoint/test/zookeeper"
 )
 
 // versions are the main ones and 2.3, where delete-on-commit is deprecated.
@@ -45,7 +46,7 @@ func forEachVersion(t *testing.T, f func(t *testing.T, ctx context.Context, g *g
 			ctx, cancel := context.WithTimeout(t.Context(), 8*time.Minute)
 			defer cancel()
 			g := newGroup(t, version)
-			g.quorum = zookeeper(t, g.home)
+			g.quorum = zookeeper.Start(t, g.home)
 			f(t, ctx, g)
 		})
 	}
@@ -53,7 +54,7 @@ func forEachVersion(t *testing.T, f func(t *testing.T, ctx context.Context, g *g
 
 func newGroup(t *testing.T, version string) *group {
 	t.Helper()
-	return &group{t: t, binary: program.Build(t), home: homes.Home(t, version), version: version, dir: t.TempDir(), clusterID: "clicks", names: map[string]bool{}}
+	return &group{t: t, binary: world.Binary(t), home: homes.Home(t, version), version: version, dir: t.TempDir(), clusterID: "clicks", names: map[string]bool{}}
 }
 
 // a member is one process and the ports by which it can be asked.

@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// slow is a job as somebody writes one, without any word of ours.
+// slow is a user's job, which has nothing from this program.
 const slow = `import org.apache.flink.api.common.functions.MapFunction;
 import org.apache.flink.streaming.api.environment.StreamExecutionEnvironment;
 

@@ -71,7 +71,7 @@ func TestTakeover(t *testing.T) {
 		takeover(t, ctx, "first takeover", jm1, jm2, job.ID, tms)
 		line(t, ctx, jm2, same)
 
-		// 2. A successor with a changed definition: the old job runs on, and that is told.
+		// 2. A successor with a changed definition: the old job runs on, and a warning says so.
 		jm3 := g.start("jm3", "standalone-job", "127.0.0.2", g.sequence("edited.yaml", "two", ""))
 		standby(t, ctx, jm3, job.ID)
 		takeover(t, ctx, "second takeover", jm2, jm3, job.ID, tms)
@@ -191,7 +191,7 @@ func stop(t *testing.T, ctx context.Context, m member, id string) string {
 		ID string `json:"request-id"`
 	}
 	pageCommand(t, ctx, m, "/stop", &trigger, "JOB="+id)
-	// A JobManager stays for rest.async.store-duration (5 min) after its job until somebody has asked for the answer.
+	// A JobManager stays for rest.async.store-duration (5 min) after its job until a client has asked for the result.
 	var s struct {
 		Status    struct{ ID string }
 		Operation struct {
@@ -243,7 +243,7 @@ func pageCommand(t *testing.T, ctx context.Context, m member, end string, into a
 	t.Fatalf("the page has no command that ends with %s", end)
 }
 
-// exactlyOnce checks that the numbers are those of two subtasks, one of the odd and one of the even ones, each without a gap.
+// exactlyOnce checks that the numbers are from two subtasks, one of the odd and one of the even ones, each without a gap.
 func exactlyOnce(t *testing.T, got []int) {
 	t.Helper()
 	slices.Sort(got)

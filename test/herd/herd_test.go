@@ -72,7 +72,7 @@ func TestHerd(t *testing.T) {
 }
 
 func herd(t *testing.T, s *service) {
-	// A port where nobody listens until the service is back.
+	// A port without a listener until the service is back.
 	reserved, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

@@ -17,14 +17,14 @@ import (
 	"time"
 
 	"flink-entrypoint/test/cluster"
-	"flink-entrypoint/test/program"
+	"flink-entrypoint/test/world"
 )
 
 // version is the last for which Flink's Hive connector is published.
 const version = "1.20.5"
 
 // frame is what every definition here shares: the catalog as a metadata service stores it, and Hive's functions. They
-// stand behind Flink's own: Hive's COUNT knows no "*" in Flink.
+// come after Flink's own: Hive's COUNT knows no "*" in Flink.
 const frame = `apiVersion: flink-entrypoint/v1
 name: %s
 configuration: {parallelism.default: 1}
@@ -72,7 +72,7 @@ func page(t *testing.T, conf string) string {
 
 // TestHive writes and reads tables of a real metastore, and runs the same job on mocked tables in between.
 func TestHive(t *testing.T) {
-	binary, home := program.Build(t), homeWith(t, version, bring(t, clientJars))
+	binary, home := world.Binary(t), homeWith(t, version, bring(t, clientJars))
 	bring(t, metastoreJars) // as long as there is a network
 	alone(t)
 	m, dir := startMetastore(t, home), t.TempDir()

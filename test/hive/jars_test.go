@@ -64,7 +64,7 @@ func bring(t *testing.T, jars []jar) []string {
 // copyFromMaven lays the jar at path only when it is the right one.
 func copyFromMaven(j jar, path string) error {
 	if _, err := exec.LookPath("mvn"); err != nil {
-		return fmt.Errorf("%s is not in the cache and there is no mvn to bring it: apt-get install maven", j.coordinates)
+		return fmt.Errorf("%s is not in the cache, and mvn, which would fetch it, is not installed: apt-get install maven", j.coordinates)
 	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err
@@ -131,8 +131,8 @@ func homeWith(t *testing.T, version string, jars []string) string {
 	return to
 }
 
-// linkOrCopy links jars, which nobody writes to, and copies the rest: a link of a configuration file would let a
-// mistake reach the shared home. Symbolic links would not do: scripts of Flink look for their home behind them.
+// linkOrCopy links jars, which are only read, and copies the rest: a link of a configuration file would let a
+// mistake reach the shared home. Symbolic links would not do: scripts of Flink look for their home through them.
 func linkOrCopy(from, to string) error {
 	if strings.HasSuffix(from, ".jar") {
 		err := os.Link(from, to)

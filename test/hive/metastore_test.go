@@ -47,7 +47,7 @@ func startMetastore(t *testing.T, home string) metastore {
 		"hive.metastore.schema.verification":    "false",
 	})
 	log := filepath.Join(home, "conf", "log4j-console.properties")
-	// javax.jdo stands first: the connector has an older one.
+	// javax.jdo comes first: the connector has an older one.
 	classPath := append([]string{server}, bring(t, metastoreJars)...)
 	classPath = append(classPath, bring(t, clientJars)...)
 	for _, pattern := range []string{"log4j-*.jar", "flink-dist-*.jar"} { // the latter has commons-cli

@@ -65,7 +65,7 @@ type world struct {
 	ctx  context.Context
 }
 
-// sizes are limits that are nobody's default, so Flink can have them from the pods alone.
+// sizes are limits that differ from every default, so Flink can have them from the pods alone.
 const sizes = `patches:
   - target: {labelSelector: component=jobmanager, kind: Deployment|StatefulSet|Job}
     patch: |
@@ -108,6 +108,9 @@ func accepted(w *world) {
 	}
 	for _, folder := range folders {
 		for _, m := range w.overlay(folder, "") {
+			if m.Kind == "PodMonitor" { // of an operator that is not here; test/deploy checks its schema
+				continue
+			}
 			if _, err := w.node.api.do(w.ctx, http.MethodPost, collection(word(m.JSON, "apiVersion"), m.Kind)+"?dryRun=All&fieldValidation=Strict", m.JSON, nil); err != nil {
 				w.Errorf("%s: %s: %v", folder, m.Kind, err)
 			}
@@ -196,7 +199,7 @@ func (p *pod) status() (podStatus, error) {
 	return answer.Status, err
 }
 
-// describe is what a person would look at: the status, and the end of the logs.
+// describe is what a user would look at: the status, and the end of the logs.
 func (p *pod) describe(ctx context.Context) string {
 	var text strings.Builder
 	var answer struct{ Status json.RawMessage }

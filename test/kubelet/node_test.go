@@ -82,7 +82,7 @@ func outside(ctx context.Context) (err error) {
 	return inside.Run()
 }
 
-// buildImages makes the images of docker/, the one that stands in for the official image, and one of the only program that a pod has besides.
+// buildImages makes the images of docker/, the replacement of the official image, and one with the only other program that a pod has.
 func buildImages(ctx context.Context, podman *container.Podman) ([]string, error) {
 	project, err := filepath.Abs(root)
 	if err != nil {
@@ -252,7 +252,7 @@ func startNode(ctx context.Context, dir string) (*node, error) {
 	}{
 		{debian("etcd"), []string{"--data-dir", filepath.Join(dir, "etcd"), "--listen-client-urls", "http://127.0.0.1:2379", "--advertise-client-urls", "http://127.0.0.1:2379",
 			"--listen-peer-urls", "http://127.0.0.1:2380"}, func() error { return n.api.healthy(ctx, "http://127.0.0.1:2379/health") }},
-		// The token is no secret: this server listens in a namespace, to this test. No controller makes the account that the
+		// The token is not a secret: this server listens in a namespace, to this test. No controller makes the account that the
 		// admission of ServiceAccounts would ask for.
 		{kubernetes("kube-apiserver"), []string{"--etcd-servers", "http://127.0.0.1:2379", "--bind-address", "127.0.0.1", "--advertise-address", "127.0.0.1", "--cert-dir", filepath.Join(dir, "pki"),
 			"--service-account-issuer", "https://node", "--service-account-key-file", key, "--service-account-signing-key-file", key, "--token-auth-file", filepath.Join(dir, "tokens.csv"),
@@ -283,7 +283,7 @@ func mounts(dir string) error {
 		}
 	}
 	if _, err := os.Stat(dir); err != nil {
-		return fmt.Errorf("%w\nhint: %s must lie elsewhere, as the node has /run, /var/lib and /var/log for itself", err, homes.CacheVariable)
+		return fmt.Errorf("%w\nhint: %s must be elsewhere, as the node has /run, /var/lib and /var/log for itself", err, homes.CacheVariable)
 	}
 	// The kubelet would set these for the whole machine. It finds them as it wants them.
 	for setting, value := range map[string]string{"vm/overcommit_memory": "1", "vm/panic_on_oom": "0", "kernel/panic": "10", "kernel/panic_on_oops": "1",

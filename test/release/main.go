@@ -139,7 +139,7 @@ func (r *release) build(arch, to string) error {
 	if err != nil {
 		return err
 	}
-	// Nothing that a person has set, in the environment or with go env -w, may change the bytes.
+	// Nothing that a user has set, in the environment or with go env -w, may change the bytes.
 	cmd.Env = slices.Concat(os.Environ(), where, []string{"GOENV=off", "CGO_ENABLED=0", "GOOS=linux", "GOARCH=" + arch, "GOAMD64=v1", "GOARM64=v8.0",
 		"GOFLAGS=", "GOEXPERIMENT=", "GOFIPS140=off", "GOWORK=off", "GODEBUG="})
 	if out, err := cmd.CombinedOutput(); err != nil {
@@ -148,7 +148,7 @@ func (r *release) build(arch, to string) error {
 	return nil
 }
 
-// places are the settings that say from where modules come and where they are kept, which a person may have made with go env -w.
+// places are the settings that say from where modules come and where they are kept, which a user may have made with go env -w.
 func (r *release) places() ([]string, error) {
 	cmd := exec.Command("go", "env", "-json", "GOPROXY", "GOSUMDB", "GOPRIVATE", "GONOPROXY", "GONOSUMDB", "GOMODCACHE", "GOCACHE", "GOTOOLCHAIN")
 	cmd.Dir = r.root

@@ -1,7 +1,6 @@
 package service
 
 import (
-	"archive/zip"
 	"bytes"
 	"crypto/sha256"
 	"errors"
@@ -18,33 +17,14 @@ import (
 	"syscall"
 	"testing"
 	"testing/fstest"
+
+	"flink-entrypoint/test/world"
 )
-
-// program is the binary under test, built once by TestMain.
-var program string
-
-func TestMain(m *testing.M) {
-	os.Exit(func() int {
-		dir, err := os.MkdirTemp("", "service-*")
-		if err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			return 1
-		}
-		defer os.RemoveAll(dir)
-		program = filepath.Join(dir, "flink-entrypoint")
-		build := exec.Command("go", "build", "-o", program, "flink-entrypoint/cmd/flink-entrypoint")
-		build.Env = append(os.Environ(), "CGO_ENABLED=0")
-		if out, err := build.CombinedOutput(); err != nil {
-			fmt.Fprintf(os.Stderr, "go build: %v\n%s", err, out)
-			return 1
-		}
-		return m.Run()
-	}())
-}
 
 // platform is a service that remembers what was asked, and a Flink home of empty jars beside it.
 type platform struct {
 	t        *testing.T
+	binary   string
 	dir, url string
 	jobs     fstest.MapFS
 
@@ -54,24 +34,10 @@ type platform struct {
 }
 
 func newPlatform(t *testing.T) *platform {
-	p := &platform{t: t, dir: t.TempDir(), jobs: fstest.MapFS{}}
-	for name, content := range map[string]string{
-		"flink/lib/flink-dist-2.2.1.jar": "", "flink/bin/config.sh": "", "flink/plugins/own/own.jar": "", "flink/usrlib/own.jar": "",
-		"flink/conf/config.yaml": "jobmanager.memory.process.size: 1600m\ntaskmanager.memory.process.size: 1728m\n",
-		"java/release":           "JAVA_VERSION=\"17.0.15\"\n",
-		"java/bin/java":          "#!/bin/sh\nfor a; do echo \"arg: $a\"; done\nenv | grep FLINK_ | grep -v INHERITED\n",
-		"proc/proc/self/cgroup":  "0::/\n", "proc/proc/self/mountinfo": "24 23 0:22 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n", "proc/proc/meminfo": "MemTotal: 25165824 kB\n",
-	} {
-		path := filepath.Join(p.dir, name)
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, []byte(content), 0o755); err != nil {
-			t.Fatal(err)
-		}
-	}
-	s := &Service{Jobs: p.jobs, Artifacts: fstest.MapFS{"a.jar": {Data: p.jar("a")}, "b.jar": {Data: p.jar("b")}, "c.jar": {Data: p.jar("c")}, "d.csv": {Data: []byte("1,2\n")},
-		"page.jar": {Data: []byte("not a zip file")}, "big.jar": {Data: p.jar(strings.Repeat("0123456789abcdef", 20000))}}}
+	p := &platform{t: t, binary: world.Binary(t), dir: t.TempDir(), jobs: fstest.MapFS{}}
+	world.Write(t, p.dir, world.Stub("2.2.1", world.Sizes, "for a; do echo \"arg: $a\"; done\nenv | grep FLINK_ | grep -v INHERITED\n"), world.Files{"flink/plugins/own/own.jar": "", "flink/usrlib/own.jar": ""})
+	s := &Service{Jobs: p.jobs, Artifacts: fstest.MapFS{"a.jar": {Data: world.Jar("a")}, "b.jar": {Data: world.Jar("b")}, "c.jar": {Data: world.Jar("c")}, "d.csv": {Data: []byte("1,2\n")},
+		"page.jar": {Data: []byte("not a zip file")}, "big.jar": {Data: world.Jar(strings.Repeat("0123456789abcdef", 20000))}}}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p.mu.Lock()
 		damage := p.damage
@@ -108,22 +74,6 @@ func (c *cutWriter) Write(b []byte) (int, error) {
 	return c.ResponseWriter.Write(b)
 }
 
-func (p *platform) jar(content string) []byte {
-	var b bytes.Buffer
-	z := zip.NewWriter(&b)
-	w, err := z.CreateHeader(&zip.FileHeader{Name: "a", Method: zip.Store})
-	if err == nil {
-		_, err = w.Write([]byte(content))
-	}
-	if err == nil {
-		err = z.Close()
-	}
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	return b.Bytes()
-}
-
 func sum(b []byte) string { return fmt.Sprintf("%x", sha256.Sum256(b)) }
 
 // define sets the artifacts of the job, each "NAME TO DIGEST".
@@ -146,9 +96,9 @@ func (p *platform) define(artifacts ...string) {
 
 func (p *platform) run(words ...string) (code int, stdout, stderr string) {
 	p.t.Helper()
-	cmd := exec.Command(program, append([]string{"--definition", p.url + "/jobs/clicks", "--run-dir", filepath.Join(p.dir, "run"), "--sysroot", filepath.Join(p.dir, "proc"),
+	cmd := exec.Command(p.binary, append([]string{"--definition", p.url + "/jobs/clicks", "--run-dir", filepath.Join(p.dir, "run"),
 		"--termination-log", filepath.Join(p.dir, "termination"), "--fetch-timeout", "10s"}, words...)...)
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "FLINK_HOME=" + filepath.Join(p.dir, "flink"), "JAVA_HOME=" + filepath.Join(p.dir, "java"), "HOSTNAME=jm", "JOB_MANAGER_RPC_ADDRESS=jm", "DISABLE_JEMALLOC=true"}
+	cmd.Env = world.Env(p.dir)
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	if err := cmd.Run(); err != nil && cmd.ProcessState == nil {
@@ -172,7 +122,7 @@ func TestArtifactsOfAStart(t *testing.T) {
 	for _, role := range []string{"jobmanager", "taskmanager"} {
 		t.Run(role, func(t *testing.T) {
 			p := newPlatform(t)
-			p.define("a.jar usrlib "+sum(p.jar("a")), "b.jar lib "+sum(p.jar("b")), "c.jar plugins/mine "+sum(p.jar("c")), "d.csv run")
+			p.define("a.jar usrlib "+sum(world.Jar("a")), "b.jar lib "+sum(world.Jar("b")), "c.jar plugins/mine "+sum(world.Jar("c")), "d.csv run")
 			if code, stdout, stderr := p.run("--output", "json", "explain", role); code != 0 || !strings.Contains(stdout, "/run/usrlib/a.jar") {
 				t.Errorf("explain: exit code %d\n%s%s", code, stdout, stderr)
 			}
@@ -203,7 +153,7 @@ func TestArtifactsOfAStart(t *testing.T) {
 			if asked := p.requests(); !slices.Equal(asked, []string{"d.csv"}) {
 				t.Errorf("the second start asks for %v, want only what has no digest", asked)
 			}
-			p.define("b.jar lib "+sum(p.jar("b")), "a.jar usrlib "+sum(p.jar("a")))
+			p.define("b.jar lib "+sum(world.Jar("b")), "a.jar usrlib "+sum(world.Jar("a")))
 			if code, _, stderr := p.run(role); code != 0 || p.requests() != nil {
 				t.Errorf("the third start: %d\n%s", code, stderr)
 			}
@@ -245,13 +195,13 @@ func TestArtifactFailures(t *testing.T) {
 				return nil
 			})
 			if left != nil {
-				t.Errorf("left behind: %v", left)
+				t.Errorf("left over: %v", left)
 			}
 		})
 	}
 }
 
-// TestArtifactClash: a link at an artifact's place is not written through, whoever made it.
+// TestArtifactClash: a link at an artifact's place is not written through, whichever program made it.
 func TestArtifactClash(t *testing.T) {
 	p := newPlatform(t)
 	p.define("a.jar usrlib")
@@ -271,7 +221,7 @@ func TestArtifactClash(t *testing.T) {
 // TestArtifactResumed: what one attempt has left the next one continues.
 func TestArtifactResumed(t *testing.T) {
 	p := newPlatform(t)
-	big := p.jar(strings.Repeat("0123456789abcdef", 20000))
+	big := world.Jar(strings.Repeat("0123456789abcdef", 20000))
 	p.define("big.jar usrlib " + sum(big))
 	p.damage = 100000
 	code, _, stderr := p.run("taskmanager")
@@ -284,7 +234,7 @@ func TestArtifactResumed(t *testing.T) {
 	}
 }
 
-// TestFullDisk: no room for an artifact is a failure to write (29), which another try does not mend.
+// TestFullDisk: no room for an artifact is a failure to write (29), which another try does not fix.
 func TestFullDisk(t *testing.T) {
 	p := newPlatform(t)
 	run := filepath.Join(p.dir, "run")
@@ -305,6 +255,6 @@ func TestFullDisk(t *testing.T) {
 		t.Errorf("exit code %d, want 29\n%s", code, stderr)
 	}
 	if entries, err := os.ReadDir(filepath.Join(run, "usrlib")); err != nil || slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return strings.Contains(e.Name(), "big.jar") }) {
-		t.Errorf("left behind: %v, %v", entries, err)
+		t.Errorf("left over: %v, %v", entries, err)
 	}
 }

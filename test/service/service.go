@@ -25,7 +25,7 @@ import (
 // Service answers from two directories, read at each request, so that a changed file is a new version.
 type Service struct {
 	Jobs      fs.FS  // ID.yaml, ID.json or ID.sql is the definition of the job ID
-	Artifacts fs.FS  // nil: there are none
+	Artifacts fs.FS  // nil: none
 	Token     string // bearer token that a caller must have; "": anybody may ask
 	Log       *slog.Logger
 
@@ -90,7 +90,7 @@ func (s *Service) admitted(w http.ResponseWriter, r *http.Request) bool {
 	return true
 }
 
-// contentTypes are those of the ways to write a definition.
+// contentTypes are the content types of the formats of a definition.
 var contentTypes = [...]struct{ extension, contentType string }{
 	{".yaml", "application/yaml"}, {".json", "application/json"}, {".sql", "application/sql"},
 }

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"flink-entrypoint/test/world"
 )
 
 // TestPrivilegesAreDroppedFirst traces a start as root on a machine with a user flink: not a byte of a definition, a token or the network
@@ -55,11 +57,11 @@ func TestPrivilegesAreDroppedFirst(t *testing.T) {
 		t.Fatal(err)
 	}
 	trace := filepath.Join(dir, "trace")
-	m.env = []string{"PATH=" + os.Getenv("PATH"), "FLINK_HOME=" + filepath.Join(dir, "flink"), "JAVA_HOME=" + filepath.Join(dir, "java"), "HOSTNAME=jm", "JOB_MANAGER_RPC_ADDRESS=jm", "DISABLE_JEMALLOC=true", "HOME=/root"}
+	m.env = world.Env(dir, "HOME=/root")
 	cmd := exec.Command("unshare", "-m", "sh", "-ec", `mount --bind "$1" /etc/passwd; mount --bind "$2" /etc/group; shift 2; exec "$@"`, "sh",
 		filepath.Join(dir, "passwd"), filepath.Join(dir, "group"),
 		"strace", "-f", "-qq", "-e", "trace=setuid,setgid,setgroups,openat,open,socket,connect,execve", "-o", trace,
-		program, "--run-dir", filepath.Join(dir, "out", "run"), "--sysroot", filepath.Join(dir, "sysroot"), "--termination-log", filepath.Join(dir, "out", "termination"),
+		m.binary, "--run-dir", filepath.Join(dir, "out", "run"), "--termination-log", filepath.Join(dir, "out", "termination"),
 		"--definition", m.service.URL+"/job.yaml", "--definition-token-file", token, "--definition-cache", filepath.Join(dir, "out", "copy"), "standalone-job")
 	cmd.Env = m.env
 	var stdout, stderr bytes.Buffer

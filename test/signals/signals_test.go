@@ -1,9 +1,8 @@
 // Package signals stops the program at every moment before exec, as PID 1 and not, and looks at how it ends and what it
-// leaves behind.
+// leaves on the disk.
 package signals
 
 import (
-	"archive/zip"
 	"bufio"
 	"bytes"
 	"context"
@@ -16,6 +15,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -23,37 +23,20 @@ import (
 	"time"
 
 	"flink-entrypoint/test/cluster"
+	"flink-entrypoint/test/world"
 )
 
-// program is the binary under test, built once by TestMain.
-var program string
-
 func TestMain(m *testing.M) {
-	os.Exit(func() int {
-		dir, err := os.MkdirTemp("", "signals-*")
-		if err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			return 1
-		}
-		defer os.RemoveAll(dir)
-		if err := os.Chmod(dir, 0o755); err != nil { // another user executes it
-			fmt.Fprintln(os.Stderr, err)
-			return 1
-		}
-		program = filepath.Join(dir, "flink-entrypoint")
-		build := exec.Command("go", "build", "-o", program, "flink-entrypoint/cmd/flink-entrypoint")
-		build.Env = append(os.Environ(), "CGO_ENABLED=0")
-		if out, err := build.CombinedOutput(); err != nil {
-			fmt.Fprintf(os.Stderr, "go build: %v\n%s", err, out)
-			return 1
-		}
-		return m.Run()
-	}())
+	// What is ignored here (SIGHUP under nohup, SIGINT and SIGQUIT in a shell's background) stays ignored in the program; what is
+	// handled does not.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT)
+	os.Exit(m.Run())
 }
 
 // machine is a Flink home of empty jars, a Java that says that it was started, and a service.
 type machine struct {
 	t       *testing.T
+	binary  string
 	dir     string
 	service *httptest.Server
 	hang    string        // requests whose path begins so are answered never …
@@ -64,53 +47,21 @@ type machine struct {
 }
 
 func newMachine(t *testing.T) *machine {
-	m := &machine{t: t, dir: t.TempDir(), arrived: make(chan struct{}, 100), gone: make(chan struct{})}
-	for name, content := range map[string]string{
-		"flink/lib/flink-dist-2.2.1.jar": "", "flink/bin/config.sh": "", "flink/plugins/README.txt": "",
-		"flink/conf/config.yaml":              "jobmanager.memory.process.size: 1600m\ntaskmanager.memory.process.size: 1728m\n",
-		"flink/conf/log4j-console.properties": "rootLogger.level = INFO\n",
-		"java/release":                        "JAVA_VERSION=\"17.0.15\"\n",
-		"java/bin/java":                       "#!/bin/sh\necho started\nexec sleep 60\n",
-		"sysroot/proc/self/cgroup":            "0::/\n",
-		"sysroot/proc/self/mountinfo":         "24 23 0:22 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n",
-		"sysroot/proc/meminfo":                "MemTotal:       25165824 kB\n",
-	} {
-		m.write(name, content)
-	}
+	m := &machine{t: t, binary: world.Binary(t), dir: t.TempDir(), arrived: make(chan struct{}, 100), gone: make(chan struct{})}
+	world.Write(t, m.dir, world.Stub("2.2.1", world.Sizes, "echo started\nexec sleep 60\n"))
 	m.service = httptest.NewServer(http.HandlerFunc(m.serve))
 	t.Cleanup(func() { close(m.gone); m.service.Close() })
-	m.env = []string{"PATH=" + os.Getenv("PATH"), "FLINK_HOME=" + filepath.Join(m.dir, "flink"), "JAVA_HOME=" + filepath.Join(m.dir, "java"), "HOSTNAME=jm", "JOB_MANAGER_RPC_ADDRESS=jm", "DISABLE_JEMALLOC=true"}
+	m.env = world.Env(m.dir)
 	return m
 }
 
 func (m *machine) write(name, content string) string {
 	m.t.Helper()
-	path := filepath.Join(m.dir, name)
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		m.t.Fatal(err)
-	}
-	if err := os.WriteFile(path, []byte(content), 0o755); err != nil {
-		m.t.Fatal(err)
-	}
-	return path
+	return world.File(m.t, filepath.Join(m.dir, name), content, 0o755)
 }
 
 // jar is a zip file of some size.
-func jar() []byte {
-	var b bytes.Buffer
-	z := zip.NewWriter(&b)
-	w, err := z.CreateHeader(&zip.FileHeader{Name: "content", Method: zip.Store})
-	if err == nil {
-		_, err = w.Write(bytes.Repeat([]byte("0123456789abcdef"), 1<<14))
-	}
-	if err == nil {
-		err = z.Close()
-	}
-	if err != nil {
-		panic(err)
-	}
-	return b.Bytes()
-}
+func jar() []byte { return world.Jar(strings.Repeat("0123456789abcdef", 1<<14)) }
 
 func (m *machine) serve(w http.ResponseWriter, r *http.Request) {
 	var body []byte
@@ -143,7 +94,7 @@ func (m *machine) serve(w http.ResponseWriter, r *http.Request) {
 
 // command makes a start of the program. asPID1 puts it into a PID namespace of its own.
 func (m *machine) command(asPID1 bool, words ...string) *exec.Cmd {
-	cmd := exec.Command(program, append([]string{"--run-dir", filepath.Join(m.dir, "run"), "--sysroot", filepath.Join(m.dir, "sysroot"),
+	cmd := exec.Command(m.binary, append([]string{"--run-dir", filepath.Join(m.dir, "run"),
 		"--termination-log", filepath.Join(m.dir, "termination"), "--log-level", "debug"}, words...)...)
 	cmd.Env = m.env
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
@@ -181,7 +132,7 @@ func waited(err error) (int, error) {
 	return -1, err
 }
 
-// TestStoppedInAPhase stops a start where it waits for somebody.
+// TestStoppedInAPhase stops a start where it waits for another process.
 func TestStoppedInAPhase(t *testing.T) {
 	definition := func(m *machine) []string { return []string{"--definition", m.service.URL + "/job.yaml"} }
 	phases := []struct {
@@ -211,8 +162,13 @@ func TestStoppedInAPhase(t *testing.T) {
 			if asPID1 {
 				needPID1(t)
 			}
-			for _, p := range phases {
-				for sig, want := range map[syscall.Signal]int{syscall.SIGTERM: 143, syscall.SIGINT: 130} {
+			for i, p := range phases {
+				signals := []syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGABRT}
+				if testing.Short() {
+					signals = signals[i%len(signals):][:1] // each phase one, each signal a phase
+				}
+				for _, sig := range signals {
+					want := 128 + int(sig)
 					t.Run(p.name+" "+sig.String(), func(t *testing.T) {
 						m := newMachine(t)
 						cmd := m.command(asPID1, append(p.setup(m), "standalone-job")...)
@@ -244,7 +200,7 @@ func TestStoppedInAPhase(t *testing.T) {
 						if err != nil {
 							t.Fatal(err)
 						}
-						if took := time.Since(began); took > 3*time.Second { // a loaded machine, not a wait of ours
+						if took := time.Since(began); took > 9*time.Second { // a loaded machine; the waits of this program are ten seconds and longer
 							t.Errorf("it took %v to end", took)
 						}
 						if code != want || !strings.Contains(string(rest), "error: stopped by a signal") {
@@ -257,7 +213,7 @@ func TestStoppedInAPhase(t *testing.T) {
 							t.Error("the configuration was written, although the start was stopped before")
 						}
 						if _, err := os.Stat(filepath.Join(m.dir, "run/usrlib/a.jar")); err == nil {
-							t.Error("half an artifact stands at its place")
+							t.Error("half an artifact is at its place")
 						}
 					})
 				}
@@ -266,7 +222,41 @@ func TestStoppedInAPhase(t *testing.T) {
 	}
 }
 
-// pipe makes a pipe that nobody writes to.
+// TestIgnoredHangUpStaysIgnored: nohup has SIGHUP ignored. It must neither end the preparation nor the process of Flink.
+func TestIgnoredHangUpStaysIgnored(t *testing.T) {
+	m := newMachine(t)
+	m.hang = "/job"
+	start := m.command(false, "--definition", m.service.URL+"/job.yaml", "taskmanager")
+	cmd := exec.Command("sh", append([]string{"-c", `trap "" HUP; exec "$@"`, "sh"}, start.Args...)...)
+	cmd.Env, cmd.SysProcAttr = start.Env, start.SysProcAttr
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-m.arrived:
+	case <-time.After(20 * time.Second):
+		t.Error("no request has arrived")
+	}
+	for _, sig := range []syscall.Signal{syscall.SIGHUP, syscall.SIGTERM} {
+		if err := cmd.Process.Signal(sig); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if code, err := waited(cmd.Wait()); err != nil || code != 143 {
+		t.Errorf("exit code %d, want 143 of the SIGTERM that followed\n%v", code, err)
+	}
+
+	m.write("java/bin/java", "#!/bin/sh\nexec grep SigIgn /proc/self/status\n")
+	start = m.command(false, "taskmanager")
+	cmd = exec.Command("sh", append([]string{"-c", `trap "" HUP; exec "$@"`, "sh"}, start.Args...)...)
+	cmd.Env = start.Env
+	out, err := cmd.Output()
+	if err != nil || !strings.HasSuffix(strings.TrimSpace(string(out)), "1") { // the lowest bit is SIGHUP's
+		t.Errorf("Java ignores the signals %s, want SIGHUP among them: %v", out, err)
+	}
+}
+
+// pipe makes a pipe without a writer.
 func (m *machine) pipe(name string) string {
 	path := filepath.Join(m.dir, name)
 	if err := syscall.Mkfifo(path, 0o600); err != nil {
@@ -275,13 +265,13 @@ func (m *machine) pipe(name string) string {
 	return path
 }
 
-// opened waits until somebody reads from the machine's pipe.
+// opened waits until a process reads from the machine's pipe.
 func (m *machine) opened(*bufio.Reader) error {
 	ctx, cancel := context.WithTimeout(m.t.Context(), 20*time.Second)
 	defer cancel()
 	return cluster.Poll(ctx, func() error {
 		f, err := os.OpenFile(filepath.Join(m.dir, "secret"), os.O_WRONLY|syscall.O_NONBLOCK, 0)
-		if errors.Is(err, syscall.ENXIO) { // nobody reads
+		if errors.Is(err, syscall.ENXIO) { // no reader
 			return cluster.ErrNotYet
 		}
 		if err == nil {
@@ -291,7 +281,7 @@ func (m *machine) opened(*bufio.Reader) error {
 	})
 }
 
-// files maps what lies below a directory to its content; unfinished temporary files, whose names begin with a dot, are left out.
+// files maps what is below a directory to its content; unfinished temporary files, whose names begin with a dot, are left out.
 func files(t *testing.T, dir string) map[string]string {
 	t.Helper()
 	out := map[string]string{}
@@ -356,7 +346,7 @@ func TestStoppedAtAnyMoment(t *testing.T) {
 			}
 			_, started, whole, _ := start(-1)
 			want := files(t, run)
-			for range 3 { // the shortest is the one that nobody else slowed down
+			for range 3 { // the shortest is the one that no other process slowed down
 				if err := os.RemoveAll(run); err != nil {
 					t.Fatal(err)
 				}
@@ -366,13 +356,16 @@ func TestStoppedAtAnyMoment(t *testing.T) {
 			if !started || len(want) < 6 {
 				t.Fatalf("started: %v, files: %d", started, len(want))
 			}
-			const steps = 60
+			steps := 60
+			if testing.Short() {
+				steps = 20
+			}
 			before, lost, early := 0, 0, 0
 			for i := range steps {
 				if err := os.RemoveAll(run); err != nil {
 					t.Fatal(err)
 				}
-				code, started, _, said := start(whole * time.Duration(i) / (steps * 3 / 4))
+				code, started, _, said := start(whole * time.Duration(i) / time.Duration(steps*3/4))
 				switch {
 				case started:
 					lost++ // sent, or heard, after exec
@@ -419,7 +412,7 @@ func TestDeadline(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if code != want || !strings.Contains(string(out), "hint: a longer --fetch-timeout") {
+				if code != want || !strings.Contains(string(out), "with a longer --fetch-timeout") {
 					t.Errorf("exit code %d, want %d\n%s", code, want, out)
 				}
 			}

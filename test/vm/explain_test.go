@@ -7,10 +7,12 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"flink-entrypoint/test/world"
 )
 
 // TestExplain: the whole program sizes a TaskManager by the limit that a real cgroup v2 kernel enforces. The
-// Flink home is a stand-in with what explain reads: a version, a configuration and a Java that nobody starts.
+// Flink home is a stand-in with what explain reads: a version, a configuration and a Java that is never started.
 func TestExplain(t *testing.T) {
 	binary := os.Getenv("FLINK_ENTRYPOINT_BINARY")
 	if binary == "" {
@@ -18,22 +20,10 @@ func TestExplain(t *testing.T) {
 	}
 	files := map[string]string{"/flink-entrypoint": binary}
 	home := t.TempDir()
-	for name, text := range map[string]string{
-		"/flink/lib/flink-dist-2.2.1.jar": "",
-		"/flink/bin/config.sh":            "",
-		"/flink/conf/config.yaml": "jobmanager.memory.process.size: 1600m\n" +
-			"taskmanager.memory.process.size: 1728m\n" + "taskmanager.numberOfTaskSlots: 1\n",
-		"/java/bin/java": "",
-		"/java/release":  "JAVA_VERSION=\"17.0.1\"\n",
-	} {
-		outside := filepath.Join(home, name)
-		if err := os.MkdirAll(filepath.Dir(outside), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(outside, []byte(text), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		files[name] = outside
+	stub := world.Join(world.StubHome("2.2.1", world.Sizes+"taskmanager.numberOfTaskSlots: 1\n").In("/flink"), world.StubJava("17.0.1", "").In("/java"))
+	world.Write(t, home, stub)
+	for name := range stub {
+		files[name] = filepath.Join(home, name)
 	}
 	const gib = 1024 * mib
 	quota := []Cgroup{group("/ctr", "memory.max=1G", "cpu.max=150000 100000")}
@@ -42,7 +32,7 @@ func TestExplain(t *testing.T) {
 	tests := []struct {
 		Case
 		args    []string // before the subcommand
-		memory  int64    // limit, -1 is none
+		memory  int64    // limit, -1: none
 		process int64    // process size
 		cores   float64  // -1: no limit
 		slots   string

@@ -20,7 +20,7 @@ const (
 	top = "/sys/fs/cgroup"
 )
 
-// want is what cgroup.Detect has to find; -1 is no limit.
+// want is what cgroup.Detect has to find; -1: no limit.
 type want struct {
 	memory     int64
 	shared     bool
@@ -69,7 +69,7 @@ func v2Tests() []test {
 		{Case{Name: "child smaller", Make: pod("256M", "128M"), In: "/kubepods/pod1/c1"},
 			want{memory: 128 * mib, memoryPath: c1 + "/memory.max", cores: .5}},
 		{Case{Name: "shared", Make: pod("256M", "max"), In: "/kubepods/pod1/c1"},
-			want{memory: 256 * mib, shared: true, memoryPath: pod1 + "/memory.max", cores: .5, note: "an ancestor's"}},
+			want{memory: 256 * mib, shared: true, memoryPath: pod1 + "/memory.max", cores: .5, note: "a parent cgroup"}},
 		{Case{Name: "shared, private", Make: pod("256M", "max"), In: "/kubepods/pod1/c1", View: Private}, want{memory: -1, cores: -1}},
 		{Case{Name: "shared, above the namespace", View: Both, In: "/kubepods/pod1/c1",
 			Make: []Cgroup{group("/kubepods"), group("/kubepods/pod1", "memory.max=256M"), group("/kubepods/pod1/c1")}},

@@ -6,6 +6,7 @@ package warmup
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -18,10 +19,10 @@ import (
 
 	"flink-entrypoint/test/cluster"
 	"flink-entrypoint/test/flinkhome/homes"
-	"flink-entrypoint/test/program"
+	"flink-entrypoint/test/world"
 )
 
-// versions are those under test from 1.18 on: before, the stock configuration does not open to Java 17 what Flink needs there.
+// versions are the versions under test from 1.18 on: before, the stock configuration does not open to Java 17 what Flink needs there.
 func versions() []string {
 	return slices.DeleteFunc(homes.Versions(), func(v string) bool { return v < "1.18" })
 }
@@ -121,7 +122,7 @@ func TestWarmup(t *testing.T) {
 		t.Run(version, func(t *testing.T) {
 			home, jar := copyHome(t, homes.Home(t, version))
 			dir := t.TempDir()
-			c, err := cluster.New(program.Build(t), home, dir)
+			c, err := cluster.New(world.Binary(t), home, dir)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -129,6 +130,12 @@ func TestWarmup(t *testing.T) {
 			c.Env = append(c.Env, "JAVA_HOME="+java(t), "TMPDIR="+dir)
 			archive := func(name string) string { return filepath.Join(home, "class-archives", name+".jsa") }
 
+			// What a warmup that was killed has left, now and in the first release: it goes.
+			half := filepath.Join(home, "class-archives", ".taskmanager.jsa.flink-entrypoint-")
+			if err := errors.Join(os.MkdirAll(half+"0123456789abcdef", 0o700), os.WriteFile(half+"0123456789abcdef/taskmanager.jsa", nil, 0o600),
+				os.WriteFile(half+"7", nil, 0o600)); err != nil {
+				t.Fatal(err)
+			}
 			names := []string{"jobmanager", "standalone-job", "taskmanager", "history-server", "debug"}
 			stdout, stderr := run(t, c, append([]string{"warmup", "--timeout", "6m"}, names...)...)
 			t.Log(stderr)
@@ -208,7 +215,7 @@ func debug(t *testing.T, c *cluster.Cluster) {
 	t.Logf("%d of %d classes come from the archives", shared, all)
 }
 
-// appended starts with a Hadoop configuration behind the jars, which an archive cannot hold.
+// appended starts with a Hadoop configuration after the jars, which an archive cannot hold.
 func appended(t *testing.T, c *cluster.Cluster, archive func(string) string) {
 	hadoop := filepath.Join(c.Dir, "hadoop")
 	if err := os.MkdirAll(hadoop, 0o755); err != nil {
@@ -228,11 +235,11 @@ func appended(t *testing.T, c *cluster.Cluster, archive func(string) string) {
 		t.Fatalf("%v\n%s", err, jm.Tail(20))
 	}
 	if !maps(t, jm.PID(), archive("jobmanager")) {
-		t.Error("the archive is not used with a directory behind its class path")
+		t.Error("the archive is not used with a directory at the end of its class path")
 	}
 }
 
-// silent hands Java an archive that it refuses: it must say nothing, because what it says would stand in Flink's output.
+// silent hands Java an archive that it refuses: it must print nothing, because its messages would be in Flink's output.
 func silent(t *testing.T, c *cluster.Cluster, home, archive string) {
 	stdout, _ := run(t, c, "--output", "json", "explain", "taskmanager")
 	for _, o := range []string{"-XX:SharedArchiveFile=" + archive, "-Xlog:cds*=off"} {

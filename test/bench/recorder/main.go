@@ -1,4 +1,4 @@
-// Command recorder stands in for java. Helper JVMs of the scripts are let through to the real java, which BENCH_JAVA
+// Command recorder replaces java. Helper JVMs of the scripts are let through to the real java, which BENCH_JAVA
 // names; for Flink's own main class it ends at once. Each call leaves a line in the file that BENCH_CALLS names.
 package main
 

@@ -18,6 +18,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"flink-entrypoint/test/world"
 )
 
 func main() {
@@ -50,19 +52,8 @@ func (p picture) make(binary, home, out string) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	for name, content := range map[string]string{
-		"proc/self/cgroup":         "0::/\n",
-		"proc/self/mountinfo":      "24 23 0:22 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n",
-		"proc/meminfo":             "MemTotal:       25165824 kB\n",
-		"sys/fs/cgroup/memory.max": fmt.Sprintln(p.memory),
-	} {
-		path := filepath.Join(dir, name)
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			return err
-		}
-		if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
-			return err
-		}
+	if err := world.Sysroot(p.memory, 0).In(dir).Write(); err != nil {
+		return err
 	}
 	explain := exec.Command(binary, append([]string{"--output", "html", "--sysroot", dir, "--log-level", "error"}, p.args...)...)
 	explain.Env = append(os.Environ(), "FLINK_HOME="+home, "HOSTNAME=host-1", "FLINK_CONF_DIR=")

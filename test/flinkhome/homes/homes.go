@@ -55,6 +55,21 @@ func Home(tb testing.TB, version string) string {
 	return home
 }
 
+// Release is a release of Flink that flinkhome can bring.
+type Release struct {
+	Version string
+	Python  string // a Python version for which the package apache-flink of this release has a wheel
+}
+
+// Releases lists the last patch release of each minor release that is supported, oldest first.
+func Releases() []Release {
+	return []Release{
+		{"1.13.6", "38"}, {"1.14.6", "38"}, {"1.15.4", "38"}, {"1.16.3", "38"},
+		{"1.17.2", "310"}, {"1.18.1", "310"}, {"1.19.3", "310"}, {"1.20.5", "310"},
+		{"2.0.2", "310"}, {"2.1.3", "310"}, {"2.2.1", "310"}, {"2.3.0", "310"},
+	}
+}
+
 // VersionsVariable names the environment variable that says which versions tests are run on, separated by blanks.
 const VersionsVariable = "FLINK_VERSIONS"
 

@@ -11,6 +11,6 @@ func TestParse(t *testing.T) {
 		t.Errorf("read as %+v, %v", r, ok)
 	}
 	if _, ok := parse("ok  \tflink-entrypoint/internal/boot\t11.890s"); ok {
-		t.Error("takes a line that is no benchmark for one")
+		t.Error("takes another line for a benchmark")
 	}
 }

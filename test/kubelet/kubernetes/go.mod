@@ -1,4 +1,4 @@
-// What make e2e-kubelet builds a kube-apiserver and a kubelet from. Not a part of flink-entrypoint's module.
+// What make test-kubelet builds a kube-apiserver and a kubelet from. Not a part of flink-entrypoint's module.
 //
 // The hashes of go.sum were taken at the first download: for some of the modules of k8s.io (controller-manager v0.32.4 is one) the
 // checksum database answers 404, so it was not asked for them. To renew go.sum, build with

@@ -21,7 +21,7 @@ import org.slf4j.LoggerFactory;
  *
  * <p>With high availability a JobManager that takes over, or comes back, runs the job as it was submitted, whatever its
  * definition says by now. The program's main runs again, but Flink only hands it a client of the recovered job. The
- * digests of the definition are global job parameters ({@code flink-entrypoint.*}, set by internal/boot), so they lie in
+ * digests of the definition are global job parameters ({@code flink-entrypoint.*}, set by internal/boot), so they are in
  * the recovered job itself, wherever that is stored. Flink's configuration names this class as a job listener: it
  * serves SQL and jar jobs alike. Nothing that goes wrong here reaches the job.
  */

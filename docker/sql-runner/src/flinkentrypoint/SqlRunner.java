@@ -8,10 +8,12 @@ import java.nio.file.Files;
 import java.nio.file.Paths;
 import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Scanner;
+import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import java.util.regex.Matcher;
@@ -48,10 +50,14 @@ import org.apache.flink.table.api.ValidationException;
  * KIND    LINE COLUMN LABEL START END        any other statement: position and name for people, bytes of the script
  * </pre>
  *
- * KIND: {@code insert} (joins the statement set), {@code query} (printed as a table), {@code plan} (explained only),
- * {@code run} (executed), {@code ddl} (SHOW CREATE, reported as {@code ddl LABEL TEXT}). In fields, {@code \t \n \r \\} are escapes.
+ * KIND: {@code insert} (joins the statement set), {@code query} (printed as a table), {@code plan} (explained only), {@code ctas}
+ * (likewise, where Flink can),
+ * {@code compare} (explained as the real connectors would have it, which is only reported), {@code run} (executed), {@code ddl} (SHOW CREATE, reported as {@code ddl LABEL TEXT}). In fields, {@code \t \n \r \\} are escapes.
  */
 public final class SqlRunner {
+
+    /** Lets flinkentrypoint.mock.MockConnector behave as the real connectors to the planner. */
+    private static final String REAL = "flinkentrypoint.real";
 
     private static final Pattern POSITION = Pattern.compile("line (\\d+), column (\\d+)");
 
@@ -71,7 +77,7 @@ public final class SqlRunner {
         }
     }
 
-    /** An exception whose texts were cleaned of secrets; prints as the one it stands for. */
+    /** An exception whose texts were cleaned of secrets; prints as the one that it replaces. */
     private static final class Cleaned extends RuntimeException {
         private static final long serialVersionUID = 1;
 
@@ -238,10 +244,18 @@ public final class SqlRunner {
                 inserts.clear();
                 break;
             case "plan":
-                if (s.text.regionMatches(true, 0, "EXECUTE", 0, 7)) {
-                    env.executeSql("EXPLAIN" + s.text.substring(7)); // the same length: positions stay
-                } else {
-                    env.explainSql(s.text);
+                plan(s);
+                break;
+            case "compare":
+                compare(s);
+                break;
+            case "ctas":
+                try {
+                    plan(s);
+                } catch (TableException e) {
+                    if (!String.valueOf(e.getMessage()).startsWith("Unsupported")) { // a form that Flink cannot explain
+                        throw e;
+                    }
                 }
                 break;
             case "ddl":
@@ -255,6 +269,32 @@ public final class SqlRunner {
                 } else if (result.getResultKind() == ResultKind.SUCCESS_WITH_CONTENT && !check) {
                     result.print();
                 }
+        }
+    }
+
+    private void plan(Statement s) {
+        if (s.text.regionMatches(true, 0, "EXECUTE", 0, 7)) {
+            env.executeSql("EXPLAIN" + s.text.substring(7)); // the same length: positions stay
+        } else {
+            env.explainSql(s.text);
+        }
+    }
+
+    /** Reports on stderr that the statement, which can be run here, is one that Flink refuses with the real connectors. */
+    private void compare(Statement s) {
+        System.setProperty(REAL, "true");
+        try {
+            plan(s);
+        } catch (Throwable real) {
+            System.clearProperty(REAL);
+            try {
+                plan(s);
+            } catch (Throwable mocked) {
+                return; // the run will report it
+            }
+            System.err.println("refused: " + s + ": " + reason(real, s));
+        } finally {
+            System.clearProperty(REAL);
         }
     }
 
@@ -306,15 +346,17 @@ public final class SqlRunner {
     }
 
     private boolean check() {
+        System.setProperty(REAL, String.valueOf(!ask));
         create();
         boolean good = true;
+        Set<String> reported = new HashSet<>(); // a statement may be planned twice
         for (Statement s : statements) {
             try {
                 execute(s);
             } catch (Throwable t) {
                 good = false;
-                if (ask) {
-                    continue; // it comes again, at its place
+                if (ask || !reported.add(s.label)) { // asked for: it comes again, at its place
+                    continue;
                 }
                 System.out.println("error\t" + s.line + "\t" + s.column + "\t" + s.label + "\t" + reason(t, s));
             }
@@ -408,7 +450,7 @@ public final class SqlRunner {
         return mask(m.appendTail(out).toString());
     }
 
-    /** What a message lists behind its first paragraph, where it is short and no value of an option: names of options, schemas. */
+    /** What a message lists after its first paragraph, where it is short and not the value of an option: names of options, schemas. */
     private static String details(String message) {
         Matcher m = DETAILS.matcher(message);
         return m.find() ? " " + m.group() : "";

@@ -1,0 +1,1 @@
+CREATE CATALOG clickstream WITH ('type' = 'generic_in_memory', 'default-database' = 'web')

@@ -1,0 +1,95 @@
+package api
+
+import (
+	"bytes"
+	"compress/gzip"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"path"
+	"regexp"
+
+	"flink-entrypoint/internal/platform/cluster"
+	"flink-entrypoint/internal/platform/flinkrest"
+	"flink-entrypoint/internal/platform/jobstate"
+	"flink-entrypoint/internal/platform/store"
+	"flink-entrypoint/internal/platform/wire"
+)
+
+var flinkID = regexp.MustCompile(`^[0-9a-f]{32}$`)
+
+// flinkEvent: POST /v1/flink-events, by the status listener of a run's JobManager. 204 also where the event changes nothing: it is not
+// sent again.
+func (a *API) flinkEvent(w http.ResponseWriter, r *http.Request) error {
+	var p wire.Push
+	if err := read(w, r, &p); err != nil {
+		return err
+	}
+	if p.Run != who(r).run {
+		return refuse(http.StatusForbidden, "the token is of another run", "")
+	}
+	if !flinkID.MatchString(p.JobID) || p.Attempt == "" || len(p.Attempt) > 200 || p.Sequence < 1 || len(p.Cause) > 64<<10 {
+		return refuse(http.StatusBadRequest, "jobId, attempt and sequence are needed", "")
+	}
+	_, err := a.Decide(r.Context(), p.Run, jobstate.Push{Attempt: p.Attempt, Sequence: p.Sequence, JobID: p.JobID, Status: jobstate.Status(p.Status), Cause: flinkrest.Cause(p.Cause)})
+	if err == nil {
+		w.WriteHeader(http.StatusNoContent)
+	}
+	return err
+}
+
+// archive: PUT /v1/runs/{run}/archive/NAME, by the file system plugin of a run's JobManager. It is stored before it counts.
+func (a *API) archive(w http.ResponseWriter, r *http.Request) error {
+	run := r.PathValue("run")
+	if run != who(r).run {
+		return refuse(http.StatusForbidden, "the token is of another run", "")
+	}
+	name := r.PathValue("name")
+	job := path.Base(name)
+	if !flinkID.MatchString(job) {
+		return refuse(http.StatusBadRequest, fmt.Sprintf("%q is not the id of a job", job), "")
+	}
+	content, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxArchive))
+	if err != nil {
+		return err
+	}
+	// Flink 2.3 also archives the application, which says nothing about a job that the jobs' own archives do not say.
+	application := path.Base(path.Dir(name)) == "applications"
+	var end jobstate.Archived
+	if !application {
+		of, err := a.Store.Run(r.Context(), run)
+		if err != nil {
+			return err
+		}
+		savepoints := a.Driver.SavepointDir(run)
+		if of.State.Stop != nil {
+			savepoints = cluster.StopDir(a.Driver, run, of.State.Stop.Trigger)
+		}
+		if end, err = flinkrest.EndOf(content, job, savepoints); err != nil {
+			return refuse(http.StatusUnprocessableEntity, err.Error(), "")
+		}
+	}
+	var b bytes.Buffer
+	z := gzip.NewWriter(&b)
+	z.Write(content)
+	if err := z.Close(); err != nil {
+		return err
+	}
+	stored := job
+	if application {
+		stored = "applications/" + job
+	}
+	if err := a.Store.PutArchive(r.Context(), run, stored, b.Bytes()); err != nil {
+		return err
+	}
+	if application {
+		w.WriteHeader(http.StatusNoContent)
+		return nil
+	}
+	if _, err := a.Decide(r.Context(), run, end); err != nil && !errors.Is(err, store.ErrNotFound) {
+		return err
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}

@@ -1,0 +1,340 @@
+package api
+
+import (
+	"bytes"
+	"compress/gzip"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"flink-entrypoint/internal/platform/store"
+	"flink-entrypoint/internal/platform/wire"
+)
+
+// job is the job that a request is about, if the caller may see it.
+func (a *API) job(r *http.Request) (store.Job, error) {
+	name := r.PathValue("job")
+	j, err := a.Store.Job(r.Context(), name)
+	if errors.Is(err, store.ErrNotFound) || err == nil && j.Team != who(r).team {
+		return j, notFound("job", name)
+	}
+	return j, err
+}
+
+func jobOf(l store.JobLine) wire.Job {
+	j := wire.Job{Name: l.Job.Name, Team: l.Job.Team, Newest: l.Job.Newest, Created: l.Job.Created, CreatedBy: l.Job.CreatedBy}
+	if l.Run != nil {
+		r := runOf(*l.Run)
+		j.Run = &r
+	}
+	return j
+}
+
+// listJobs: GET /v1/jobs?queue=&name=&after=&limit=
+func (a *API) listJobs(w http.ResponseWriter, r *http.Request) error {
+	q := r.URL.Query()
+	f := store.JobFilter{Team: who(r).team, Queue: q.Get("queue"), Name: q.Get("name"), After: q.Get("after")}
+	var err error
+	if f.Limit, err = number(q.Get("limit"), 1000, 1, 10000); err != nil {
+		return err
+	}
+	lines, err := a.Store.Jobs(r.Context(), f)
+	if err != nil {
+		return err
+	}
+	jobs := make([]wire.Job, len(lines))
+	for i, l := range lines {
+		jobs[i] = jobOf(l)
+	}
+	return answer(w, http.StatusOK, map[string]any{"jobs": jobs})
+}
+
+// number reads a whole number of a query.
+func number(text string, otherwise, least, most int) (int, error) {
+	if text == "" {
+		return otherwise, nil
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < least || n > most {
+		return 0, refuse(http.StatusBadRequest, fmt.Sprintf("%q is not a whole number from %d to %d", text, least, most), "")
+	}
+	return n, nil
+}
+
+func (a *API) getJob(w http.ResponseWriter, r *http.Request) error {
+	j, err := a.job(r)
+	if err != nil {
+		return err
+	}
+	l := store.JobLine{Job: j}
+	if run, err := a.Store.NewestRun(r.Context(), j.Name); err == nil {
+		l.Run = &run
+	} else if !errors.Is(err, store.ErrNotFound) {
+		return err
+	}
+	w.Header().Set("ETag", versionTag(j.Newest))
+	return answer(w, http.StatusOK, jobOf(l))
+}
+
+// versionTag is what If-Match of a PUT is compared with: the number of the newest version.
+func versionTag(n int) string { return `"v` + strconv.Itoa(n) + `"` }
+
+// ifMatch is the newest version that the caller has seen: -1 if it does not matter, 0 if the job must not exist yet.
+func ifMatch(r *http.Request, prefix string) (int, error) {
+	match, none := r.Header.Get("If-Match"), r.Header.Get("If-None-Match")
+	switch {
+	case none == "*":
+		return 0, nil
+	case match == "" || match == "*":
+		return -1, nil
+	}
+	n, err := strconv.Atoi(strings.TrimSuffix(strings.TrimPrefix(match, `"`+prefix), `"`))
+	if err != nil || n < 1 {
+		return 0, refuse(http.StatusPreconditionFailed, fmt.Sprintf("If-Match is %s, which never was an ETag of this", match), "")
+	}
+	return n, nil
+}
+
+// putJob makes a version of what is sent. With an Idempotency-Key the same request is answered alike.
+func (a *API) putJob(w http.ResponseWriter, r *http.Request) error {
+	c, name := who(r), r.PathValue("job")
+	if !nameForm.MatchString(name) {
+		return refuse(http.StatusBadRequest, fmt.Sprintf("%q is not a name of a job", name), "small letters, digits and hyphens, at most 63")
+	}
+	source, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxDefinition))
+	if err != nil {
+		return err
+	}
+	seen, err := ifMatch(r, "v")
+	if err != nil {
+		return err
+	}
+	return a.once(w, r, append([]byte(r.Method+r.URL.String()+"\n"+r.Header.Get("If-Match")+"\n"), source...), func() (int, any, error) {
+		d, err := a.Prepare(r.Context(), c.team, fileName(name, r), source)
+		if err != nil {
+			return 0, nil, err
+		}
+		sum := sha256.Sum256(d.Document)
+		v, made, err := a.Store.PutJob(r.Context(), c.team, store.Version{Job: name, Document: d.Document, Digest: hex.EncodeToString(sum[:]), Source: source,
+			Catalogs: d.Catalogs, Comment: r.URL.Query().Get("comment"), By: c.name}, seen)
+		switch {
+		case errors.Is(err, store.ErrConflict):
+			return 0, nil, refuse(http.StatusPreconditionFailed, "the job has another version by now", "read it again, and decide whether your change still fits")
+		case errors.Is(err, store.ErrExists):
+			return 0, nil, refuse(http.StatusConflict, fmt.Sprintf("the name %q is taken", name), "choose another one")
+		case err != nil:
+			return 0, nil, err
+		}
+		out, err := a.versionOf(r, c.team, v)
+		out.Warnings = d.Warnings
+		status := http.StatusOK
+		if made {
+			status = http.StatusCreated
+		}
+		w.Header().Set("ETag", versionTag(v.Number))
+		return status, out, err
+	})
+}
+
+// fileName is what faults call the definition of a job; a script alone is sent as application/sql.
+func fileName(job string, r *http.Request) string {
+	if kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); kind == "application/sql" {
+		return job + ".sql"
+	}
+	return job + ".yaml"
+}
+
+// once answers a request that has an Idempotency-Key as it was answered before.
+func (a *API) once(w http.ResponseWriter, r *http.Request, request []byte, do func() (int, any, error)) error {
+	key := r.Header.Get("Idempotency-Key")
+	if key == "" {
+		status, out, err := do()
+		if err != nil {
+			return err
+		}
+		return answer(w, status, out)
+	}
+	if len(key) > 200 {
+		return refuse(http.StatusBadRequest, "the Idempotency-Key is longer than 200 bytes", "")
+	}
+	sum := sha256.Sum256(request)
+	digest := hex.EncodeToString(sum[:])
+	caller := who(r).team + "/" + who(r).name
+	before, err := a.Store.AnswerOf(r.Context(), caller, key)
+	if errors.Is(err, store.ErrNotFound) {
+		status, out, failed := do()
+		if failed != nil {
+			return failed
+		}
+		var b bytes.Buffer
+		answer(&recorder{header: w.Header(), body: &b}, status, out)
+		before = store.Answer{Request: digest, Status: status, Body: b.Bytes()}
+		err = a.Store.KeepAnswer(r.Context(), caller, key, before)
+	}
+	if err != nil {
+		return err
+	}
+	if before.Request != digest {
+		return refuse(http.StatusUnprocessableEntity, "the Idempotency-Key was used for another request", "a key is for one request and its repetitions")
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(before.Status)
+	w.Write(before.Body)
+	return nil
+}
+
+type recorder struct {
+	header http.Header
+	body   *bytes.Buffer
+}
+
+func (r *recorder) Header() http.Header         { return r.header }
+func (r *recorder) Write(b []byte) (int, error) { return r.body.Write(b) }
+func (r *recorder) WriteHeader(int)             {}
+
+func (a *API) deleteJob(w http.ResponseWriter, r *http.Request) error {
+	j, err := a.job(r)
+	if err != nil {
+		return err
+	}
+	err = a.Store.DeleteJob(r.Context(), j.Name)
+	if errors.Is(err, store.ErrInUse) {
+		return refuse(http.StatusConflict, fmt.Sprintf("the job %s has a run that has not ended", j.Name), "stop it first")
+	}
+	if err == nil {
+		w.WriteHeader(http.StatusNoContent)
+	}
+	return err
+}
+
+func (a *API) versionOf(r *http.Request, team string, v store.Version) (wire.Version, error) {
+	out := wire.Version{Job: v.Job, Number: v.Number, Digest: v.Digest, Comment: v.Comment, Created: v.Created, By: v.By}
+	for _, used := range v.Catalogs {
+		u := wire.UsedCatalog{Name: used.Name, Revision: used.Revision}
+		c, err := a.Store.Catalog(r.Context(), team, used.Name)
+		if err != nil && !errors.Is(err, store.ErrNotFound) {
+			return out, err
+		}
+		u.Newest = c.Revision
+		out.Catalogs = append(out.Catalogs, u)
+	}
+	return out, nil
+}
+
+func (a *API) listVersions(w http.ResponseWriter, r *http.Request) error {
+	j, err := a.job(r)
+	if err != nil {
+		return err
+	}
+	all, err := a.Store.Versions(r.Context(), j.Name)
+	if err != nil {
+		return err
+	}
+	versions := make([]wire.Version, len(all))
+	for i, v := range all {
+		if versions[i], err = a.versionOf(r, j.Team, v); err != nil {
+			return err
+		}
+	}
+	return answer(w, http.StatusOK, map[string]any{"versions": versions})
+}
+
+// getVersion is what pods ask for: the document itself, as docs/definition-service.yaml describes. With ?view=info it is what the platform
+// knows about it, with what the user sent.
+func (a *API) getVersion(w http.ResponseWriter, r *http.Request) error {
+	c, name := who(r), r.PathValue("job")
+	n, err := strconv.Atoi(r.PathValue("n"))
+	if err != nil || n < 1 {
+		return notFound("version", r.PathValue("n"))
+	}
+	if c.run != "" {
+		// A run's token reads the one version that the run has.
+		run, err := a.Store.Run(r.Context(), c.run)
+		if err != nil {
+			return err
+		}
+		if run.Job != name || run.Version != n {
+			return notFound("job", name)
+		}
+	} else if _, err := a.job(r); err != nil {
+		return err
+	}
+	v, err := a.Store.Version(r.Context(), name, n)
+	if errors.Is(err, store.ErrNotFound) {
+		return notFound("version", r.PathValue("n"))
+	}
+	if err != nil {
+		return err
+	}
+	if r.URL.Query().Get("view") == "info" {
+		out, err := a.versionOf(r, c.team, v)
+		out.Source = string(v.Source)
+		if err != nil {
+			return err
+		}
+		return answer(w, http.StatusOK, out)
+	}
+	// The compressed form has the same content but other bytes, so it has a weak tag and a digest of its own (RFC 9110, 9530).
+	tag, body, zipped := `"`+v.Digest[:32]+`"`, v.Document, acceptsGzip(r.Header.Values("Accept-Encoding"))
+	h := w.Header()
+	h.Set("ETag", tag)
+	if zipped {
+		h.Set("ETag", "W/"+tag)
+	}
+	h.Set("Cache-Control", "private, no-cache")
+	h.Set("Vary", "Accept-Encoding")
+	if matches(r.Header.Get("If-None-Match"), tag) {
+		w.WriteHeader(http.StatusNotModified)
+		return nil
+	}
+	if zipped {
+		h.Set("Content-Encoding", "gzip")
+		var b bytes.Buffer
+		z := gzip.NewWriter(&b)
+		z.Write(body)
+		z.Close()
+		body = b.Bytes()
+	}
+	sum := sha256.Sum256(body)
+	h.Set("Repr-Digest", "sha-256=:"+base64.StdEncoding.EncodeToString(sum[:])+":")
+	h.Set("Content-Type", contentType(v.Document))
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	w.Write(body)
+	return nil
+}
+
+// acceptsGzip reports whether a request wants gzip: it is named, and not with the weight 0.
+func acceptsGzip(header []string) bool {
+	for one := range strings.SplitSeq(strings.Join(header, ","), ",") {
+		coding, parameters, _ := strings.Cut(one, ";")
+		if strings.EqualFold(strings.TrimSpace(coding), "gzip") {
+			weight, err := strconv.ParseFloat(strings.TrimPrefix(strings.TrimSpace(parameters), "q="), 64)
+			return err != nil || weight > 0
+		}
+	}
+	return false
+}
+
+func contentType(document []byte) string {
+	if t := bytes.TrimSpace(document); len(t) > 0 && t[0] == '{' {
+		return "application/json"
+	}
+	return "application/yaml"
+}
+
+// matches reports whether If-None-Match names a tag.
+func matches(header, tag string) bool {
+	for t := range strings.SplitSeq(header, ",") {
+		if t = strings.TrimPrefix(strings.TrimSpace(t), "W/"); t == tag || t == "*" {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,296 @@
+package api
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+
+	"flink-entrypoint/internal/platform/cluster"
+	"flink-entrypoint/internal/platform/flinkrest"
+	"flink-entrypoint/internal/platform/jobstate"
+	"flink-entrypoint/internal/platform/store"
+	"flink-entrypoint/internal/platform/wire"
+)
+
+func runOf(r store.Run) wire.Run {
+	s := r.State
+	out := wire.Run{ID: s.ID, Job: r.Job, Version: r.Version, Revision: r.Revision, Queue: string(s.Queue), Condition: string(s.Condition), Since: s.Since,
+		Desired: string(s.Desired), Reason: s.Reason, Outcome: string(s.Outcome), Evidence: string(s.Source), Created: r.Created, JobID: s.JobID, Attempt: s.Attempt,
+		From: r.Asked.StartFrom, Session: r.Asked.Session, By: r.Asked.By, Restart: r.Asked.Restart}
+	for _, j := range s.Jobs {
+		out.Jobs = append(out.Jobs, wire.FlinkJob{ID: j.ID, Status: string(j.Status)})
+	}
+	if s.Stop != nil {
+		out.Savepoint = s.Stop.Path
+	}
+	if s.HasEnded() {
+		out.Ended = &s.Ended
+	}
+	return out
+}
+
+func (a *API) listRuns(w http.ResponseWriter, r *http.Request) error {
+	j, err := a.job(r)
+	if err != nil {
+		return err
+	}
+	limit, err := number(r.URL.Query().Get("limit"), 100, 1, 1000)
+	if err != nil {
+		return err
+	}
+	all, err := a.Store.Runs(r.Context(), j.Name, limit)
+	if err != nil {
+		return err
+	}
+	runs := make([]wire.Run, len(all))
+	for i, run := range all {
+		runs[i] = runOf(run)
+	}
+	return answer(w, http.StatusOK, map[string]any{"runs": runs})
+}
+
+// run is the run that a request is about: the one of its path, or the job's newest.
+func (a *API) run(r *http.Request) (store.Run, error) {
+	j, err := a.job(r)
+	if err != nil {
+		return store.Run{}, err
+	}
+	id := r.PathValue("run")
+	if id == "" {
+		id = r.URL.Query().Get("run")
+	}
+	if id == "" {
+		run, err := a.Store.NewestRun(r.Context(), j.Name)
+		if errors.Is(err, store.ErrNotFound) {
+			return run, refuse(http.StatusConflict, fmt.Sprintf("the job %s was never started", j.Name), "")
+		}
+		return run, err
+	}
+	run, err := a.Store.Run(r.Context(), id)
+	if errors.Is(err, store.ErrNotFound) || err == nil && run.Job != j.Name {
+		return run, notFound("run", id)
+	}
+	return run, err
+}
+
+func (a *API) getRun(w http.ResponseWriter, r *http.Request) error {
+	run, err := a.run(r)
+	if err != nil {
+		return err
+	}
+	out := runOf(run)
+	attempts, err := a.Store.Attempts(r.Context(), run.State.ID)
+	if err != nil {
+		return err
+	}
+	for _, at := range attempts {
+		x := wire.Attempt{ID: at.ID, Started: at.Started, Message: at.Message}
+		if !at.Ended.IsZero() {
+			x.Ended, x.Code = &at.Ended, &at.Code
+		}
+		out.Attempts = append(out.Attempts, x)
+	}
+	return answer(w, http.StatusOK, out)
+}
+
+// acts refuses what a restored server must not do yet.
+func (a *API) acts() error {
+	if a.Observes() {
+		return refuse(http.StatusConflict, "this server was restored from a backup and only observes", "compare what runs with what it lists, then: flink-platform resume")
+	}
+	return nil
+}
+
+func (a *API) start(w http.ResponseWriter, r *http.Request) error {
+	j, err := a.job(r)
+	if err == nil {
+		err = a.acts()
+	}
+	var in wire.Start
+	if err == nil {
+		err = read(w, r, &in)
+	}
+	if err != nil {
+		return err
+	}
+	if in.Version == 0 {
+		in.Version = j.Newest
+	}
+	return a.once(w, r, fmt.Appendf(nil, "start %s %+v", j.Name, in), func() (int, any, error) {
+		run, err := a.Begin(r.Context(), j.Name, in.Version, store.Asked{By: who(r).name, Savepoint: in.Savepoint})
+		switch {
+		case errors.Is(err, store.ErrExists):
+			return 0, nil, refuse(http.StatusConflict, fmt.Sprintf("the job %s has a run that has not ended", j.Name), "stop it first, or wait for its end")
+		case errors.Is(err, store.ErrNotFound):
+			return 0, nil, notFound("version", fmt.Sprint(in.Version))
+		case err != nil:
+			return 0, nil, err
+		}
+		return http.StatusAccepted, runOf(run), nil
+	})
+}
+
+// decide applies a user's wish to a run that has not ended.
+func (a *API) decide(w http.ResponseWriter, r *http.Request, run store.Run, o jobstate.Observation) error {
+	if run.State.HasEnded() {
+		return refuse(http.StatusConflict, fmt.Sprintf("the run has ended (%s)", run.State.Outcome), "")
+	}
+	if err := a.acts(); err != nil {
+		return err
+	}
+	after, err := a.Decide(r.Context(), run.State.ID, o)
+	if err != nil {
+		return err
+	}
+	return answer(w, http.StatusAccepted, runOf(after))
+}
+
+func (a *API) stop(w http.ResponseWriter, r *http.Request) error {
+	run, err := a.run(r)
+	var in wire.Stop
+	if err == nil {
+		err = read(w, r, &in)
+	}
+	if err != nil {
+		return err
+	}
+	switch in.Mode {
+	case "", "savepoint":
+		return a.decide(w, r, run, jobstate.AskStop{By: who(r).name})
+	case "drain":
+		return a.decide(w, r, run, jobstate.AskStop{By: who(r).name, Drain: true})
+	case "cancel":
+		return a.decide(w, r, run, jobstate.AskCancel{By: who(r).name})
+	}
+	return refuse(http.StatusBadRequest, fmt.Sprintf("unknown mode %q", in.Mode), "savepoint, drain or cancel")
+}
+
+func (a *API) resolve(w http.ResponseWriter, r *http.Request) error {
+	run, err := a.run(r)
+	var in wire.Resolve
+	if err == nil {
+		err = read(w, r, &in)
+	}
+	if err != nil {
+		return err
+	}
+	as := jobstate.Outcome(in.As)
+	switch as {
+	case jobstate.IsFinished, jobstate.IsFailed, jobstate.IsCanceled:
+	case "empty":
+		if run.State.Condition != jobstate.Parked {
+			return refuse(http.StatusConflict, "only a parked run is started without state", "")
+		}
+		return a.decide(w, r, run, jobstate.AskStartEmpty{By: who(r).name})
+	default:
+		return refuse(http.StatusBadRequest, fmt.Sprintf("unknown outcome %q", in.As), "finished, failed or canceled; empty starts a parked run without state")
+	}
+	if strings.TrimSpace(in.Reason) == "" {
+		return refuse(http.StatusBadRequest, "the reason is missing", "the timeline shows it to those who ask later")
+	}
+	if c := run.State.Condition; c != jobstate.Lost && c != jobstate.Parked && c != jobstate.Ending {
+		return refuse(http.StatusConflict, "only a run that is lost, parked or ending is resolved by a person; this one answers", "stop it instead")
+	}
+	return a.decide(w, r, run, jobstate.AskResolve{By: who(r).name, As: as, Reason: in.Reason})
+}
+
+// exceptions are of the cluster while it answers, and of the archive after it.
+func (a *API) exceptions(w http.ResponseWriter, r *http.Request) error {
+	run, err := a.run(r)
+	if err != nil {
+		return err
+	}
+	type exception struct {
+		At    string `json:"at,omitempty"`
+		Name  string `json:"name,omitempty"`
+		Cause string `json:"cause"`
+		Task  string `json:"task,omitempty"`
+		Stack string `json:"stack"`
+	}
+	out := []exception{}
+	add := func(all []flinkrest.Exception) {
+		for _, x := range all {
+			e := exception{Name: x.Name, Cause: flinkrest.Cause(x.Text), Task: x.Task, Stack: x.Text}
+			if !x.At.IsZero() {
+				e.At = x.At.Format("2006-01-02T15:04:05.000Z07:00")
+			}
+			out = append(out, e)
+		}
+	}
+	for _, j := range run.State.Jobs {
+		if archived, err := a.archived(r.Context(), run.State.ID, j.ID, "/jobs/"+j.ID+"/exceptions"); err == nil {
+			all, err := flinkrest.ExceptionsOf(archived)
+			if err != nil {
+				return err
+			}
+			add(all)
+			continue
+		}
+		err := a.asked(r.Context(), run, func(base string) error {
+			all, err := a.REST.Exceptions(r.Context(), base, j.ID)
+			add(all)
+			return err
+		})
+		if err != nil {
+			return refuse(http.StatusServiceUnavailable, "the cluster does not answer, and has archived nothing: "+err.Error(), "the log may have the cause")
+		}
+	}
+	return answer(w, http.StatusOK, map[string]any{"exceptions": out})
+}
+
+func (a *API) checkpoints(w http.ResponseWriter, r *http.Request) error {
+	run, err := a.run(r)
+	if err != nil {
+		return err
+	}
+	out := map[string]flinkrest.Checkpoints{}
+	for _, j := range run.State.Jobs {
+		if archived, err := a.archived(r.Context(), run.State.ID, j.ID, "/jobs/"+j.ID+"/checkpoints"); err == nil {
+			c, err := flinkrest.CheckpointsOf(archived)
+			if err != nil {
+				return err
+			}
+			out[j.ID] = c
+			continue
+		}
+		err := a.asked(r.Context(), run, func(base string) error {
+			c, err := a.REST.Checkpoints(r.Context(), base, j.ID)
+			out[j.ID] = c
+			return err
+		})
+		if err != nil {
+			return refuse(http.StatusServiceUnavailable, "the cluster does not answer, and has archived nothing: "+err.Error(), "")
+		}
+	}
+	return answer(w, http.StatusOK, map[string]any{"jobs": out})
+}
+
+// asked asks the JobManagers of a run, one after the other.
+func (a *API) asked(ctx context.Context, run store.Run, f func(base string) error) error {
+	if run.State.HasEnded() {
+		return errors.New("the run has ended")
+	}
+	return cluster.Ask(ctx, a.Driver, run.State.ID, f)
+}
+
+// archived is one answer of REST that a job's archive keeps.
+func (a *API) archived(ctx context.Context, run, job, path string) ([]byte, error) {
+	gzipped, err := a.Store.Archive(ctx, run, job)
+	if err != nil {
+		return nil, err
+	}
+	z, err := gzip.NewReader(bytes.NewReader(gzipped))
+	if err != nil {
+		return nil, err
+	}
+	content, err := io.ReadAll(io.LimitReader(z, 2*maxArchive))
+	if err != nil {
+		return nil, err
+	}
+	return flinkrest.Archived(content, path)
+}

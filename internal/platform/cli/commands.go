@@ -1,0 +1,707 @@
+package cli
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/aymanbagabas/go-udiff"
+	"github.com/spf13/pflag"
+
+	"flink-entrypoint/internal/platform/client"
+	"flink-entrypoint/internal/platform/store"
+	"flink-entrypoint/internal/platform/wire"
+)
+
+func clientFlags(f *pflag.FlagSet) {
+	f.String("server", "http://127.0.0.1:8088", "`URL` of the server")
+	f.String("token-file", "", "`FILE` with the token")
+	f.String("output", "text", "text or json (`FORMAT`)")
+}
+
+func with(more ...func(*pflag.FlagSet)) func(*pflag.FlagSet) {
+	return func(f *pflag.FlagSet) {
+		for _, m := range more {
+			m(f)
+		}
+		clientFlags(f)
+	}
+}
+
+const (
+	groupServer  = "The server"
+	groupJobs    = "Jobs"
+	groupWatch   = "Watch"
+	groupStored  = "What jobs use"
+	groupService = "Access"
+)
+
+// commands are all verbs.
+var commands = []command{
+	{name: "serve", group: groupServer, short: "run the server until Ctrl-C; clusters outlive it", flags: serveFlags, run: serve},
+	{name: "backup", words: "DIR", group: groupServer, short: "copy the store of a server that is not running", flags: dataFlag, run: backup, least: 1, most: 1},
+	{name: "restore", words: "DIR", group: groupServer, short: "make a data directory from a backup", flags: dataFlag, run: restore, least: 1, most: 1},
+	{name: "resume", group: groupServer, short: "let a restored server act again", flags: dataFlag, run: resume},
+	{name: "health", group: groupServer, short: "queues of the server", flags: with(), run: health},
+
+	{name: "submit", words: "FILE [NAME]", group: groupJobs, short: "make a version of a job: a definition, or a .sql file alone (-: standard input)", flags: with(submitFlags), run: submit, least: 1, most: 2},
+	{name: "start", words: "NAME", group: groupJobs, short: "start a job", flags: with(startFlags), run: start, least: 1, most: 1},
+	{name: "stop", words: "NAME", group: groupJobs, short: "cancel a job, or stop it with a savepoint", flags: with(stopFlags), run: stop, least: 1, most: 1},
+	{name: "resolve", words: "NAME", group: groupJobs, short: "decide how a lost run ended", flags: with(resolveFlags), run: resolve, least: 1, most: 1},
+	{name: "delete", words: "NAME", group: groupJobs, short: "delete a job with its versions and runs", flags: with(), run: deleteJob, least: 1, most: 1},
+
+	{name: "jobs", group: groupWatch, short: "list jobs", flags: with(func(f *pflag.FlagSet) { f.String("queue", "", "accept, running, failed, cancel, finish or none") }), run: jobs},
+	{name: "job", words: "NAME", group: groupWatch, short: "a job: its versions, runs and timeline", flags: with(), run: job, least: 1, most: 1},
+	{name: "events", words: "[NAME]", group: groupWatch, short: "what happened", flags: with(func(f *pflag.FlagSet) { f.BoolP("follow", "f", false, "go on until Ctrl-C") }), run: events, most: 1},
+	{name: "logs", words: "NAME", group: groupWatch, short: "logs of the platform, JobManager and TaskManagers of a run", flags: with(logFlags), run: logs, least: 1, most: 1},
+	{name: "diff", words: "NAME OLD NEW", group: groupWatch, short: "what changed between two versions", flags: with(), run: diff, least: 3, most: 3},
+
+	{name: "catalogs", group: groupStored, short: "list catalogs", flags: with(), run: catalogs},
+	{name: "catalog", words: "NAME", group: groupStored, short: "a catalog, and the jobs that have it", flags: with(), run: catalog, least: 1, most: 1},
+	{name: "catalog put", words: "NAME FILE", group: groupStored, short: "store a CREATE CATALOG statement", flags: with(), run: catalogPut, least: 2, most: 2},
+	{name: "catalog delete", words: "NAME", group: groupStored, short: "delete a catalog", flags: with(), run: deleteOf("/v1/catalogs/"), least: 1, most: 1},
+	{name: "artifacts", group: groupStored, short: "list artifacts", flags: with(), run: artifacts},
+	{name: "artifact put", words: "FILE [NAME]", group: groupStored, short: "store a jar or another file", flags: with(), run: artifactPut, least: 1, most: 2},
+	{name: "artifact delete", words: "NAME", group: groupStored, short: "delete an artifact that no version names", flags: with(), run: deleteOf("/v1/artifacts/"), least: 1, most: 1},
+
+	{name: "tokens", group: groupService, short: "list tokens", flags: with(), run: tokens},
+	{name: "token make", words: "NAME", group: groupService, short: "make a token and show it, this once", flags: with(tokenFlags), run: tokenMake, least: 1, most: 1},
+	{name: "token delete", words: "NAME", group: groupService, short: "end a token", flags: with(), run: deleteOf("/v1/tokens/"), least: 1, most: 1},
+
+	{name: "shim", words: "DIR", run: shim, least: 1, most: 1},
+}
+
+func submitFlags(f *pflag.FlagSet) {
+	f.StringP("message", "m", "", "what this version changes")
+	f.Bool("start", false, "start it, too")
+	f.Bool("wait", false, "with --start: wait for its end; 24 if it is not finished")
+}
+
+func startFlags(f *pflag.FlagSet) {
+	f.Int("version", 0, "`N` (the newest)")
+	f.String("savepoint", "", "latest, none, or a `PATH` (as the definition says)")
+	f.Bool("wait", false, "wait for its end; 24 if it is not finished")
+}
+
+func stopFlags(f *pflag.FlagSet) {
+	f.Bool("savepoint", false, "with a savepoint")
+	f.Bool("drain", false, "with a savepoint, after sending the last watermark")
+	f.Bool("wait", false, "wait for its end")
+}
+
+func resolveFlags(f *pflag.FlagSet) {
+	f.String("as", "", "finished, failed or canceled; empty starts a parked run without state")
+	f.String("reason", "", "for those who ask later")
+	f.String("run", "", "`ID` (the newest)")
+}
+
+func logFlags(f *pflag.FlagSet) {
+	f.BoolP("follow", "f", false, "go on until the run has ended")
+	f.String("run", "", "`ID` (the newest)")
+	f.String("process", "", "platform, jobmanager-1, taskmanager-1 … (all)")
+	f.Int("tail", 1000, "at most `N` lines of each process")
+}
+
+func tokenFlags(f *pflag.FlagSet) {
+	f.String("role", "view", "view, edit or admin")
+	f.String("team", "", "of a store that no server uses: `TEAM` (default)")
+	f.String("data-dir", "", "make it in the store of a server that is not running (`DIR`)")
+}
+
+func (c *call) client() (*client.Client, error) {
+	cl := &client.Client{Base: c.text("server")}
+	if u, err := url.Parse(cl.Base); err != nil || u.Host == "" {
+		return nil, usagef("--server is %q, expected a URL", cl.Base)
+	}
+	if file := c.text("token-file"); file != "" {
+		b, err := os.ReadFile(file)
+		if err != nil {
+			return nil, usagef("--token-file: %w", err)
+		}
+		cl.Token = strings.TrimSpace(string(b))
+	}
+	return cl, nil
+}
+
+func (c *call) table(head string, rows func(w io.Writer)) {
+	w := tabwriter.NewWriter(c.stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, head)
+	rows(w)
+	w.Flush()
+}
+
+// state is a run in a few words.
+func state(r *wire.Run) string {
+	if r == nil {
+		return "never started"
+	}
+	switch {
+	case r.Outcome != "" && r.Outcome != r.Queue:
+		return r.Queue + " (" + r.Outcome + ")"
+	case r.Condition != "":
+		return r.Queue + " (" + r.Condition + ")"
+	}
+	return r.Queue
+}
+
+// readFile reads a file, or standard input for "-".
+func (c *call) readFile(name string) ([]byte, error) {
+	if name == "-" {
+		return io.ReadAll(c.stdin)
+	}
+	b, err := os.ReadFile(name)
+	if err != nil {
+		return nil, usageError{err}
+	}
+	return b, nil
+}
+
+func submit(c *call) error {
+	cl, err := c.client()
+	if err != nil {
+		return err
+	}
+	b, err := c.readFile(c.words[0])
+	if err != nil {
+		return err
+	}
+	name := strings.TrimSuffix(filepath.Base(c.words[0]), filepath.Ext(c.words[0]))
+	if len(c.words) > 1 {
+		name = c.words[1]
+	} else if c.words[0] == "-" {
+		return usagef("the name of the job is missing: flink-platform submit - NAME")
+	}
+	v, err := cl.Put(c.ctx, name, b, filepath.Ext(c.words[0]) == ".sql", c.text("message"))
+	if err != nil {
+		return fmt.Errorf("%s: %w", c.words[0], err)
+	}
+	for _, w := range v.Warnings {
+		fmt.Fprintln(c.stderr, "warning:", w)
+	}
+	if !c.bool("start") {
+		if !c.json(v) {
+			fmt.Fprintf(c.stdout, "%s version %d, sha256 %s\n", v.Job, v.Number, v.Digest)
+		}
+		return nil
+	}
+	r, err := cl.Start(c.ctx, name, wire.Start{Version: v.Number})
+	if err != nil {
+		return err
+	}
+	return c.follow(cl, r)
+}
+
+func start(c *call) error {
+	cl, err := c.client()
+	if err != nil {
+		return err
+	}
+	n, err := c.flags.GetInt("version")
+	if err != nil {
+		return err
+	}
+	r, err := cl.Start(c.ctx, c.words[0], wire.Start{Version: n, Savepoint: c.text("savepoint")})
+	if err != nil {
+		return err
+	}
+	return c.follow(cl, r)
+}
+
+// follow shows a run that was asked to start or stop, and with --wait its events until its end.
+func (c *call) follow(cl *client.Client, r wire.Run) error {
+	if !c.bool("wait") {
+		if !c.json(r) {
+			fmt.Fprintf(c.stdout, "%s version %d, run %s: %s\n", r.Job, r.Version, r.ID, state(&r))
+		}
+		return nil
+	}
+	forPeople := c.text("output") != "json"
+	err := cl.Follow(c.ctx, r.Job, 0, func(e wire.Event) bool {
+		if e.Run != r.ID {
+			return true
+		}
+		if forPeople {
+			c.event(e)
+		}
+		return e.Outcome == ""
+	})
+	if err != nil {
+		return err
+	}
+	if r, err = cl.Run(c.ctx, r.Job, r.ID); err != nil {
+		return err
+	}
+	c.json(r)
+	stopping := c.flags.Lookup("drain") != nil
+	if r.Outcome != "finished" && !(stopping && r.Outcome != "failed") {
+		return failure{fmt.Errorf("run %s of %s is %s: %s", r.ID, r.Job, r.Outcome, r.Reason), exitJobFailed}
+	}
+	return nil
+}
+
+func (c *call) event(e wire.Event) {
+	what := e.Queue
+	if e.Condition != "" {
+		what += " (" + e.Condition + ")"
+	}
+	evidence := e.Evidence
+	if e.Inferred {
+		evidence += ", inferred"
+	}
+	if e.By != "" {
+		evidence += " " + e.By
+	}
+	fmt.Fprintf(c.stdout, "%s  %-28s %s  [%s]\n", e.At.Local().Format("15:04:05.000"), what, e.Text, evidence)
+}
+
+func stop(c *call) error {
+	cl, err := c.client()
+	if err != nil {
+		return err
+	}
+	mode := "cancel"
+	switch {
+	case c.bool("drain"):
+		mode = "drain"
+	case c.bool("savepoint"):
+		mode = "savepoint"
+	}
+	r, err := cl.Stop(c.ctx, c.words[0], mode)
+	if err != nil {
+		return err
+	}
+	return c.follow(cl, r)
+}
+
+func resolve(c *call) error {
+	cl, err := c.client()
+	if err != nil {
+		return err
+	}
+	id := c.text("run")
+	if id == "" {
+		j, err := cl.Job(c.ctx, c.words[0])
+		if err != nil {
+			return err
+		}
+		if j.Run == nil {
+			return failure{fmt.Errorf("the job %s was never started", j.Name), exitRefused}
+		}
+		id = j.Run.ID
+	}
+	r, err := cl.Resolve(c.ctx, c.words[0], id, wire.Resolve{As: c.text("as"), Reason: c.text("reason")})
+	if err != nil {
+		return err
+	}
+	if !c.json(r) {
+		fmt.Fprintf(c.stdout, "run %s: %s\n", r.ID, state(&r))
+	}
+	return nil
+}
+
+func deleteJob(c *call) error { return deleteOf("/v1/jobs/")(c) }
+
+func deleteOf(path string) func(*call) error {
+	return func(c *call) error {
+		cl, err := c.client()
+		if err != nil {
+			return err
+		}
+		return cl.Do(c.ctx, http.MethodDelete, path+url.PathEscape(c.words[0]), nil, nil)
+	}
+}
+
+func jobs(c *call) error {
+	cl, err := c.client()
+	if err != nil {
+		return err
+	}
+	all, err := cl.Jobs(c.ctx, c.text("queue"))
+	if err != nil || c.json(all) {
+		return err
+	}
+	if len(all) == 0 {
+		fmt.Fprintln(c.stdout, "no jobs; make one with: flink-platform submit job.yaml")
+		return nil
+	}
+	now := time.Now()
+	c.table("NAME\tSTATE\tSINCE\tVERSION\tNEWEST\tREASON", func(w io.Writer) {
+		for _, j := range all {
+			version, since, reason := "-", "-", ""
+			if j.Run != nil {
+				version, since, reason = strconv.Itoa(j.Run.Version), ago(j.Run.Since, now), firstLine(j.Run.Reason)
+			}
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d\t%s\n", j.Name, state(j.Run), since, version, j.Newest, reason)
+		}
+	})
+	return nil
+}
+
+func firstLine(s string) string {
+	s, _, _ = strings.Cut(s, "\n")
+	if r := []rune(s); len(r) > 90 {
+		return string(r[:89]) + "…"
+	}
+	return s
+}
+
+func job(c *call) error {
+	cl, err := c.client()
+	if err != nil {
+		return err
+	}
+	j, err := cl.Job(c.ctx, c.words[0])
+	if err != nil {
+		return err
+	}
+	versions, err := cl.Versions(c.ctx, j.Name)
+	if err != nil {
+		return err
+	}
+	runs, err := cl.Runs(c.ctx, j.Name)
+	if err != nil {
+		return err
+	}
+	var events []wire.Event
+	if j.Run != nil {
+		if events, err = cl.Events(c.ctx, j.Name, j.Run.ID); err != nil {
+			return err
+		}
+	}
+	if c.json(map[string]any{"job": j, "versions": versions, "runs": runs, "events": events}) {
+		return nil
+	}
+	now := time.Now()
+	fmt.Fprintf(c.stdout, "%s: %s", j.Name, state(j.Run))
+	if j.Run != nil {
+		fmt.Fprintf(c.stdout, " (%s), version %d of %d", ago(j.Run.Since, now), j.Run.Version, j.Newest)
+		if j.Run.Reason != "" {
+			fmt.Fprintf(c.stdout, "\n  %s", j.Run.Reason)
+		}
+	}
+	fmt.Fprintln(c.stdout, "\n\nVersions")
+	c.table("  VERSION\tMADE\tBY\tSHA256\tCOMMENT", func(w io.Writer) {
+		for _, v := range versions {
+			fmt.Fprintf(w, "  %d\t%s\t%s\t%.12s\t%s\n", v.Number, ago(v.Created, now), v.By, v.Digest, v.Comment)
+		}
+	})
+	if len(runs) > 0 {
+		fmt.Fprintln(c.stdout, "\nRuns")
+		c.table("  RUN\tVERSION\tSTATE\tSTARTED\tENDED\tREASON", func(w io.Writer) {
+			for _, r := range runs {
+				ended := "-"
+				if r.Ended != nil {
+					ended = ago(*r.Ended, now)
+				}
+				fmt.Fprintf(w, "  %s\t%d\t%s\t%s\t%s\t%s\n", r.ID, r.Version, state(&r), ago(r.Created, now), ended, firstLine(r.Reason))
+			}
+		})
+	}
+	if len(events) > 0 {
+		fmt.Fprintf(c.stdout, "\nTimeline of run %s\n", j.Run.ID)
+		for _, e := range events {
+			fmt.Fprint(c.stdout, "  ")
+			c.event(e)
+		}
+	}
+	return nil
+}
+
+func events(c *call) error {
+	cl, err := c.client()
+	if err != nil {
+		return err
+	}
+	name := ""
+	if len(c.words) > 0 {
+		name = c.words[0]
+	}
+	all, err := cl.Events(c.ctx, name, "")
+	if err != nil {
+		return err
+	}
+	if len(all) == 0 && !c.bool("follow") && c.text("output") != "json" {
+		fmt.Fprintln(c.stdout, "no events yet")
+	}
+	show := func(e wire.Event) {
+		if c.text("output") == "json" {
+			json.NewEncoder(c.stdout).Encode(e)
+			return
+		}
+		if name == "" {
+			fmt.Fprintf(c.stdout, "%-20s ", e.Job)
+		}
+		c.event(e)
+	}
+	last := int64(0)
+	for _, e := range all {
+		show(e)
+		last = e.ID
+	}
+	if !c.bool("follow") {
+		return nil
+	}
+	err = cl.Follow(c.ctx, name, last, func(e wire.Event) bool { show(e); return true })
+	if errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
+}
+
+func logs(c *call) error {
+	cl, err := c.client()
+	if err != nil {
+		return err
+	}
+	tail, err := c.flags.GetInt("tail")
+	if err != nil {
+		return err
+	}
+	err = cl.Logs(c.ctx, c.words[0], c.text("run"), c.text("process"), tail, c.bool("follow"), func(source, line string) {
+		if c.text("output") == "json" {
+			json.NewEncoder(c.stdout).Encode(map[string]string{"source": source, "line": line})
+			return
+		}
+		fmt.Fprintf(c.stdout, "%-14s %s\n", source, line)
+	})
+	if errors.Is(err, context.Canceled) {
+		return nil // Ctrl-C ends it
+	}
+	return err
+}
+
+func diff(c *call) error {
+	cl, err := c.client()
+	if err != nil {
+		return err
+	}
+	var texts [2]string
+	for i, word := range c.words[1:] {
+		n, err := strconv.Atoi(word)
+		if err != nil {
+			return usagef("%q is not the number of a version", word)
+		}
+		v, err := cl.Version(c.ctx, c.words[0], n)
+		if err != nil {
+			return err
+		}
+		texts[i] = v.Source
+	}
+	if c.json(map[string]string{"old": texts[0], "new": texts[1]}) {
+		return nil
+	}
+	if texts[0] == texts[1] {
+		fmt.Fprintln(c.stdout, "no difference")
+		return nil
+	}
+	fmt.Fprint(c.stdout, udiff.Unified("version "+c.words[1], "version "+c.words[2], texts[0], texts[1]))
+	return nil
+}
+
+func catalogs(c *call) error {
+	cl, err := c.client()
+	if err != nil {
+		return err
+	}
+	var out struct{ Catalogs []wire.Catalog }
+	if err := cl.Do(c.ctx, http.MethodGet, "/v1/catalogs", nil, &out); err != nil || c.json(out.Catalogs) {
+		return err
+	}
+	if len(out.Catalogs) == 0 {
+		fmt.Fprintln(c.stdout, "no catalogs; store one with: flink-platform catalog put NAME FILE")
+		return nil
+	}
+	now := time.Now()
+	c.table("NAME\tREVISION\tCHANGED\tBY", func(w io.Writer) {
+		for _, x := range out.Catalogs {
+			fmt.Fprintf(w, "%s\t%d\t%s\t%s\n", x.Name, x.Revision, ago(x.Changed, now), x.By)
+		}
+	})
+	return nil
+}
+
+func catalog(c *call) error {
+	cl, err := c.client()
+	if err != nil {
+		return err
+	}
+	var out wire.Catalog
+	if err := cl.Do(c.ctx, http.MethodGet, "/v1/catalogs/"+url.PathEscape(c.words[0]), nil, &out); err != nil || c.json(out) {
+		return err
+	}
+	fmt.Fprintf(c.stdout, "%s, revision %d\n\n%s\n", out.Name, out.Revision, out.Statement)
+	for _, u := range out.Jobs {
+		note := ""
+		if u.Revision < out.Revision {
+			note = ", an older revision"
+		}
+		if u.Running {
+			note += ", running"
+		}
+		fmt.Fprintf(c.stdout, "\njob %s version %d has revision %d%s", u.Job, u.Version, u.Revision, note)
+	}
+	if len(out.Jobs) > 0 {
+		fmt.Fprintln(c.stdout)
+	}
+	return nil
+}
+
+func catalogPut(c *call) error {
+	cl, err := c.client()
+	if err != nil {
+		return err
+	}
+	b, err := c.readFile(c.words[1])
+	if err != nil {
+		return err
+	}
+	var out wire.Catalog
+	err = cl.Do(c.ctx, http.MethodPut, "/v1/catalogs/"+url.PathEscape(c.words[0]), map[string]string{"statement": strings.TrimSpace(string(b))}, &out)
+	if err != nil || c.json(out) {
+		return err
+	}
+	fmt.Fprintf(c.stdout, "%s revision %d\n", out.Name, out.Revision)
+	return nil
+}
+
+func artifacts(c *call) error {
+	cl, err := c.client()
+	if err != nil {
+		return err
+	}
+	var out struct{ Artifacts []wire.Artifact }
+	if err := cl.Do(c.ctx, http.MethodGet, "/v1/artifacts", nil, &out); err != nil || c.json(out.Artifacts) {
+		return err
+	}
+	if len(out.Artifacts) == 0 {
+		fmt.Fprintln(c.stdout, "no artifacts; store one with: flink-platform artifact put FILE")
+		return nil
+	}
+	now := time.Now()
+	c.table("NAME\tSIZE\tMADE\tSHA256", func(w io.Writer) {
+		for _, x := range out.Artifacts {
+			fmt.Fprintf(w, "%s\t%d\t%s\t%s\n", x.Name, x.Size, ago(x.Created, now), x.Digest)
+		}
+	})
+	return nil
+}
+
+// artifactPut sends the digest with the file, so that a half file is never stored.
+func artifactPut(c *call) error {
+	cl, err := c.client()
+	if err != nil {
+		return err
+	}
+	f, err := os.Open(c.words[0])
+	if err != nil {
+		return usageError{err}
+	}
+	defer f.Close()
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil {
+		return err
+	}
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
+		return err
+	}
+	name := filepath.Base(c.words[0])
+	if len(c.words) > 1 {
+		name = c.words[1]
+	}
+	resp, err := cl.Send(c.ctx, http.MethodPut, "/v1/artifacts/"+url.PathEscape(name)+"?sha256="+hex.EncodeToString(h.Sum(nil)), nil, f)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	var out wire.Artifact
+	if err := json.NewDecoder(resp.Body).Decode(&out); err != nil || c.json(out) {
+		return err
+	}
+	fmt.Fprintf(c.stdout, "%s, %d bytes, sha256 %s\nin a definition: {uri: %q, sha256: %q}\n", out.Name, out.Size, out.Digest, strings.TrimSuffix(cl.Base, "/")+"/v1/artifacts/"+out.Name, out.Digest)
+	return nil
+}
+
+func tokens(c *call) error {
+	cl, err := c.client()
+	if err != nil {
+		return err
+	}
+	var out struct{ Tokens []wire.Token }
+	if err := cl.Do(c.ctx, http.MethodGet, "/v1/tokens", nil, &out); err != nil || c.json(out.Tokens) {
+		return err
+	}
+	if len(out.Tokens) == 0 {
+		fmt.Fprintln(c.stdout, "no tokens; make one with: flink-platform token make NAME")
+		return nil
+	}
+	c.table("NAME\tROLE\tTEAM", func(w io.Writer) {
+		for _, x := range out.Tokens {
+			fmt.Fprintf(w, "%s\t%s\t%s\n", x.Name, x.Role, x.Team)
+		}
+	})
+	return nil
+}
+
+// tokenMake makes a token by the API, or, for the first one, in the store of a server that is not running.
+func tokenMake(c *call) error {
+	if c.text("data-dir") != "" {
+		return withNewStore(c, func(s *store.Store) error {
+			team := c.text("team")
+			if team == "" {
+				team = "default"
+			}
+			secret, err := s.MakeToken(c.ctx, store.Token{Name: c.words[0], Role: store.Role(c.text("role")), Team: team})
+			if err == nil {
+				fmt.Fprintln(c.stdout, secret)
+			}
+			return err
+		})
+	}
+	cl, err := c.client()
+	if err != nil {
+		return err
+	}
+	var out wire.Token
+	err = cl.Do(c.ctx, http.MethodPost, "/v1/tokens", map[string]string{"name": c.words[0], "role": c.text("role")}, &out)
+	if err != nil || c.json(out) {
+		return err
+	}
+	fmt.Fprintln(c.stdout, out.Secret)
+	return nil
+}
+
+func health(c *call) error {
+	cl, err := c.client()
+	if err != nil {
+		return err
+	}
+	var out wire.Health
+	if err := cl.Do(c.ctx, http.MethodGet, "/v1/health", nil, &out); err != nil || c.json(out) {
+		return err
+	}
+	if out.Observes {
+		fmt.Fprintln(c.stdout, "restored from a backup: it only observes until flink-platform resume")
+	}
+	if len(out.Queues) == 0 {
+		fmt.Fprintln(c.stdout, "nothing to look after: no run is open")
+		return nil
+	}
+	c.table("QUEUE\tRUNS\tLEASED\tOVERDUE", func(w io.Writer) {
+		for _, q := range out.Queues {
+			fmt.Fprintf(w, "%s\t%d\t%d\t%.1fs\n", q.Name, q.Runs, q.Leased, q.Overdue)
+		}
+	})
+	return nil
+}

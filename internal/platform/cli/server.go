@@ -1,0 +1,181 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"flink-entrypoint/internal/platform/api"
+	"flink-entrypoint/internal/platform/cluster/process"
+	"flink-entrypoint/internal/platform/server"
+	"flink-entrypoint/internal/platform/store"
+)
+
+func dataFlag(f *pflag.FlagSet) {
+	f.String("data-dir", "flink-platform-data", "`DIR` with everything that the server keeps")
+}
+
+func serveFlags(f *pflag.FlagSet) {
+	dataFlag(f)
+	f.String("listen", "127.0.0.1:8088", "`ADDRESS` to serve on; other than loopback needs --auth")
+	f.String("url", "", "`URL` under which clusters reach the server (made from --listen)")
+	f.String("entrypoint", "", "the binary flink-entrypoint (`FILE`; beside this program, or on PATH)")
+	f.String("flink-home", "", "Flink distribution for clusters (`DIR`; $FLINK_HOME)")
+	f.Bool("auth", false, "requests need a token")
+	l := api.Limits{}.WithDefaults()
+	f.Float64("max-requests", l.Requests, "requests of one token in a second, on average; four times `N` may come at once")
+	f.Int("max-streams", l.Streams, "event streams and followed logs of one token at the same time (`N`)")
+	f.Int64("max-artifact", l.Artifact, "size of one artifact in `BYTES`")
+	f.Int64("max-stored", l.Stored, "size of all artifacts of a team in `BYTES`")
+	f.String("log-format", "text", "of the server's log on stderr: text or json (`FORMAT`)")
+	f.String("log-level", "info", "debug, info, warn or error (`LEVEL`)")
+}
+
+func (c *call) logger() (*slog.Logger, error) {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(c.text("log-level"))); err != nil {
+		return nil, usagef("--log-level is %q, expected debug, info, warn or error", c.text("log-level"))
+	}
+	o := &slog.HandlerOptions{Level: level}
+	switch c.text("log-format") {
+	case "text":
+		return slog.New(slog.NewTextHandler(c.stderr, o)), nil
+	case "json":
+		return slog.New(slog.NewJSONHandler(c.stderr, o)), nil
+	}
+	return nil, usagef("--log-format is %q, expected text or json", c.text("log-format"))
+}
+
+func (c *call) limits() (api.Limits, error) {
+	var l api.Limits
+	var errs [4]error
+	l.Requests, errs[0] = c.flags.GetFloat64("max-requests")
+	l.Streams, errs[1] = c.flags.GetInt("max-streams")
+	l.Artifact, errs[2] = c.flags.GetInt64("max-artifact")
+	l.Stored, errs[3] = c.flags.GetInt64("max-stored")
+	if err := errors.Join(errs[:]...); err != nil {
+		return l, err
+	}
+	if l.Requests <= 0 || l.Streams <= 0 || l.Artifact <= 0 || l.Stored <= 0 {
+		return l, usagef("--max-requests is %g, --max-streams %d, --max-artifact %d, --max-stored %d: each must be more than 0", l.Requests, l.Streams, l.Artifact, l.Stored)
+	}
+	return l, nil
+}
+
+func serve(c *call) error {
+	log, err := c.logger()
+	if err != nil {
+		return err
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	entrypoint := c.text("entrypoint")
+	if entrypoint == "" {
+		entrypoint = filepath.Join(filepath.Dir(self), "flink-entrypoint")
+		if _, err := os.Stat(entrypoint); err != nil {
+			if entrypoint, err = exec.LookPath("flink-entrypoint"); err != nil {
+				return fmt.Errorf("the binary flink-entrypoint is neither beside %s nor on PATH: give it with --entrypoint", self)
+			}
+		}
+	}
+	if entrypoint, err = filepath.Abs(entrypoint); err != nil {
+		return err
+	}
+	home := c.text("flink-home")
+	for _, kv := range c.env {
+		if v, ok := strings.CutPrefix(kv, "FLINK_HOME="); ok && home == "" {
+			home = v
+		}
+	}
+	if home == "" {
+		return usagef("no Flink distribution: give it with --flink-home, or set FLINK_HOME")
+	}
+	if home, err = filepath.Abs(home); err != nil {
+		return err
+	}
+	if _, err := os.Stat(filepath.Join(home, "lib")); err != nil {
+		return fmt.Errorf("--flink-home %s is not a Flink distribution: it has no directory lib", home)
+	}
+	limits, err := c.limits()
+	if err != nil {
+		return err
+	}
+	s, err := server.Start(c.ctx, server.Options{DataDir: c.text("data-dir"), Listen: c.text("listen"), URL: c.text("url"), Entrypoint: entrypoint, Home: home,
+		Self: []string{self, "shim"}, Env: c.env, Log: log, Auth: c.bool("auth"),
+		Limits: limits})
+	if err != nil {
+		return err
+	}
+	log.Info("serving", "url", s.URL, "dataDir", c.text("data-dir"))
+	select {
+	case <-c.ctx.Done():
+		log.Info("ending; clusters go on")
+	case err = <-s.Failed():
+	}
+	if e := s.Close(); err == nil {
+		err = e
+	}
+	return err
+}
+
+func shim(c *call) error { return process.Shim(c.words[0]) }
+
+// withStore opens the store of a server that is not running.
+func withStore(c *call, f func(*store.Store) error) error {
+	dir := c.text("data-dir")
+	if _, err := os.Stat(filepath.Join(dir, "platform.db")); err != nil {
+		return usagef("--data-dir %s has no data of a server", dir)
+	}
+	return withNewStore(c, f)
+}
+
+// withNewStore also makes the store: the first token is made before the first start.
+func withNewStore(c *call, f func(*store.Store) error) error {
+	dir := c.text("data-dir")
+	s, err := store.Open(c.ctx, dir)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	return f(s)
+}
+
+func backup(c *call) error {
+	return withStore(c, func(s *store.Store) error {
+		if err := s.Backup(c.ctx, c.words[0]); err != nil {
+			return err
+		}
+		fmt.Fprintln(c.stdout, "wrote", c.words[0])
+		return nil
+	})
+}
+
+func restore(c *call) error {
+	if err := store.Restore(c.words[0], c.text("data-dir")); err != nil {
+		return err
+	}
+	fmt.Fprintf(c.stdout, "made %s; its server only observes until: flink-platform resume --data-dir %s\n", c.text("data-dir"), c.text("data-dir"))
+	return nil
+}
+
+func resume(c *call) error {
+	return withStore(c, func(s *store.Store) error {
+		if !s.OnlyObserves() {
+			fmt.Fprintln(c.stdout, "nothing to resume: the store was not restored, or was resumed before")
+			return nil
+		}
+		if err := s.Resume(); err != nil {
+			return err
+		}
+		fmt.Fprintln(c.stdout, "the next start acts again")
+		return nil
+	})
+}

@@ -1,0 +1,278 @@
+// Package client calls the platform's API.
+package client
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"flink-entrypoint/internal/platform/wire"
+)
+
+// A Client calls one server.
+type Client struct {
+	Base  string // URL of the server
+	Token string // empty: none
+	HTTP  *http.Client
+}
+
+// A Problem is an answer that is an error.
+type Problem struct{ wire.Problem }
+
+// Error is what went wrong, with the places of faults in a text, one a line.
+func (p *Problem) Error() string {
+	text := p.Detail
+	if text == "" || len(p.Faults) > 0 {
+		text = strings.TrimSuffix(p.Title+": "+p.Detail, ": ")
+	}
+	for _, f := range p.Faults {
+		text += "\n  "
+		if f.Line > 0 {
+			text += fmt.Sprintf("%d:%d: ", f.Line, max(f.Column, 1))
+		}
+		text += f.Message
+		if f.Hint != "" {
+			text += " (" + f.Hint + ")"
+		}
+	}
+	return text
+}
+
+// Unreachable: no answer came.
+type Unreachable struct{ Err error }
+
+func (u *Unreachable) Error() string { return "the server cannot be reached: " + u.Err.Error() }
+
+// Unwrap returns the cause.
+func (u *Unreachable) Unwrap() error { return u.Err }
+
+// Send sends a request and returns the answer if it is not an error. The caller closes it.
+func (c *Client) Send(ctx context.Context, method, path string, header http.Header, body io.Reader) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, method, strings.TrimSuffix(c.Base, "/")+path, body)
+	if err != nil {
+		return nil, err
+	}
+	for k, v := range header {
+		req.Header[k] = v
+	}
+	if c.Token != "" {
+		req.Header.Set("Authorization", "Bearer "+c.Token)
+	}
+	h := c.HTTP
+	if h == nil {
+		h = http.DefaultClient
+	}
+	resp, err := h.Do(req)
+	if err != nil {
+		if u, ok := errors.AsType[*url.Error](err); ok {
+			err = u.Err
+		}
+		return nil, &Unreachable{err}
+	}
+	if resp.StatusCode < 400 {
+		return resp, nil
+	}
+	defer resp.Body.Close()
+	content, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
+	p := &Problem{}
+	if json.Unmarshal(content, &p.Problem) != nil || p.Title == "" {
+		p.Problem = wire.Problem{Title: resp.Status, Status: resp.StatusCode, Detail: "the answer is not of flink-platform; is the URL right?"}
+	}
+	return nil, p
+}
+
+// Do sends JSON and reads JSON. in or out nil: none.
+func (c *Client) Do(ctx context.Context, method, path string, in, out any) error {
+	var body io.Reader
+	header := http.Header{}
+	if in != nil {
+		b, err := json.Marshal(in)
+		if err != nil {
+			return err
+		}
+		body = bytes.NewReader(b)
+		header.Set("Content-Type", "application/json")
+	}
+	resp, err := c.Send(ctx, method, path, header, body)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if out == nil {
+		return nil
+	}
+	return json.NewDecoder(resp.Body).Decode(out)
+}
+
+func job(name string) string { return "/v1/jobs/" + url.PathEscape(name) }
+
+// Jobs lists jobs.
+func (c *Client) Jobs(ctx context.Context, queue string) ([]wire.Job, error) {
+	var out struct{ Jobs []wire.Job }
+	err := c.Do(ctx, http.MethodGet, "/v1/jobs?limit=10000&queue="+url.QueryEscape(queue), nil, &out)
+	return out.Jobs, err
+}
+
+// Job is one job with its newest run.
+func (c *Client) Job(ctx context.Context, name string) (wire.Job, error) {
+	var out wire.Job
+	err := c.Do(ctx, http.MethodGet, job(name), nil, &out)
+	return out, err
+}
+
+// Put makes a version of a definition. script: it is a SQL script alone.
+func (c *Client) Put(ctx context.Context, name string, definition []byte, script bool, comment string) (wire.Version, error) {
+	var out wire.Version
+	kind := "application/yaml" // JSON is YAML, too
+	if script {
+		kind = "application/sql"
+	}
+	resp, err := c.Send(ctx, http.MethodPut, job(name)+"?comment="+url.QueryEscape(comment), http.Header{"Content-Type": {kind}}, bytes.NewReader(definition))
+	if err != nil {
+		return out, err
+	}
+	defer resp.Body.Close()
+	return out, json.NewDecoder(resp.Body).Decode(&out)
+}
+
+// Versions lists a job's versions, newest first.
+func (c *Client) Versions(ctx context.Context, name string) ([]wire.Version, error) {
+	var out struct{ Versions []wire.Version }
+	err := c.Do(ctx, http.MethodGet, job(name)+"/versions", nil, &out)
+	return out.Versions, err
+}
+
+// Version is one version with what the user sent.
+func (c *Client) Version(ctx context.Context, name string, n int) (wire.Version, error) {
+	var out wire.Version
+	err := c.Do(ctx, http.MethodGet, job(name)+"/versions/"+strconv.Itoa(n)+"?view=info", nil, &out)
+	return out, err
+}
+
+// Document is what pods get of a version.
+func (c *Client) Document(ctx context.Context, name string, n int) ([]byte, error) {
+	resp, err := c.Send(ctx, http.MethodGet, job(name)+"/versions/"+strconv.Itoa(n), nil, nil)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	return io.ReadAll(resp.Body)
+}
+
+// Start starts a job.
+func (c *Client) Start(ctx context.Context, name string, in wire.Start) (wire.Run, error) {
+	var out wire.Run
+	err := c.Do(ctx, http.MethodPost, job(name)+"/start", in, &out)
+	return out, err
+}
+
+// Stop stops a job.
+func (c *Client) Stop(ctx context.Context, name, mode string) (wire.Run, error) {
+	var out wire.Run
+	err := c.Do(ctx, http.MethodPost, job(name)+"/stop", wire.Stop{Mode: mode}, &out)
+	return out, err
+}
+
+// Run is one run; empty id: the job's newest.
+func (c *Client) Run(ctx context.Context, name, id string) (wire.Run, error) {
+	var out wire.Run
+	err := c.Do(ctx, http.MethodGet, job(name)+"/runs/"+url.PathEscape(id), nil, &out)
+	return out, err
+}
+
+// Runs lists a job's runs, newest first.
+func (c *Client) Runs(ctx context.Context, name string) ([]wire.Run, error) {
+	var out struct{ Runs []wire.Run }
+	err := c.Do(ctx, http.MethodGet, job(name)+"/runs", nil, &out)
+	return out.Runs, err
+}
+
+// Resolve decides about a lost run.
+func (c *Client) Resolve(ctx context.Context, name, run string, in wire.Resolve) (wire.Run, error) {
+	var out wire.Run
+	err := c.Do(ctx, http.MethodPost, job(name)+"/runs/"+url.PathEscape(run)+"/resolve", in, &out)
+	return out, err
+}
+
+// Events lists events: of a job, or of all where name is empty.
+func (c *Client) Events(ctx context.Context, name, run string) ([]wire.Event, error) {
+	path := "/v1/events"
+	if name != "" {
+		path = job(name) + "/events"
+	}
+	var out struct{ Events []wire.Event }
+	err := c.Do(ctx, http.MethodGet, path+"?run="+url.QueryEscape(run), nil, &out)
+	return out.Events, err
+}
+
+// Follow calls f for each event after an id until f returns false or ctx ends. It comes back after a lost connection.
+func (c *Client) Follow(ctx context.Context, name string, after int64, f func(wire.Event) bool) error {
+	path := "/v1/events"
+	if name != "" {
+		path = job(name) + "/events"
+	}
+	for wait := time.Duration(0); ; wait = time.Second {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(wait):
+		}
+		header := http.Header{"Accept": {"text/event-stream"}, "Last-Event-ID": {strconv.FormatInt(after, 10)}}
+		resp, err := c.Send(ctx, http.MethodGet, path, header, nil)
+		if _, gone := errors.AsType[*Unreachable](err); gone && ctx.Err() == nil {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		lines := bufio.NewScanner(resp.Body)
+		lines.Buffer(nil, 1<<20)
+		for lines.Scan() {
+			data, ok := strings.CutPrefix(lines.Text(), "data: ")
+			if !ok {
+				continue
+			}
+			var e wire.Event
+			if err := json.Unmarshal([]byte(data), &e); err != nil {
+				resp.Body.Close()
+				return err
+			}
+			after = e.ID
+			if !f(e) {
+				resp.Body.Close()
+				return nil
+			}
+		}
+		resp.Body.Close()
+	}
+}
+
+// Logs copies the lines of a run.
+func (c *Client) Logs(ctx context.Context, name, run, process string, tail int, follow bool, f func(source, line string)) error {
+	q := url.Values{"run": {run}, "process": {process}, "tail": {strconv.Itoa(tail)}, "follow": {strconv.FormatBool(follow)}}
+	resp, err := c.Send(ctx, http.MethodGet, job(name)+"/logs?"+q.Encode(), nil, nil)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	d := json.NewDecoder(resp.Body)
+	for {
+		var l struct{ Source, Line string }
+		if err := d.Decode(&l); err != nil {
+			if errors.Is(err, io.EOF) {
+				return nil
+			}
+			return err
+		}
+		f(l.Source, l.Line)
+	}
+}

@@ -1,0 +1,122 @@
+// Package cluster starts, observes and deletes the cluster of one run. A driver does it: of processes on this machine (package process), or
+// of Kubernetes. Whatever a driver makes has a name made from the run, so starting twice is starting once, and deleting late cannot reach
+// another run.
+package cluster
+
+import (
+	"context"
+	"errors"
+	"io"
+	"time"
+)
+
+// A Spec says what a cluster is. It is the same each time a start is repeated.
+type Spec struct {
+	Instance string `json:"instance"` // the platform that it belongs to
+	Run      string `json:"run"`
+	// Session: a session cluster, without a job of its own.
+	Session bool `json:"session,omitempty"`
+
+	Definition string `json:"definition,omitempty"` // the URL of the version that it runs
+	Digest     string `json:"digest,omitempty"`     // SHA-256 that the definition must have
+	Events     string `json:"events,omitempty"`     // the URL that status events are sent to
+	// Token makes the run's own token. A driver asks once, before it starts the first process, and keeps it in a file: a start that is
+	// repeated must not end the token that the processes of the first one use.
+	Token func(context.Context) (string, error) `json:"-"`
+
+	JobID            string `json:"jobId,omitempty"`
+	ClusterID        string `json:"clusterId,omitempty"` // of high availability; empty: none
+	Savepoint        string `json:"savepoint,omitempty"` // to start from
+	AllowNonRestored bool   `json:"allowNonRestored,omitempty"`
+
+	JobManagers  int      `json:"jobManagers"`
+	TaskManagers int      `json:"taskManagers"`
+	Slots        int      `json:"slots,omitempty"` // of each TaskManager, 0: as the definition says
+	KeepMemory   bool     `json:"keepMemory,omitempty"`
+	Arguments    []string `json:"arguments,omitempty"` // of both roles: -Dkey=value
+}
+
+// A Status is what a driver knows of a cluster, without asking Flink.
+type Status struct {
+	REST      []string // base URLs of the JobManagers
+	Processes []Process
+}
+
+// A Process is one JobManager or TaskManager.
+type Process struct {
+	Name       string // jobmanager-1, taskmanager-2
+	JobManager bool
+	Attempt    string // identity of the process: no later process has the same
+	Started    time.Time
+	Alive      bool
+	Code       int // how it ended, as a shell gives it; Unknown: nothing saw it
+	Message    string
+	Ended      time.Time
+	// Waits is why it does not run yet, where the driver knows (an image that cannot be pulled, no node with room).
+	Waits string
+}
+
+// Unknown is the code of a process that ended unseen: its machine or what watched it was killed.
+const Unknown = -1
+
+// Gone reports whether no process is alive or can come.
+func (s Status) Gone() bool {
+	for _, p := range s.Processes {
+		if p.Alive || p.Waits != "" {
+			return false
+		}
+	}
+	return true
+}
+
+// ErrUnknown: the driver has nothing of this run.
+var ErrUnknown = errors.New("no such cluster")
+
+// A Refusal is an error of Start that trying again does not help.
+type Refusal struct{ Err error }
+
+func (r *Refusal) Error() string { return r.Err.Error() }
+
+// Unwrap returns the cause.
+func (r *Refusal) Unwrap() error { return r.Err }
+
+// A Driver makes clusters.
+type Driver interface {
+	// Start makes the cluster or what is missing of it, and returns at once; Observe says how it goes. After Delete of the run it is refused.
+	Start(ctx context.Context, s Spec) error
+	// Observe says what is there. ErrUnknown: nothing was ever started, or it was removed.
+	Observe(ctx context.Context, run string) (Status, error)
+	// Delete ends every process and reports whether all have ended; until then it is called again. Logs stay.
+	Delete(ctx context.Context, run string) (gone bool, err error)
+	// Remove forgets a deleted cluster with its logs.
+	Remove(ctx context.Context, run string) error
+	// Logs opens what a process has written, oldest first. The caller closes it.
+	Logs(ctx context.Context, run, process string) (io.ReadCloser, error)
+	// Runs lists the runs of this platform of which something is there.
+	Runs(ctx context.Context) ([]string, error)
+	// SavepointDir is where a run's savepoints go unless the user set a directory, as a URI.
+	SavepointDir(run string) string
+}
+
+// A LocalFiles driver's clusters have the files of this machine: a file: URI of theirs can be read here.
+type LocalFiles interface{ LocalFiles() }
+
+// StopDir is where the savepoint of one stop of a run goes. Another stop of the same run, which Flink gave up after its savepoint was complete,
+// has another one.
+func StopDir(d Driver, run, trigger string) string { return d.SavepointDir(run) + "/" + trigger }
+
+// Ask calls f with the address of each JobManager of a run until one answers: without high availability there is one, with it the
+// leader may be any of them.
+func Ask(ctx context.Context, d Driver, run string, f func(base string) error) error {
+	status, err := d.Observe(ctx, run)
+	if err != nil {
+		return err
+	}
+	err = errors.New("no JobManager has an address")
+	for _, base := range status.REST {
+		if err = f(base); err == nil {
+			return nil
+		}
+	}
+	return err
+}

@@ -1,0 +1,472 @@
+// Package process is the driver whose clusters are processes of this machine: for a first try, for development, and for one machine that
+// is enough. It is one trust domain: every cluster runs as the platform's user.
+//
+// Each process has a directory and a shim (see [Shim]) that outlives the platform. A run's directory is never used for another run.
+package process
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"flink-entrypoint/internal/atomicfile"
+	"flink-entrypoint/internal/platform/cluster"
+)
+
+// A Driver makes clusters below a directory.
+type Driver struct {
+	Dir        string   // runs are below it
+	Instance   string   // of the platform's store
+	Entrypoint string   // the binary flink-entrypoint
+	Home       string   // FLINK_HOME
+	Self       []string // the command that runs Shim with a directory as its last word
+	Env        []string // of the server: PATH, HOME, JAVA_HOME, LANG and TZ reach Flink
+
+	// Point, if not nil, is called at each place where a crash must do no harm. Tests kill the process there.
+	Point func(place string)
+
+	// Ended, if not nil, is called when a JobManager ends that was alive when its run was observed, whichever server started it: its run
+	// can be looked at at once and not when its time comes.
+	Ended func(run string)
+
+	mu    sync.Mutex   // starts and deletes follow each other
+	given map[int]bool // ports of clusters that may not have bound them yet; lock mu
+
+	watched sync.Map // directories of JobManagers whose end is waited for
+}
+
+var _ cluster.Driver = (*Driver)(nil)
+
+// Files of a run's directory.
+const (
+	specFile    = "spec.json"
+	portsFile   = "ports.json"
+	tokenFile   = "token"
+	deletedFile = "deleted" // it is not started again
+)
+
+// ports of one run on loopback.
+type ports struct {
+	RPC, Blob int
+	REST      []int // of each JobManager
+}
+
+func (d *Driver) at(place string) {
+	if d.Point != nil {
+		d.Point("driver: " + place)
+	}
+}
+
+func (d *Driver) run(run string) string { return filepath.Join(d.Dir, run) }
+
+// SavepointDir is below the run's directory, which stays until the run is removed; savepoints are not in it but beside it, so that they
+// outlive it.
+func (d *Driver) SavepointDir(run string) string {
+	return "file:" + filepath.Join(filepath.Dir(d.Dir), "savepoints", run)
+}
+
+// LocalFiles is as cluster.LocalFiles says.
+func (d *Driver) LocalFiles() {}
+
+// Start makes the run's directory and starts a shim for each process that has none.
+func (d *Driver) Start(ctx context.Context, s cluster.Spec) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	dir := d.run(s.Run)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	if _, err := os.Stat(filepath.Join(dir, deletedFile)); err == nil {
+		return &cluster.Refusal{Err: errors.New("the cluster of this run was deleted")}
+	}
+	var before cluster.Spec
+	if err := readJSON(filepath.Join(dir, specFile), &before); err == nil && before.Instance != d.Instance {
+		return &cluster.Refusal{Err: fmt.Errorf("%s belongs to another platform (%s)", dir, before.Instance)}
+	}
+	s.Instance = d.Instance
+	if err := writeJSON(filepath.Join(dir, specFile), s); err != nil {
+		return err
+	}
+	d.at("spec written")
+	if _, err := os.Stat(filepath.Join(dir, tokenFile)); errors.Is(err, os.ErrNotExist) && s.Token != nil {
+		token, err := s.Token(ctx)
+		if err != nil {
+			return err
+		}
+		d.at("token made")
+		if err := writeFile(filepath.Join(dir, tokenFile), token+"\n"); err != nil {
+			return err
+		}
+	}
+	var p ports
+	if err := readJSON(filepath.Join(dir, portsFile), &p); err != nil {
+		if p, err = d.freePorts(max(s.JobManagers, 1)); err != nil {
+			return err
+		}
+		if err := writeJSON(filepath.Join(dir, portsFile), p); err != nil {
+			return err
+		}
+	}
+	d.at("ports written")
+	for _, name := range names(s) {
+		if err := d.startProcess(s, p, name); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+func names(s cluster.Spec) []string {
+	var all []string
+	for i := range max(s.JobManagers, 1) {
+		all = append(all, "jobmanager-"+strconv.Itoa(i+1))
+	}
+	for i := range max(s.TaskManagers, 1) {
+		all = append(all, "taskmanager-"+strconv.Itoa(i+1))
+	}
+	return all
+}
+
+// freePorts are ports of loopback that are free now. They are below those that the kernel gives to whoever does not ask for one: Flink binds
+// them seconds later, and of a connection or another Flink that takes one meanwhile the attempt would fail.
+func (d *Driver) freePorts(jobManagers int) (ports, error) {
+	const lowest = 10_000
+	highest := lowest
+	if b, err := os.ReadFile("/proc/sys/net/ipv4/ip_local_port_range"); err == nil {
+		fmt.Sscan(string(b), &highest)
+	}
+	var all []int
+	for tries := 0; len(all) < 2+jobManagers; tries++ {
+		port := 0
+		if room := highest - lowest; room >= 1000 && tries < 1000 {
+			port = lowest + rand.IntN(room)
+		}
+		if d.given[port] && port != 0 {
+			continue
+		}
+		l, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(port))
+		if err != nil && port != 0 {
+			continue
+		}
+		if err != nil {
+			return ports{}, err
+		}
+		defer l.Close() // all are held until the last is found
+		all = append(all, l.Addr().(*net.TCPAddr).Port)
+	}
+	if d.given == nil || len(d.given) > 5000 {
+		d.given = map[int]bool{}
+	}
+	for _, port := range all {
+		d.given[port] = true
+	}
+	return ports{RPC: all[0], Blob: all[1], REST: all[2:]}, nil
+}
+
+func (d *Driver) startProcess(s cluster.Spec, p ports, name string) error {
+	dir := filepath.Join(d.run(s.Run), name)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	for _, f := range []string{exitFile, stateFile} {
+		if _, err := os.Stat(filepath.Join(dir, f)); err == nil {
+			return nil // it was started; a shim that died is Observe's work
+		}
+	}
+	if err := writeJSON(filepath.Join(dir, commandFile), d.command(s, p, name, dir)); err != nil {
+		return err
+	}
+	d.at("command written")
+	shim := exec.Command(d.Self[0], append(slices.Clone(d.Self[1:]), dir)...)
+	shim.Dir, shim.Env = dir, d.Env
+	shim.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // Ctrl-C in the platform's terminal is not for it
+	errs, err := os.OpenFile(filepath.Join(dir, "shim.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	defer errs.Close()
+	shim.Stderr = errs
+	if err := shim.Start(); err != nil {
+		return err
+	}
+	go shim.Wait() // reaped while this platform lives
+	d.at("shim started")
+	return nil
+}
+
+// command is how the entrypoint is called for a process.
+func (d *Driver) command(s cluster.Spec, p ports, name, dir string) command {
+	kind, number, _ := strings.Cut(name, "-")
+	n, _ := strconv.Atoi(number)
+	jobManager := kind == "jobmanager"
+	args := []string{"--run-dir", filepath.Join(dir, "run"), "--termination-log", filepath.Join(dir, messageFile)}
+	token := filepath.Join(d.run(s.Run), tokenFile)
+	if s.Definition != "" {
+		args = append(args, "--definition", s.Definition, "--definition-token-file", token)
+		if s.Digest != "" {
+			args = append(args, "--definition-sha256", s.Digest)
+		}
+	}
+	if s.KeepMemory {
+		args = append(args, "--memory", "keep")
+	}
+	if s.Slots > 0 && !jobManager {
+		args = append(args, "--slots", strconv.Itoa(s.Slots))
+	}
+	if s.Events != "" && jobManager {
+		args = append(args, "--run", s.Run, "--events-url", s.Events, "--events-token-file", token)
+	}
+	rest := p.REST[0]
+	if jobManager {
+		rest = p.REST[n-1]
+	}
+	switch {
+	case !jobManager:
+		args = append(args, "taskmanager", "-Dtaskmanager.host=127.0.0.1", "-Dtaskmanager.bind-host=127.0.0.1", "-Dtaskmanager.rpc.port=0", "-Dtaskmanager.resource-id="+s.Run+"-"+name)
+	case s.Session:
+		args = append(args, "jobmanager")
+	default:
+		args = append(args, "standalone-job")
+		if s.JobID != "" {
+			args = append(args, "--job-id", s.JobID)
+		}
+		if s.Savepoint != "" {
+			args = append(args, "--fromSavepoint", s.Savepoint)
+			if s.AllowNonRestored {
+				args = append(args, "--allowNonRestoredState")
+			}
+		}
+	}
+	rpc := p.RPC
+	if s.ClusterID != "" {
+		args = append(args, "-Dhigh-availability.cluster-id="+s.ClusterID, "-Dhigh-availability.jobmanager.port=0")
+		rpc = 0 // each JobManager has its own; the store of high availability says which leads
+	}
+	args = append(args, "-Djobmanager.rpc.address=127.0.0.1", "-Djobmanager.rpc.port="+strconv.Itoa(rpc), "-Djobmanager.bind-host=127.0.0.1",
+		"-Drest.address=127.0.0.1", "-Drest.bind-address=127.0.0.1", "-Drest.port="+strconv.Itoa(rest), "-Drest.bind-port="+strconv.Itoa(rest),
+		"-Dblob.server.port="+strconv.Itoa(map[bool]int{true: 0, false: p.Blob}[s.JobManagers > 1]))
+	if !s.Session {
+		args = append(args, "-Dweb.submit.enable=false")
+	}
+	args = append(args, s.Arguments...)
+	env := []string{"FLINK_HOME=" + d.Home, "FLINK_LOG_DIR=" + filepath.Join(dir, "log.d"), "FLINK_PID_DIR=" + dir, "DISABLE_JEMALLOC=true"}
+	for _, kv := range d.Env {
+		if k, _, _ := strings.Cut(kv, "="); slices.Contains([]string{"PATH", "HOME", "JAVA_HOME", "LANG", "LC_ALL", "TZ"}, k) {
+			env = append(env, kv)
+		}
+	}
+	return command{Path: d.Entrypoint, Args: args, Env: env, Dir: dir}
+}
+
+// Observe reads what the shims have written. Where a shim was killed it says so itself.
+func (d *Driver) Observe(_ context.Context, run string) (cluster.Status, error) {
+	var s cluster.Spec
+	if err := readJSON(filepath.Join(d.run(run), specFile), &s); err != nil {
+		if errors.Is(err, os.ErrNotExist) {
+			return cluster.Status{}, cluster.ErrUnknown
+		}
+		return cluster.Status{}, err
+	}
+	var status cluster.Status
+	var p ports
+	if err := readJSON(filepath.Join(d.run(run), portsFile), &p); err == nil {
+		for _, port := range p.REST {
+			status.REST = append(status.REST, "http://127.0.0.1:"+strconv.Itoa(port))
+		}
+	}
+	for _, name := range names(s) {
+		process, err := d.observe(run, name)
+		if err != nil {
+			return status, fmt.Errorf("%s: %w", name, err)
+		}
+		status.Processes = append(status.Processes, process)
+	}
+	return status, nil
+}
+
+// watch calls Ended when the shim of a JobManager has ended, once for each.
+func (d *Driver) watch(run, dir string, shim identity) {
+	if _, waits := d.watched.LoadOrStore(dir, true); waits {
+		return
+	}
+	go func() {
+		defer d.watched.Delete(dir)
+		if err := shim.wait(); err == nil {
+			d.Ended(run)
+		}
+	}()
+}
+
+func (d *Driver) observe(run, name string) (cluster.Process, error) {
+	dir := filepath.Join(d.run(run), name)
+	p := cluster.Process{Name: name, JobManager: strings.HasPrefix(name, "jobmanager")}
+	var s state
+	if err := readJSON(filepath.Join(dir, stateFile), &s); err != nil {
+		if errors.Is(err, os.ErrNotExist) {
+			p.Waits = "it is not started yet"
+			if _, err := os.Stat(filepath.Join(d.run(run), deletedFile)); err == nil {
+				p.Waits = ""
+			}
+			return p, nil
+		}
+		return p, err
+	}
+	p.Started = s.Started
+	if s.Process.PID != 0 {
+		p.Attempt = s.Process.attempt()
+	}
+	var x exit
+	err := readJSON(filepath.Join(dir, exitFile), &x)
+	if errors.Is(err, os.ErrNotExist) {
+		lock, err := tryLock(filepath.Join(dir, lockFile))
+		if err != nil {
+			return p, err
+		}
+		if lock == nil { // the shim lives
+			p.Alive = true
+			if p.JobManager && d.Ended != nil {
+				d.watch(run, dir, s.Shim)
+			}
+			return p, nil
+		}
+		defer lock.Close()
+		// It may have written the end before it let go.
+		if err := readJSON(filepath.Join(dir, exitFile), &x); err != nil {
+			if err := bury(dir, s); err != nil {
+				return p, err
+			}
+			if err := readJSON(filepath.Join(dir, exitFile), &x); err != nil {
+				return p, err
+			}
+		}
+	} else if err != nil {
+		return p, err
+	}
+	p.Code, p.Message, p.Ended = x.Code, x.Message, x.At
+	if s.Process.PID == 0 { // read again: the shim may have written it meanwhile
+		if err := readJSON(filepath.Join(dir, stateFile), &s); err != nil {
+			return p, err
+		}
+		if p.Attempt = s.Process.attempt(); s.Process.PID == 0 {
+			p.Attempt = s.Shim.attempt() // its process never was
+		}
+	}
+	return p, nil
+}
+
+// Delete asks every shim to end its process.
+func (d *Driver) Delete(ctx context.Context, run string) (bool, error) {
+	d.mu.Lock()
+	if err := os.MkdirAll(d.run(run), 0o700); err != nil {
+		d.mu.Unlock()
+		return false, err
+	}
+	// First: a start that comes late finds it.
+	err := writeFile(filepath.Join(d.run(run), deletedFile), "")
+	d.mu.Unlock()
+	if err != nil {
+		return false, err
+	}
+	d.at("delete noted")
+	status, err := d.Observe(ctx, run)
+	if errors.Is(err, cluster.ErrUnknown) {
+		return true, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	var errs []error
+	for _, p := range status.Processes {
+		if !p.Alive {
+			continue
+		}
+		var s state
+		if err := readJSON(filepath.Join(d.run(run), p.Name, stateFile), &s); err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		errs = append(errs, s.Shim.signal(unix.SIGTERM))
+		d.at("process ended")
+	}
+	return status.Gone(), errors.Join(errs...)
+}
+
+// Remove removes the directory of a deleted run.
+func (d *Driver) Remove(ctx context.Context, run string) error {
+	status, err := d.Observe(ctx, run)
+	if errors.Is(err, cluster.ErrUnknown) {
+		return os.RemoveAll(d.run(run))
+	}
+	if err != nil {
+		return err
+	}
+	if !status.Gone() {
+		return fmt.Errorf("the cluster of run %s is alive", run)
+	}
+	return os.RemoveAll(d.run(run))
+}
+
+// Logs opens a process's log: the older file, then the newer one.
+func (d *Driver) Logs(_ context.Context, run, process string) (io.ReadCloser, error) {
+	if process != filepath.Base(process) || !strings.Contains(process, "manager-") {
+		return nil, cluster.ErrUnknown
+	}
+	path := filepath.Join(d.run(run), process, logFile)
+	newer, err := os.Open(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return io.NopCloser(bytes.NewReader(nil)), nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	older, err := os.Open(path + ".1")
+	if err != nil {
+		return newer, nil
+	}
+	return both{io.MultiReader(older, newer), older, newer}, nil
+}
+
+type both struct {
+	io.Reader
+	a, b io.Closer
+}
+
+func (b both) Close() error { return errors.Join(b.a.Close(), b.b.Close()) }
+
+// Runs lists the directories that belong to this platform.
+func (d *Driver) Runs(context.Context) ([]string, error) {
+	entries, err := os.ReadDir(d.Dir)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var runs []string
+	for _, e := range entries {
+		var s cluster.Spec
+		if err := readJSON(filepath.Join(d.Dir, e.Name(), specFile), &s); err == nil && s.Instance == d.Instance {
+			runs = append(runs, e.Name())
+		}
+	}
+	return runs, nil
+}
+
+func writeFile(path, content string) error {
+	_, err := atomicfile.Write(path, []byte(content), 0o600, atomicfile.Lasting)
+	return err
+}

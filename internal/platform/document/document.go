@@ -1,0 +1,211 @@
+// Package document makes of what a user sends the definition that pods get: it checks everything that can be checked without an engine,
+// reads the platform's own settings (x-platform), and writes the catalogs that the job chose by name into it.
+package document
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"flink-entrypoint/internal/catalog"
+	"flink-entrypoint/internal/flinkconf"
+	"flink-entrypoint/internal/flinkversion"
+	"flink-entrypoint/internal/jobdef"
+	"flink-entrypoint/internal/platform/api"
+	"flink-entrypoint/internal/platform/store"
+	"flink-entrypoint/internal/platform/wire"
+	"flink-entrypoint/internal/redact"
+	"flink-entrypoint/internal/secret"
+	"flink-entrypoint/internal/validate"
+	"flink-entrypoint/internal/yaml"
+)
+
+// limits are the limits of a definition.
+var limits = yaml.Options{Strict: true, Bytes: jobdef.MaxSize, Depth: 100, Aliased: 10_000}
+
+// Prepare checks a definition and makes what pods get. A name that ends in .sql says that the source is a script alone, which is a
+// definition too. catalogOf finds a stored catalog. The error is an api.Faults where the definition is wrong.
+func Prepare(name string, source []byte, catalogOf func(name string) (store.Catalog, error)) (api.Document, error) {
+	if strings.HasSuffix(name, ".sql") {
+		return fromScript(name, source)
+	}
+	def, err := jobdef.Decode(name, source)
+	if err != nil {
+		var faults api.Faults
+		for _, p := range validate.Problems(err) {
+			faults = append(faults, wire.Fault(p))
+		}
+		if faults == nil {
+			return api.Document{}, err
+		}
+		return api.Document{}, faults
+	}
+	doc, err := yaml.Read(source, limits)
+	if err != nil {
+		return api.Document{}, fmt.Errorf("internal error (a bug): a definition that was read cannot be read: %w", err)
+	}
+	settings, faults := read(doc.Root, def)
+	faults = append(faults, secretsIn(def)...)
+	warnings, wrong := script(def, name, source)
+	faults = append(faults, wrong...)
+	out := api.Document{Document: source, Warnings: warnings}
+	var chosen []object
+	for i, name := range settings.catalogs {
+		at := settings.catalogNodes[i]
+		c, err := catalogOf(name)
+		if errors.Is(err, store.ErrNotFound) {
+			faults = append(faults, fault(at, "x-platform.catalogs", fmt.Sprintf("unknown catalog %q", name), "flink-platform catalogs lists them; store one with: flink-platform catalog put NAME FILE"))
+			continue
+		}
+		if err != nil {
+			return out, err
+		}
+		made, err := catalogObject(c)
+		if err != nil {
+			return out, fmt.Errorf("catalog %s: %w", name, err)
+		}
+		chosen = append(chosen, made)
+		out.Catalogs = append(out.Catalogs, store.UsedCatalog{Name: name, Revision: c.Revision})
+	}
+	if len(faults) > 0 {
+		slices.SortStableFunc(faults, func(a, b wire.Fault) int { return a.Line - b.Line })
+		return out, faults
+	}
+	if len(chosen) > 0 {
+		if def.SQL == nil {
+			return out, api.Faults{fault(settings.catalogNodes[0], "x-platform.catalogs", "catalogs are chosen for a job without SQL", "")}
+		}
+		if out.Document, err = withCatalogs(doc.Root, chosen); err != nil {
+			return out, err
+		}
+		// What was written is what pods read, so it is read here too.
+		if _, err := jobdef.Decode("the definition with its catalogs", out.Document); err != nil {
+			return out, api.Faults{{Path: "x-platform.catalogs", Line: settings.catalogNodes[0].Content.Line + 1, Column: settings.catalogNodes[0].Content.Column + 1, Message: err.Error()}}
+		}
+	}
+	return out, nil
+}
+
+// fromScript makes a definition of a script alone.
+func fromScript(name string, source []byte) (api.Document, error) {
+	def := jobdef.FromSQL(name, source)
+	warnings, faults := script(def, name, nil)
+	if len(faults) > 0 {
+		return api.Document{}, faults
+	}
+	job, _ := def.Name.Plain()
+	text, _ := def.SQL.Script.Plain()
+	var b bytes.Buffer
+	write(&b, object{{"apiVersion", jobdef.APIVersion}, {"name", job}, {"sql", object{{"script", text}}}})
+	b.WriteByte('\n')
+	return api.Document{Document: b.Bytes(), Warnings: warnings}, nil
+}
+
+func fault(n *yaml.Node, path, message, hint string) wire.Fault {
+	return wire.Fault{Path: path, Line: n.Content.Line + 1, Column: n.Content.Column + 1, Message: message, Hint: hint}
+}
+
+// secretsIn refuses literals where Flink itself says that the value is a secret: versions are kept for ever and shown to a team.
+func secretsIn(def *jobdef.Definition) api.Faults {
+	var faults api.Faults
+	check := func(path string, settings []jobdef.Setting) {
+		for _, s := range settings {
+			if _, literal := s.Value.Plain(); literal && flinkconf.Hidden(s.Key) {
+				faults = append(faults, wire.Fault{Path: path + "." + s.Key, Line: max(s.Line, 1), Column: 1, Message: fmt.Sprintf("%s is a secret, and its value is written here", s.Key),
+					Hint: "write {fromEnv: NAME} or {fromFile: /path}: the pod has the value, the platform never"})
+			}
+		}
+	}
+	check("configuration", def.Configuration)
+	if def.SQL == nil {
+		return faults
+	}
+	check("sql.set", def.SQL.Set)
+	for _, m := range def.SQL.Modules {
+		check("sql.modules", m.Options)
+	}
+	for _, c := range def.SQL.Catalogs {
+		check("sql.catalogs", c.Options)
+		statement, literal := c.CreateStatement.Plain()
+		if !literal {
+			continue
+		}
+		if parsed, err := catalog.ParseCatalog(secret.Public(statement), catalog.Target{Flink: newest()}); err == nil {
+			for _, o := range parsed.Options {
+				if flinkconf.Hidden(o.Key) && reference(o.Value.Reveal()) == nil {
+					faults = append(faults, wire.Fault{Path: "sql.catalogs", Line: 1, Column: 1, Message: fmt.Sprintf("%s of catalog %s is a secret, and its value is written here", o.Key, parsed.Name),
+						Hint: "use options with {fromEnv: NAME} or {fromFile: /path}"})
+				}
+			}
+		}
+	}
+	return faults
+}
+
+// script says what a start would refuse of the script, at its places in what the user sent.
+func script(def *jobdef.Definition, name string, source []byte) (warnings []string, faults api.Faults) {
+	text, ok := plainScript(def)
+	if !ok {
+		return nil, nil
+	}
+	warnings, err := validate.Script(def, versionOf(def), name, validate.SourceOf(def, name, source, text, new(redact.Redactor).Redact))
+	refused, ok := errors.AsType[*validate.Refused](err)
+	switch {
+	case err == nil:
+		return warnings, nil
+	case !ok || len(refused.Faults) == 0:
+		return warnings, api.Faults{{Path: "sql.script", Message: err.Error()}}
+	}
+	for _, f := range refused.Faults {
+		hint := f.Hint
+		if hint == "" {
+			hint = refused.Hint
+		}
+		message := f.Message
+		if f.Statement != "" {
+			message = f.Statement + ": " + message
+		}
+		faults = append(faults, wire.Fault{Path: "sql.script", Line: f.Line, Column: f.Column, Message: message, Hint: hint})
+	}
+	return warnings, faults
+}
+
+func plainScript(def *jobdef.Definition) (string, bool) {
+	if def.SQL == nil {
+		return "", false
+	}
+	return def.SQL.Script.Plain()
+}
+
+// versionOf is the version that the definition is for, or the newest: what an older one lacks is the start's to say.
+func versionOf(def *jobdef.Definition) flinkversion.Version {
+	text, _ := def.FlinkVersion.Plain()
+	v, err := flinkversion.Parse(text)
+	if err != nil {
+		return newest()
+	}
+	return v
+}
+
+// newest is the version by which a stored catalog is read.
+func newest() flinkversion.Version { return flinkversion.Newest().First() }
+
+// setting is a key's value in the configuration or in sql.set, or "".
+func setting(def *jobdef.Definition, key string) string {
+	value := ""
+	for _, s := range def.Configuration {
+		if v, ok := s.Value.Plain(); ok && s.Key == key {
+			value = v
+		}
+	}
+	if def.SQL != nil {
+		for _, s := range def.SQL.Set {
+			if v, ok := s.Value.Plain(); ok && s.Key == key {
+				value = v
+			}
+		}
+	}
+	return value
+}

@@ -1,0 +1,176 @@
+package document
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"flink-entrypoint/internal/jobdef"
+	"flink-entrypoint/internal/platform/api"
+	"flink-entrypoint/internal/sqlrunner"
+	"flink-entrypoint/internal/validate"
+	"flink-entrypoint/internal/yaml"
+)
+
+// Settings are what the platform itself needs of a definition.
+type Settings struct {
+	// OneJob: the application has one Flink job, which gets the run's own id. Otherwise it may have several.
+	OneJob           bool
+	HighAvailability bool
+	ResultStore      string // of high availability: the directory of the job result store, in which each cluster has one; "" where it is a secret
+	Streaming        bool
+	Sized            bool // the definition says how large the containers are
+	JobManagers      int
+	TaskManagers     int
+	Restarts         int           // by the restart policy, in a row
+	Backoff          time.Duration // before the first of them; doubled each time
+	StartWithin      time.Duration
+
+	catalogs     []string
+	catalogNodes []*yaml.Node
+}
+
+// The field x-platform of a definition. The entrypoint ignores fields that begin with x-.
+const field = "x-platform"
+
+// SettingsOf reads the settings of a stored definition.
+func SettingsOf(document []byte) (Settings, error) {
+	def, err := jobdef.Decode("definition", document)
+	if err != nil {
+		return Settings{}, err
+	}
+	doc, err := yaml.Read(document, limits)
+	if err != nil {
+		return Settings{}, err
+	}
+	s, faults := read(doc.Root, def)
+	if len(faults) > 0 {
+		return s, faults
+	}
+	return s, nil
+}
+
+// read reads x-platform. Unknown fields are faults, as everywhere in a definition.
+func read(root *yaml.Node, def *jobdef.Definition) (Settings, api.Faults) {
+	s := Settings{JobManagers: 1, TaskManagers: taskManagers(def), StartWithin: 5 * time.Minute, Backoff: 10 * time.Second,
+		Sized: !def.Resources.JobManager.Memory.IsZero() || !def.Resources.TaskManager.Memory.IsZero()}
+	s.HighAvailability = def.HighAvailability != nil && !strings.EqualFold(def.HighAvailability.Type, "none")
+	s.Streaming = !strings.EqualFold(setting(def, "execution.runtime-mode"), "batch")
+	if s.HighAvailability {
+		s.JobManagers, s.ResultStore = 2, resultStore(def)
+	}
+	s.OneJob = oneJob(def, s.HighAvailability)
+	n := root.Get(field)
+	if n == nil {
+		return s, nil
+	}
+	r := reader{}
+	r.mapping(n, field, map[string]func(*yaml.Node, string){
+		"catalogs": func(n *yaml.Node, path string) {
+			if n.Kind != yaml.SequenceNode {
+				r.wrong(n, path, "expected a list of names of stored catalogs", "catalogs: [ods]")
+				return
+			}
+			for _, item := range n.Items {
+				s.catalogs, s.catalogNodes = append(s.catalogs, item.Text), append(s.catalogNodes, item)
+			}
+		},
+		"jobManagers":  func(n *yaml.Node, path string) { s.JobManagers = r.number(n, path, 1, 9) },
+		"taskManagers": func(n *yaml.Node, path string) { s.TaskManagers = r.number(n, path, 1, 1000) },
+		"startWithin":  func(n *yaml.Node, path string) { s.StartWithin = r.duration(n, path) },
+		"restart": func(n *yaml.Node, path string) {
+			r.mapping(n, path, map[string]func(*yaml.Node, string){
+				"attempts": func(n *yaml.Node, path string) { s.Restarts = r.number(n, path, 0, 1000) },
+				"backoff":  func(n *yaml.Node, path string) { s.Backoff = r.duration(n, path) },
+			})
+		},
+	})
+	return s, r.faults
+}
+
+// resultStore is where Flink's FileSystemJobResultStore has the directories of clusters. With a path of its own (job-result-store.storage-path)
+// it has one for all, which is not read.
+func resultStore(def *jobdef.Definition) string {
+	dir, ok := def.HighAvailability.StorageDir.Plain()
+	if !ok || def.HighAvailability.StorageDir.IsZero() {
+		dir = setting(def, "high-availability.storageDir")
+	}
+	if dir == "" || setting(def, "job-result-store.storage-path") != "" {
+		return ""
+	}
+	return strings.TrimSuffix(dir, "/") + "/job-result-store"
+}
+
+// oneJob: the INSERTs of a streaming script are one job; a batch script runs one after the other, and a jar does what it wants.
+func oneJob(def *jobdef.Definition, highAvailability bool) bool {
+	if highAvailability || !def.ID.IsZero() {
+		return true
+	}
+	text, ok := plainScript(def)
+	if !ok {
+		return false
+	}
+	options := validate.Application(def, versionOf(def))
+	options.FixedJobID = true
+	_, err := sqlrunner.Judge([]sqlrunner.Part{{Text: text}}, options)
+	return err == nil
+}
+
+// taskManagers is how many a job needs by its parallelism and the slots of each.
+func taskManagers(def *jobdef.Definition) int {
+	number := func(text string, ok bool) int {
+		n, err := strconv.Atoi(text)
+		if !ok || err != nil || n < 1 {
+			return 1
+		}
+		return n
+	}
+	slots := number(def.Resources.TaskManager.Slots.Plain())
+	if def.Resources.TaskManager.Slots.IsZero() {
+		slots = number(setting(def, "taskmanager.numberOfTaskSlots"), true)
+	}
+	parallelism := number(setting(def, "parallelism.default"), true)
+	return (parallelism + slots - 1) / slots
+}
+
+type reader struct{ faults api.Faults }
+
+func (r *reader) wrong(n *yaml.Node, path, message, hint string) {
+	r.faults = append(r.faults, fault(n, path, path+": "+message, hint))
+}
+
+func (r *reader) mapping(n *yaml.Node, path string, fields map[string]func(*yaml.Node, string)) {
+	if n.Kind != yaml.MappingNode {
+		r.wrong(n, path, "expected a mapping", "")
+		return
+	}
+	for _, p := range n.Pairs {
+		read := fields[p.Key.Text]
+		if read == nil {
+			r.wrong(p.Key, path, fmt.Sprintf("unknown field %q", p.Key.Text), "")
+			continue
+		}
+		read(p.Value, path+"."+p.Key.Text)
+	}
+}
+
+func (r *reader) number(n *yaml.Node, path string, least, most int) int {
+	v, err := strconv.Atoi(n.Text)
+	if err != nil || v < least || v > most {
+		r.wrong(n, path, fmt.Sprintf("expected a whole number from %d to %d", least, most), "")
+		return least
+	}
+	return v
+}
+
+// duration reads 30 s, 5 min, 1 h, and Go's form (90s).
+func (r *reader) duration(n *yaml.Node, path string) time.Duration {
+	text := strings.ReplaceAll(strings.ReplaceAll(n.Text, " ", ""), "min", "m")
+	d, err := time.ParseDuration(text)
+	if err != nil || d <= 0 {
+		r.wrong(n, path, "expected a duration", "30 s, 5 min or 1 h")
+		return time.Minute
+	}
+	return d
+}

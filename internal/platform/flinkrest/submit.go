@@ -1,0 +1,86 @@
+package flinkrest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+)
+
+// A Submission is a job for a session cluster.
+type Submission struct {
+	JobID     string // 32 hexadecimal digits, chosen and stored before the first try
+	JarName   string // names the content: a jar of this name that the cluster has already is not sent again
+	Jar       []byte
+	MainClass string
+	Arguments []string
+	Savepoint string // to start from; empty: without state
+	AllowLost bool   // state of the savepoint that the job has no place for is left out
+}
+
+// A Rejected is a submission that the cluster's program refused: trying it again gives the same answer.
+type Rejected struct{ Err error }
+
+// Error is what the program said.
+func (r *Rejected) Error() string { return r.Err.Error() }
+
+// Unwrap returns the cause.
+func (r *Rejected) Unwrap() error { return r.Err }
+
+// Submit brings a job to a session cluster, however often it is called: the job id is looked for first, and again after an error, since an
+// answer can be lost after the cluster took the job. nil: the cluster has the job. Any error but a [*Rejected] leaves open whether it
+// will have it; the caller tries again.
+func (c *Client) Submit(ctx context.Context, base string, s Submission) error {
+	have, err := c.Has(ctx, base, s.JobID)
+	if err != nil || have {
+		return err
+	}
+	jar, err := c.jar(ctx, base, s.JarName, s.Jar)
+	if err != nil {
+		return fmt.Errorf("upload of %s: %w", s.JarName, err)
+	}
+	failed := c.RunJar(ctx, base, jar, s.JobID, s.MainClass, s.Arguments, s.Savepoint, s.AllowLost, nil)
+	if failed == nil {
+		return nil
+	}
+	have, err = c.Has(ctx, base, s.JobID)
+	if err != nil || have {
+		return err
+	}
+	if e, ok := errors.AsType[*Error](failed); ok && e.Status == http.StatusBadRequest { // JarRunHandler: the main method threw
+		if e.Cause != "" {
+			return &Rejected{errors.New(e.Cause)}
+		}
+		return &Rejected{e}
+	}
+	return failed
+}
+
+// Has reports whether a JobManager knows a job, in whatever status.
+func (c *Client) Has(ctx context.Context, base, job string) (bool, error) {
+	jobs, err := c.Jobs(ctx, base) // a 404 of /jobs/ID can come from anything, a list without the job only from a JobManager
+	for _, j := range jobs {
+		if j.ID == job {
+			return true, nil
+		}
+	}
+	return false, err
+}
+
+// jar is the id of the uploaded jar of this name. A cluster that does not have it gets it.
+func (c *Client) jar(ctx context.Context, base, name string, content []byte) (string, error) {
+	var o struct{ Files *[]struct{ ID, Name string } }
+	if err := c.do(ctx, http.MethodGet, base, "/jars", nil, &o); err != nil {
+		return "", err
+	}
+	if o.Files == nil {
+		return "", errors.New("the answer has no list of jars: not a JobManager")
+	}
+	for _, f := range *o.Files {
+		if f.Name == name && f.ID == url.PathEscape(f.ID) {
+			return f.ID, nil
+		}
+	}
+	return c.UploadJar(ctx, base, name, content)
+}

@@ -1,0 +1,179 @@
+package jobstate
+
+import "time"
+
+// An Observation is one fact that the platform has learned about a run.
+type Observation interface{ observation() }
+
+// ClusterStarted: the driver has started the processes of an attempt (again).
+type ClusterStarted struct{ Attempt string }
+
+// StartRefused: the driver cannot start the cluster, and trying again does not help.
+type StartRefused struct{ Reason string }
+
+// StartHindered: the driver could not start the cluster now, and will try again.
+type StartHindered struct{ Reason string }
+
+// NoStartPoint: the savepoint or checkpoint that the run starts from does not exist.
+type NoStartPoint struct{ Reason string }
+
+// Answer is what the cluster's leading JobManager said at GET /jobs/overview.
+type Answer struct {
+	Attempt string // that JobManager's process, where the driver knows it
+	Jobs    []Seen
+	// ApplicationFailed is why the application ended without its jobs' ends (Flink 2.3: /applications/:id).
+	ApplicationFailed string
+	// Disputed: another JobManager process of the cluster is alive and did not say the same, so this one may have lost its leadership.
+	Disputed bool
+}
+
+// Seen is one job of an Answer.
+type Seen struct {
+	ID     string
+	Status Status
+	Tasks  Tasks
+	Cause  string // of a failure, as far as it is known
+}
+
+// Tasks are the counts of a job's tasks (subtasks).
+type Tasks struct{ Total, Running, Finished, Scheduled int }
+
+// All reports whether every task runs or has finished.
+func (t Tasks) All() bool { return t.Total > 0 && t.Running+t.Finished == t.Total }
+
+// NoAnswer: nothing came, or nothing that says how the job is: a timeout, a refused connection, 5xx, a web page, the answer of a
+// JobManager without leadership, another cluster's answer.
+type NoAnswer struct{ Reason string }
+
+// Push is one event of the status listener.
+type Push struct {
+	Attempt  string
+	Sequence int64 // grows within an attempt
+	JobID    string
+	Status   Status
+	Cause    string
+}
+
+// Archived: the JobManager archived a job that ended.
+type Archived struct {
+	JobID     string
+	Status    Status
+	Cause     string
+	Savepoint string // the newest completed savepoint in the archive's checkpoints, with its trigger's target directory
+}
+
+// Recorded is an entry of the job result store of high availability.
+type Recorded struct {
+	JobID  string
+	Status Status
+}
+
+// Exited: a JobManager process ended.
+type Exited struct {
+	Attempt string
+	Code    int
+	Message string // the termination message of the entrypoint
+	// Others says that another JobManager process of the cluster is alive.
+	Others bool
+}
+
+// ClusterGone: no process of the cluster is left, and none can come back.
+type ClusterGone struct{}
+
+// AskStop: the user wants the job stopped with a savepoint.
+type AskStop struct {
+	By    string
+	Drain bool
+}
+
+// AskCancel: the user wants the job canceled.
+type AskCancel struct{ By string }
+
+// AskResolve: the user says how a lost or parked run ended.
+type AskResolve struct {
+	By, Reason string
+	As         Outcome
+}
+
+// AskStartEmpty: the user lets a parked run start without state.
+type AskStartEmpty struct{ By string }
+
+// SavepointSeen is what is known of the savepoint of the run's stop.
+type SavepointSeen struct {
+	State  SavepointState
+	Path   string
+	Cause  string
+	Source Source // empty: REST
+}
+
+// Tick: the time of the next look has come and nothing else is known.
+type Tick struct{}
+
+func (ClusterStarted) observation() {}
+func (StartRefused) observation()   {}
+func (StartHindered) observation()  {}
+func (NoStartPoint) observation()   {}
+func (Answer) observation()         {}
+func (NoAnswer) observation()       {}
+func (Push) observation()           {}
+func (Archived) observation()       {}
+func (Recorded) observation()       {}
+func (Exited) observation()         {}
+func (ClusterGone) observation()    {}
+func (AskStop) observation()        {}
+func (AskCancel) observation()      {}
+func (AskResolve) observation()     {}
+func (AskStartEmpty) observation()  {}
+func (SavepointSeen) observation()  {}
+func (Tick) observation()           {}
+
+// An Effect is something to do outside. Each has a name made from the run, so doing it twice is doing it once.
+type Effect string
+
+// Effects.
+const (
+	StartCluster    Effect = "start cluster"
+	DeleteCluster   Effect = "delete cluster"
+	TriggerStop     Effect = "stop with savepoint"
+	CancelJob       Effect = "cancel job"
+	LookForSave     Effect = "look for savepoint"   // answer, archive, target directory
+	AskResultStore  Effect = "ask job result store" // of high availability
+	AskProcesses    Effect = "ask driver"           // are processes alive, how did they end
+	CollectCause    Effect = "collect cause"        // of a failure: exceptions, log tail, archive
+	ConsiderRestart Effect = "consider restart"     // by the restart policy
+	KeepArchive     Effect = "keep archive"
+)
+
+// An Event is one line of a run's timeline.
+type Event struct {
+	Queue     Queue     `json:"queue"`
+	Condition Condition `json:"condition,omitempty"`
+	Outcome   Outcome   `json:"outcome,omitempty"`
+	Source    Source    `json:"source"`
+	Text      string    `json:"text"`               // a sentence for people
+	By        string    `json:"by,omitempty"`       // the user
+	Inferred  bool      `json:"inferred,omitempty"` // an exit code of 0 says that it ended, not how
+}
+
+// A Result is what follows from an observation.
+type Result struct {
+	Run     Run
+	Events  []Event       // empty: nothing that people see has changed
+	Effects []Effect      // to do now, in this order
+	Next    time.Duration // until the next look; 0: never (before jitter)
+}
+
+// Intervals between two looks.
+const (
+	SoonAgain   = time.Second      // in Accept and Cancel, and while an end is not proven
+	EachRunning = 10 * time.Second // in Running
+	EachPushing = time.Minute      // in Running, where the cluster has proven that it pushes
+	LongestLost = time.Minute      // looks at a lost run back off to this
+
+	// GraceOfExit is how long push and archive may come after the process that sent them.
+	GraceOfExit = 5 * time.Second
+	// GraceOfSavepoint is how long a savepoint is looked for after the job's end.
+	GraceOfSavepoint = 30 * time.Second
+	// MissesToLost is how many looks without answer, in a row, make a run lost.
+	MissesToLost = 2
+)

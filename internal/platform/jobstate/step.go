@@ -1,0 +1,725 @@
+package jobstate
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+)
+
+// Step says what a run becomes by an observation, what people are shown of it, what has to be done, and when to look again.
+// It changes nothing that it is given. The same observation again has no further event.
+func Step(r Run, o Observation, now time.Time) Result {
+	s := &step{run: r, now: now}
+	s.run.Jobs = slices.Clone(r.Jobs)
+	s.run.Strange = slices.Clone(r.Strange)
+	s.run.Sequences = maps.Clone(r.Sequences)
+	s.run.Claim, s.run.Exit, s.run.Stop, s.run.Resolve = copied(r.Claim), copied(r.Exit), copied(r.Stop), copied(r.Resolve)
+	if r.HasEnded() {
+		s.afterTheEnd(o)
+	} else {
+		s.observe(o)
+		s.settle()
+	}
+	return Result{Run: s.run, Events: s.events, Effects: s.effects, Next: s.next()}
+}
+
+func copied[T any](p *T) *T {
+	if p == nil {
+		return nil
+	}
+	c := *p
+	return &c
+}
+
+type step struct {
+	run     Run
+	now     time.Time
+	events  []Event
+	effects []Effect
+}
+
+func (s *step) do(e Effect) {
+	if !slices.Contains(s.effects, e) {
+		s.effects = append(s.effects, e)
+	}
+}
+
+// tell adds an event that describes the run as it is now.
+func (s *step) tell(source Source, format string, args ...any) *Event {
+	s.events = append(s.events, Event{Queue: s.run.Queue, Condition: s.run.Condition, Outcome: s.run.Outcome, Source: source, Text: fmt.Sprintf(format, args...)})
+	return &s.events[len(s.events)-1]
+}
+
+// move puts the run in a queue with a condition, and tells it if that is a change.
+func (s *step) move(q Queue, c Condition, source Source, format string, args ...any) {
+	if s.run.Queue == q && s.run.Condition == c {
+		return
+	}
+	s.run.Queue, s.run.Condition, s.run.Since = q, c, s.now
+	s.run.Reason = ""
+	if c != None {
+		s.run.Reason = fmt.Sprintf(format, args...)
+	}
+	s.tell(source, format, args...)
+}
+
+// end ends the run. It is the only place that does.
+func (s *step) end(o Outcome, source Source, reason string) *Event {
+	s.run.Queue, s.run.Condition, s.run.Outcome = queueOf[o], None, o
+	s.run.Since, s.run.Ended, s.run.Source, s.run.Reason = s.now, s.now, source, reason
+	s.run.Claim = nil
+	text := string(o)
+	if reason != "" {
+		text += ": " + reason
+	}
+	e := s.tell(source, "%s", text)
+	if o == IsFailed {
+		s.do(CollectCause)
+		s.do(ConsiderRestart)
+	}
+	s.do(KeepArchive)
+	if !s.run.Session {
+		s.do(DeleteCluster)
+	}
+	return e
+}
+
+// afterTheEnd: an ended run does not change. What is alive of it after its end is deleted, and named once.
+func (s *step) afterTheEnd(o Observation) {
+	var alive string
+	switch o := o.(type) {
+	case Answer:
+		// A submit whose answer was lost can bring the job to a session cluster after the run was given up.
+		if s.run.Session && slices.ContainsFunc(o.Jobs, func(j Seen) bool { return j.ID == s.run.JobID && !j.Status.Terminal() }) {
+			s.do(CancelJob)
+			if s.stranger("job " + s.run.JobID) {
+				s.tell(FromREST, "the job runs after the end of the run; it is canceled")
+			}
+		}
+		return
+	case ClusterStarted:
+		alive = o.Attempt
+	case Push:
+		if !o.Status.Terminal() && o.Attempt != s.run.Attempt {
+			alive = o.Attempt
+		}
+	}
+	if alive == "" || s.run.Session {
+		return
+	}
+	s.do(DeleteCluster)
+	if s.stranger("attempt " + alive) {
+		s.tell(FromDriver, "attempt %s runs after the end of the run; it is deleted", alive)
+	}
+}
+
+// stranger notes something that does not belong here, and reports whether it is new. At most 20 are kept.
+func (s *step) stranger(name string) bool {
+	if slices.Contains(s.run.Strange, name) || len(s.run.Strange) >= 20 {
+		return false
+	}
+	s.run.Strange = append(s.run.Strange, name)
+	return true
+}
+
+func (s *step) observe(o Observation) {
+	r := &s.run
+	switch o := o.(type) {
+	case ClusterStarted:
+		if r.Attempt != o.Attempt {
+			r.Attempt, r.Exit, r.Gone = o.Attempt, nil, false
+			s.tell(FromDriver, "attempt %s has started", o.Attempt)
+		}
+	case StartRefused:
+		s.end(IsFailed, FromDriver, o.Reason)
+	case StartHindered:
+		if r.Queue == Accept && r.Condition == Starting && r.Reason != o.Reason {
+			r.Reason = o.Reason
+			s.tell(FromDriver, "the start is tried again: %s", o.Reason)
+		}
+	case NoStartPoint:
+		if r.Queue == Accept {
+			s.move(Accept, Parked, FromDriver, "parked: %s; start it without state, or cancel it", o.Reason)
+		}
+	case AskStartEmpty:
+		if r.Condition == Parked {
+			r.Deadline = s.now.Add(r.Deadline.Sub(r.Started))
+			s.move(Accept, Starting, FromUser, "it starts without state")
+			s.by(o.By)
+			s.do(StartCluster)
+		}
+	case Answer:
+		s.answer(o)
+	case NoAnswer:
+		s.noAnswer(o.Reason)
+	case Push:
+		s.push(o)
+	case Archived:
+		if o.Savepoint != "" && r.Stop != nil && r.Stop.State == SavepointAsked {
+			r.Stop.State, r.Stop.Path = SavepointCompleted, o.Savepoint
+		}
+		s.jobEnds(o.JobID, o.Status, FromArchive, o.Cause, !r.HighAvailability)
+	case Recorded:
+		s.jobEnds(o.JobID, o.Status, FromResultStore, "", true)
+	case Exited:
+		s.exited(o)
+	case ClusterGone:
+		s.gone()
+	case AskStop:
+		s.askStop(o)
+	case AskCancel:
+		s.askCancel(o)
+	case AskResolve:
+		if r.Condition == Lost || r.Condition == Parked || r.Condition == Ending {
+			if r.Session { // the cluster is not this run's to delete
+				s.end(o.As, FromUser, o.Reason).By = o.By
+				return
+			}
+			r.Resolve = &Resolve{As: o.As, Reason: o.Reason, By: o.By}
+			s.tell(FromUser, "to be resolved as %s when its cluster is gone: %s", o.As, o.Reason).By = o.By
+			s.do(DeleteCluster)
+			if r.Gone {
+				s.gone()
+			}
+		}
+	case SavepointSeen:
+		s.savepoint(o)
+	}
+}
+
+func (s *step) by(who string) {
+	if len(s.events) > 0 {
+		s.events[len(s.events)-1].By = who
+	}
+}
+
+// own reports whether a job belongs to this run, and names one that does not.
+func (s *step) own(id string, source Source) bool {
+	if s.run.JobID == "" || s.run.JobID == id {
+		return true
+	}
+	if !s.run.Session && s.stranger("job "+id) {
+		s.tell(source, "the cluster has a job with another id, %s; it is not this run's", id)
+	}
+	return false
+}
+
+// note remembers a job's status.
+func (s *step) note(id string, status Status) {
+	if j := s.run.job(id); j == nil {
+		s.run.Jobs = append(s.run.Jobs, Job{ID: id, Status: status})
+	} else if !j.Status.Terminal() {
+		j.Status = status
+	}
+}
+
+// found: the cluster has answered.
+func (s *step) found() {
+	s.run.Misses = 0
+}
+
+func (s *step) answer(a Answer) {
+	r := &s.run
+	var mine []Seen
+	for _, j := range a.Jobs {
+		if s.own(j.ID, FromREST) {
+			mine = append(mine, j)
+		}
+	}
+	if len(mine) == 0 {
+		s.noJob(a)
+		return
+	}
+	s.found()
+	if c := r.Claim; c != nil && r.HighAvailability && slices.ContainsFunc(mine, func(j Seen) bool { return !j.Status.Terminal() && j.Status != Cancelling && j.Status != Failing }) {
+		s.tell(FromREST, "%s by %s is refuted: the leader says that the job goes on", c.Status, c.Source)
+		r.Claim = nil
+		// What the claim wrote down of jobs was wrong, too.
+		for _, j := range mine {
+			if k := r.job(j.ID); k != nil {
+				k.Status = j.Status
+			}
+		}
+		if r.Condition == Ending && r.Desired == WantRun {
+			s.move(Running, None, FromREST, "it runs")
+		}
+	}
+	for _, j := range mine {
+		if j.Status.Terminal() {
+			s.jobEnds(j.ID, j.Status, FromREST, j.Cause, !a.Disputed)
+			if r.HasEnded() {
+				return
+			}
+			continue
+		}
+		s.note(j.ID, j.Status)
+	}
+	if a.ApplicationFailed != "" {
+		s.end(IsFailed, FromREST, a.ApplicationFailed)
+		return
+	}
+	s.alive(mine)
+}
+
+// noJob: the leader answers, and does not know the run's job.
+func (s *step) noJob(a Answer) {
+	r := &s.run
+	switch {
+	case a.ApplicationFailed != "":
+		s.end(IsFailed, FromREST, a.ApplicationFailed)
+	case r.Session && len(r.Jobs) > 0 && a.Attempt != "" && a.Attempt != r.Attempt && !r.HighAvailability:
+		// Without high availability a new JobManager knows nothing of the jobs of the one before.
+		s.end(IsFailed, FromREST, "the session cluster's JobManager restarted without high availability, which ends its jobs")
+	case r.Session && len(r.Jobs) == 0 && r.Desired == WantCancel:
+		s.end(IsCanceled, FromREST, "it was not submitted yet")
+	case r.Session && len(r.Jobs) == 0 && r.Queue == Accept && !s.now.Before(r.Deadline):
+		s.end(IsFailed, FromREST, "the session cluster did not take it within "+r.Deadline.Sub(r.Started).String()+because(r.Reason))
+	case r.Queue == Accept && len(r.Jobs) == 0:
+		s.found() // the application's main is still on its way to its first job
+	default:
+		s.noAnswer("the JobManager answers, and does not know the job")
+	}
+}
+
+// alive puts a run with jobs that go on where it belongs.
+func (s *step) alive(jobs []Seen) {
+	r := &s.run
+	var cancelling, restarting, unknown, waiting, all = false, false, false, false, true
+	open := 0
+	for _, j := range jobs {
+		switch j.Status {
+		case Cancelling:
+			cancelling = true
+		case StRestarting, Failing:
+			restarting = true
+		case Suspended, Reconciling:
+			unknown = true
+		}
+		if !j.Status.Terminal() {
+			open++
+			all = all && j.Status == StRunning && j.Tasks.All()
+			waiting = waiting || j.Tasks.Scheduled > 0 && j.Tasks.Running == 0
+		}
+	}
+	if open > 0 {
+		r.Gone = false // whoever said so looked before
+	}
+	switch {
+	case open == 0: // every job known has ended; the application has not
+	case unknown:
+		s.move(r.Queue, Lost, FromREST, "the JobManager gave the job back and no other has it yet (SUSPENDED or RECONCILING)")
+	case r.Condition == Ending && r.Desired != WantRun, r.Resolve != nil: // a stop or cancel is on its way
+	case cancelling && r.Desired == WantRun:
+		s.move(Cancel, Ending, FromREST, "it is being canceled; the platform did not ask for it")
+	case r.Claim != nil:
+	case r.Desired != WantRun:
+		s.move(Cancel, Ending, FromREST, "it is ending")
+	case restarting && r.Queue == Accept:
+		s.move(Accept, Restarting, FromREST, "it failed and restarts before it ran")
+	case restarting:
+		s.move(Running, Restarting, FromREST, "it failed and restarts")
+	case all:
+		s.move(Running, None, FromREST, "every task runs")
+	case r.Queue == Accept && waiting:
+		s.move(Accept, WaitingForSlots, FromREST, "it waits for slots: not enough TaskManagers have registered")
+	case r.Queue == Accept:
+		s.move(Accept, Starting, FromREST, "its tasks are starting")
+	case waiting:
+		s.move(Running, WaitingForSlots, FromREST, "it waits for slots: not enough TaskManagers are registered")
+	default:
+		s.move(Running, None, FromREST, "it runs")
+	}
+}
+
+func (s *step) noAnswer(why string) {
+	r := &s.run
+	if r.Queue == Accept && r.Condition != Lost && s.now.Before(r.Deadline) {
+		return // it is starting; nothing answers yet
+	}
+	if r.Exit != nil && !r.HighAvailability {
+		return // its process has ended: the exit code, or something better, will say how
+	}
+	r.Misses++
+	if r.Misses < MissesToLost || r.Condition == Ending || r.Condition == Parked {
+		s.do(AskProcesses)
+		return
+	}
+	s.do(AskProcesses)
+	if r.HighAvailability {
+		s.do(AskResultStore)
+	}
+	s.move(r.Queue, Lost, FromREST, "no answer: %s", why)
+}
+
+func (s *step) push(p Push) {
+	r := &s.run
+	if r.Attempt != "" && p.Attempt != r.Attempt && !r.HighAvailability {
+		if s.stranger("attempt " + p.Attempt) {
+			s.tell(FromPush, "an event of attempt %s is ignored: the run has attempt %s", p.Attempt, r.Attempt)
+		}
+		return
+	}
+	if r.Attempt == "" && r.Exit == nil {
+		r.Attempt = p.Attempt // it starts faster than its driver reports
+	}
+	if p.Sequence <= r.Sequences[p.Attempt] {
+		return
+	}
+	if r.Sequences == nil || len(r.Sequences) >= 20 && r.Sequences[p.Attempt] == 0 {
+		r.Sequences = map[string]int64{}
+	}
+	r.Sequences[p.Attempt] = p.Sequence
+	r.Pushes = r.Pushes || p.Attempt == r.Attempt
+	if !s.own(p.JobID, FromPush) {
+		return
+	}
+	if p.Status.Terminal() {
+		s.jobEnds(p.JobID, p.Status, FromPush, p.Cause, !r.HighAvailability)
+		return
+	}
+	if r.HighAvailability && p.Attempt != r.Attempt {
+		return // a JobManager that may have lost its leadership: the leader will say how the job is
+	}
+	s.note(p.JobID, p.Status)
+	switch {
+	case p.Status == StRestarting || p.Status == Failing:
+		if r.Condition != Ending {
+			q := r.Queue
+			if q != Accept {
+				q = Running
+			}
+			s.move(q, Restarting, FromPush, "it failed and restarts%s", because(p.Cause))
+		}
+	case p.Status == Cancelling && r.Desired == WantRun && r.Condition != Ending:
+		s.move(Cancel, Ending, FromPush, "it is being canceled; the platform did not ask for it")
+	}
+}
+
+func because(cause string) string {
+	if cause == "" {
+		return ""
+	}
+	return ": " + cause
+}
+
+// jobEnds: a source says that a job has reached a terminal status. proven: nothing can refute it.
+func (s *step) jobEnds(id string, status Status, source Source, cause string, proven bool) {
+	r := &s.run
+	if !status.Terminal() || !s.own(id, source) {
+		return
+	}
+	if !proven && r.HighAvailability {
+		// Flink archives before it commits to the job result store, and a leader that was frozen may say late how the job ended for it.
+		if r.Claim == nil {
+			r.Claim = &Claim{Status: status, Source: source, Cause: cause, At: s.now}
+			r.Queue, r.Condition, r.Since = ending(r.Queue), Ending, s.now
+			r.Reason = fmt.Sprintf("%s by %s; the job result store or the leader has to agree", status, source)
+			s.tell(source, "%s", r.Reason)
+		}
+		s.do(AskResultStore)
+		return
+	}
+	s.note(id, status)
+	if r.JobID == "" {
+		if r.Claim == nil || r.Claim.Status != StFailed {
+			r.Claim = &Claim{Status: worst(r.Jobs), Source: source, Cause: cause, At: s.now}
+		}
+		return // one job's end alone does not end a run of several
+	}
+	s.endAs(status, source, cause)
+}
+
+// ending is the queue of a run whose end is claimed: it stays where it is, so that a refuted claim leaves no trace.
+func ending(q Queue) Queue { return q }
+
+// worst is the status of an application by its jobs, all of which have ended.
+func worst(jobs []Job) Status {
+	w := StFinished
+	for _, j := range jobs {
+		switch j.Status {
+		case StFailed:
+			return StFailed
+		case StCanceled:
+			w = StCanceled
+		}
+	}
+	return w
+}
+
+// endAs ends the run by a job's proven status, or waits for what is still needed to say how.
+func (s *step) endAs(status Status, source Source, cause string) {
+	r := &s.run
+	switch status {
+	case StFailed:
+		s.end(IsFailed, source, cause)
+	case StCanceled:
+		reason := ""
+		if r.Desired == WantRun {
+			reason = "the platform did not ask for it"
+		}
+		s.end(IsCanceled, source, reason)
+	case StFinished:
+		if r.Stop == nil {
+			s.end(IsFinished, source, "")
+			return
+		}
+		switch r.Stop.State {
+		case SavepointCompleted:
+			s.end(IsStopped, source, "with savepoint "+r.Stop.Path)
+		case SavepointMissing, SavepointFailed:
+			s.end(IsFinished, source, "no savepoint of the stop was found: the job ended by itself")
+		default:
+			// Flink reports FINISHED for a stop with savepoint, too: only the savepoint tells them apart.
+			if r.Claim == nil || !r.Claim.Proven {
+				r.Claim = &Claim{Status: status, Source: source, Cause: cause, At: s.now, Proven: true}
+				s.move(Cancel, Ending, source, "the job has ended; its savepoint is looked for")
+			}
+			s.do(LookForSave)
+		}
+	}
+}
+
+func (s *step) exited(o Exited) {
+	r := &s.run
+	if r.Attempt != "" && o.Attempt != r.Attempt || r.Exit != nil && r.Exit.Attempt == o.Attempt {
+		return
+	}
+	r.Exit = &Exit{Attempt: o.Attempt, Code: o.Code, Message: o.Message, At: s.now}
+	s.tell(FromExit, "attempt %s ended with %d%s", o.Attempt, o.Code, because(o.Message))
+	if !o.Others {
+		s.do(AskProcesses)
+	}
+}
+
+func (s *step) gone() {
+	r := &s.run
+	r.Gone = true
+	if r.Resolve != nil {
+		e := s.end(r.Resolve.As, FromUser, r.Resolve.Reason)
+		e.By = r.Resolve.By
+		return
+	}
+	if r.Condition == Parked && r.Desired == WantCancel || r.Desired == WantCancel && r.Claim == nil && r.Exit == nil && !r.Session {
+		// Nothing of it runs, and it is not wanted: whatever the job was, it is canceled now.
+		s.end(IsCanceled, FromDriver, "").Inferred = len(r.Jobs) > 0
+	}
+}
+
+func (s *step) askStop(o AskStop) {
+	r := &s.run
+	if r.Stop != nil && r.Stop.State == SavepointAsked || r.Desired == WantCancel {
+		return
+	}
+	if r.Queue == Accept {
+		s.askCancel(AskCancel{By: o.By}) // it has no state to save
+		return
+	}
+	r.Desired = WantStop
+	r.Stop = &Stop{Trigger: triggerID(r.ID, s.now), Drain: o.Drain, State: SavepointAsked, Asked: s.now}
+	s.move(Cancel, Ending, FromUser, "a stop with savepoint was asked for")
+	s.by(o.By)
+	s.do(TriggerStop)
+}
+
+func (s *step) askCancel(o AskCancel) {
+	r := &s.run
+	if r.Desired == WantCancel {
+		return
+	}
+	r.Desired = WantCancel
+	started := len(r.Jobs) > 0
+	s.move(Cancel, Ending, FromUser, "a cancel was asked for")
+	s.by(o.By)
+	switch {
+	case started:
+		s.do(CancelJob)
+	case !r.Session:
+		s.do(DeleteCluster)
+	default:
+		s.do(CancelJob)
+	}
+}
+
+func (s *step) savepoint(o SavepointSeen) {
+	r := &s.run
+	if r.Stop == nil || r.Stop.State != SavepointAsked {
+		return
+	}
+	r.Stop.State, r.Stop.Path = o.State, o.Path
+	source := o.Source
+	if source == "" {
+		source = FromREST
+	}
+	switch o.State {
+	case SavepointCompleted:
+		s.tell(source, "savepoint %s is complete", o.Path)
+	case SavepointFailed:
+		if r.Claim == nil { // the job goes on
+			r.Desired, r.Stop = WantRun, nil
+			s.move(Running, None, source, "the stop failed and the job goes on%s", because(o.Cause))
+		}
+	}
+}
+
+// settle decides what has become decidable by what is remembered and by the time.
+func (s *step) settle() {
+	r := &s.run
+	if r.HasEnded() {
+		return
+	}
+	if c := r.Claim; c != nil {
+		switch {
+		case r.Stop != nil && c.Status == StFinished && r.JobID != "" && (c.Proven || r.Gone):
+			switch {
+			case r.Stop.State != SavepointAsked:
+				s.endAs(StFinished, c.Source, c.Cause)
+			case s.now.Sub(c.At) >= GraceOfSavepoint:
+				r.Stop.State = SavepointMissing
+				s.endAs(StFinished, c.Source, c.Cause)
+			default:
+				s.do(LookForSave)
+			}
+		case r.HighAvailability && r.Gone && r.JobID != "":
+			// Every JobManager is gone: nothing is left that could refute it.
+			s.endAs(c.Status, c.Source, c.Cause)
+		case r.JobID == "" && (r.Gone || r.Exit != nil && !r.HighAvailability):
+			s.applicationEnds()
+		case r.HighAvailability:
+			s.do(AskResultStore)
+		}
+		return
+	}
+	if r.Exit != nil && !r.HighAvailability {
+		s.byExit()
+		return
+	}
+	if r.Exit != nil && r.Gone && r.Queue == Accept && ownCode(r.Exit.Code) {
+		s.byExit()
+		return
+	}
+	if r.Gone && r.Exit == nil && r.Queue != Accept {
+		s.move(r.Queue, Lost, FromDriver, "no process of the cluster is left, and nothing says how the job ended")
+	}
+	if r.Queue == Accept && r.Condition != Parked && r.Condition != Lost && !r.Deadline.IsZero() && !s.now.Before(r.Deadline) {
+		switch {
+		case r.Condition == WaitingForSlots || r.Condition == Restarting:
+			// The leader itself has said so: this is evidence that it does not run.
+			s.end(IsFailed, FromREST, "it did not run within "+r.Deadline.Sub(r.Started).String()+": "+r.Reason)
+		case r.Condition == Starting && r.Attempt == "" && len(r.Jobs) == 0 && r.Reason != "": // the driver has said that it cannot
+			s.end(IsFailed, FromDriver, "its cluster was not started within "+r.Deadline.Sub(r.Started).String()+because(r.Reason))
+		}
+	}
+}
+
+// ownCode reports whether an exit code is the entrypoint's own: Flink was never started.
+func ownCode(code int) bool { return code >= 20 && code <= 29 || code == 126 || code == 127 }
+
+// byExit ends a run without high availability by its JobManager's exit code, when nothing better has come.
+func (s *step) byExit() {
+	r := &s.run
+	x := r.Exit
+	reason := x.Message
+	if r.Session {
+		s.bySessionExit()
+		return
+	}
+	if ownCode(x.Code) {
+		if reason == "" {
+			reason = fmt.Sprintf("the entrypoint ended with %d before Flink started", x.Code)
+		}
+		s.end(IsFailed, FromExit, reason)
+		return
+	}
+	if s.now.Sub(x.At) < GraceOfExit {
+		return // a push or the archive may still come: they know more
+	}
+	if reason == "" {
+		reason = fmt.Sprintf("the JobManager ended with %d", x.Code)
+	}
+	switch x.Code {
+	case 0:
+		var e *Event
+		switch {
+		case r.Desired == WantCancel, slices.ContainsFunc(r.Jobs, func(j Job) bool { return j.Status == Cancelling }):
+			e = s.end(IsCanceled, FromExit, "")
+		case r.Stop != nil && r.Stop.State == SavepointCompleted:
+			e = s.end(IsStopped, FromExit, "with savepoint "+r.Stop.Path)
+		case r.Stop != nil && r.Stop.State == SavepointAsked && s.now.Sub(x.At) < GraceOfSavepoint:
+			s.do(LookForSave) // it tells a stop from a job that ended by itself
+			return
+		default:
+			e = s.end(IsFinished, FromExit, "")
+		}
+		e.Inferred = true
+	default:
+		if r.Desired == WantCancel {
+			s.end(IsCanceled, FromExit, reason).Inferred = true
+			return
+		}
+		// Without high availability a job does not outlive its JobManager.
+		s.end(IsFailed, FromExit, reason)
+	}
+}
+
+// bySessionExit ends a job by the end of its session cluster's JobManager. The exit code says how the cluster ended, never how the job did.
+func (s *step) bySessionExit() {
+	r := &s.run
+	x := r.Exit
+	if s.now.Sub(x.At) < GraceOfExit {
+		return // a push or the archive may still come: they know more
+	}
+	switch {
+	case r.Stop != nil && r.Stop.State == SavepointCompleted:
+		s.end(IsStopped, FromExit, "with savepoint "+r.Stop.Path).Inferred = true
+	case r.Desired == WantCancel:
+		s.end(IsCanceled, FromExit, fmt.Sprintf("the session cluster's JobManager ended with %d", x.Code)).Inferred = true
+	default:
+		s.end(IsFailed, FromExit, fmt.Sprintf("the session cluster's JobManager ended with %d, and without high availability its jobs with it%s", x.Code, because(x.Message)))
+	}
+}
+
+// applicationEnds ends a run of several jobs: the application is over.
+func (s *step) applicationEnds() {
+	r := &s.run
+	open := slices.ContainsFunc(r.Jobs, func(j Job) bool { return !j.Status.Terminal() })
+	switch {
+	case r.Exit != nil && r.Exit.Code != 0 && r.Desired == WantRun:
+		reason := r.Claim.Cause
+		if reason == "" {
+			reason = fmt.Sprintf("the application ended with %d%s", r.Exit.Code, because(r.Exit.Message))
+		}
+		s.end(IsFailed, FromExit, reason)
+	case open && (r.Exit == nil || s.now.Sub(r.Exit.At) < GraceOfExit):
+		// the archive of the last job may still come
+	case worst(r.Jobs) == StFailed:
+		s.end(IsFailed, r.Claim.Source, r.Claim.Cause)
+	case worst(r.Jobs) == StCanceled, open && r.Desired != WantRun:
+		s.end(IsCanceled, r.Claim.Source, "")
+	default:
+		s.end(IsFinished, r.Claim.Source, "").Inferred = open
+	}
+}
+
+// next is the time until the next look.
+func (s *step) next() time.Duration {
+	r := &s.run
+	switch {
+	case r.HasEnded(), r.Condition == Parked:
+		return 0
+	case r.Condition == Lost:
+		return min(SoonAgain<<min(max(r.Misses-MissesToLost, 0), 6), LongestLost)
+	case r.Queue == Running && r.Condition != Ending && r.Misses == 0 && r.Claim == nil && r.Exit == nil:
+		if r.Pushes && r.Condition == None {
+			return EachPushing
+		}
+		return EachRunning
+	}
+	return SoonAgain
+}
+
+// triggerID is the id of the savepoint request: 32 hexadecimal digits, the same however often the request is repeated. A later stop of
+// the same run has another one.
+func triggerID(run string, asked time.Time) string {
+	return digest32(run + "/stop/" + asked.UTC().Format(time.RFC3339Nano))
+}

@@ -1,0 +1,196 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"flink-entrypoint/internal/platform/cluster"
+	"flink-entrypoint/internal/platform/document"
+	"flink-entrypoint/internal/platform/flinkrest"
+	"flink-entrypoint/internal/platform/jobstate"
+	"flink-entrypoint/internal/platform/store"
+)
+
+// startPoint is the newest completed savepoint or retained checkpoint of a job's earlier runs, or "".
+func (s *Server) startPoint(ctx context.Context, r store.Run) (string, error) {
+	runs, err := s.Store.Runs(ctx, r.Job, 100)
+	if err != nil {
+		return "", err
+	}
+	for _, before := range runs { // newest first
+		if before.State.ID == r.State.ID {
+			continue
+		}
+		if stop := before.State.Stop; stop != nil && stop.State == jobstate.SavepointCompleted {
+			return stop.Path, nil
+		}
+		for _, j := range before.State.Jobs {
+			c, err := s.checkpoints(ctx, before, j.ID)
+			if err != nil {
+				continue
+			}
+			if path := s.newestPoint(c); path != "" {
+				return path, nil
+			}
+		}
+	}
+	return "", nil
+}
+
+// checkpoints of an ended run are in its archive.
+func (s *Server) checkpoints(ctx context.Context, r store.Run, job string) (flinkrest.Checkpoints, error) {
+	content, err := s.unzipped(ctx, r.State.ID, job)
+	if err != nil {
+		return flinkrest.Checkpoints{}, err
+	}
+	archived, err := flinkrest.Archived(content, "/jobs/"+job+"/checkpoints")
+	if err != nil {
+		return flinkrest.Checkpoints{}, err
+	}
+	return flinkrest.CheckpointsOf(archived)
+}
+
+// newestPoint is the newest completed savepoint, or checkpoint that still exists on this machine, by the time of its trigger.
+func (s *Server) newestPoint(c flinkrest.Checkpoints) string {
+	all := slices.Clone(c.History)
+	for _, p := range []*flinkrest.Checkpoint{c.Latest.Completed, c.Latest.Savepoint} {
+		if p != nil {
+			all = append(all, *p)
+		}
+	}
+	best := flinkrest.Checkpoint{}
+	for _, p := range all {
+		if p.Status == "COMPLETED" && p.Path != "" && p.Trigger > best.Trigger && s.exists(p.Path) {
+			best = p
+		}
+	}
+	return best.Path
+}
+
+// exists reports whether a checkpoint's directory is there. Of other files than this machine's nothing is known: Flink will say.
+func (s *Server) exists(uri string) bool {
+	path, ok := s.local(uri)
+	if !ok {
+		return true
+	}
+	_, err := os.Stat(filepath.Join(path, "_metadata"))
+	return err == nil
+}
+
+// local is the path of a file: URI, or of a path alone, of a cluster's. ok false: the file is not of this machine.
+func (s *Server) local(uri string) (path string, ok bool) {
+	if _, local := s.driver.(cluster.LocalFiles); !local {
+		return "", false
+	}
+	if path, ok = strings.CutPrefix(uri, "file:"); !ok {
+		return uri, strings.HasPrefix(uri, "/")
+	}
+	return filepath.Join("/", strings.TrimLeft(path, "/")), true
+}
+
+// findSavepoint is as monitor.Monitor says. Flink writes _metadata last.
+func (s *Server) findSavepoint(_ context.Context, dir string) (string, error) {
+	path, ok := s.local(dir)
+	if !ok {
+		return "", nil
+	}
+	entries, err := os.ReadDir(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return "", nil
+	}
+	for _, e := range entries {
+		if _, err := os.Stat(filepath.Join(path, e.Name(), "_metadata")); err == nil {
+			return dir + "/" + e.Name(), nil
+		}
+	}
+	return "", err
+}
+
+// resultStore is as monitor.Monitor says. Flink commits a job's result here before it removes what a successor would run the job by; it is
+// read where it is on this machine.
+func (s *Server) resultStore(ctx context.Context, r store.Run) (jobstate.Observation, error) {
+	v, err := s.Store.Version(ctx, r.Job, r.Version)
+	if err != nil {
+		return nil, err
+	}
+	settings, err := document.SettingsOf(v.Document)
+	if err != nil {
+		return nil, err
+	}
+	dir, ok := s.local(settings.ResultStore)
+	if !ok {
+		return nil, nil
+	}
+	for _, suffix := range []string{".json", "_DIRTY.json"} { // dirty: committed, and not everything of the job is removed yet
+		content, err := os.ReadFile(filepath.Join(dir, jobstate.ClusterIDOf(r.State.ID), r.State.JobID+suffix))
+		if errors.Is(err, os.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		status, err := flinkrest.Recorded(content, r.State.JobID)
+		if err != nil {
+			return nil, err // it is being written
+		}
+		return jobstate.Recorded{JobID: r.State.JobID, Status: status}, nil
+	}
+	return nil, nil
+}
+
+// restart applies the restart policy to a run that has failed: a new run of the same version, from the newest savepoint or checkpoint.
+// done false without an error: its time has not come yet.
+func (s *Server) restart(ctx context.Context, r store.Run) (done bool, err error) {
+	v, err := s.Store.Version(ctx, r.Job, r.Version)
+	if err != nil {
+		return false, err
+	}
+	settings, err := document.SettingsOf(v.Document)
+	if err != nil || settings.Restarts <= r.Asked.Restart || r.State.Desired != jobstate.WantRun {
+		return err == nil, err
+	}
+	now, err := s.Store.Now(ctx)
+	if err != nil || now.Before(r.State.Ended.Add(settings.Backoff<<min(r.Asked.Restart, 6))) {
+		return false, err
+	}
+	asked := store.Asked{By: r.Asked.By, Savepoint: "latest", Restart: r.Asked.Restart + 1, After: r.State.ID}
+	if !settings.Streaming {
+		asked.Savepoint = "none" // a bounded job begins again
+	}
+	if _, err := s.begin(ctx, r.Job, r.Version, asked); err != nil && !errors.Is(err, store.ErrExists) {
+		return false, err
+	} // ErrExists: this was done before a crash, or a user was quicker
+	return true, nil
+}
+
+// cause: what is known of a failure is stored with the push or archive itself; a poll's answer is in the event.
+func (s *Server) cause(context.Context, store.Run) error { return nil }
+
+// keepArchive reports whether the archive of each job of an ended run is stored, or will not come: Flink archives a little after it reports
+// the end, and its JobManager ends a little later.
+func (s *Server) keepArchive(ctx context.Context, r store.Run) (done bool, err error) {
+	have, err := s.Store.Archives(ctx, r.State.ID)
+	if err != nil {
+		return false, err
+	}
+	missing := false
+	for _, j := range r.State.Jobs {
+		missing = missing || !slices.Contains(have, j.ID)
+	}
+	if !missing {
+		return true, nil
+	}
+	now, err := s.Store.Now(ctx)
+	if err != nil || !now.Before(r.State.Ended.Add(s.o.ArchiveWait)) {
+		return err == nil, err
+	}
+	status, err := s.driver.Observe(ctx, r.State.ID)
+	if errors.Is(err, cluster.ErrUnknown) {
+		return true, nil
+	}
+	return !slices.ContainsFunc(status.Processes, func(p cluster.Process) bool { return p.JobManager && p.Alive }), err
+}

@@ -1,0 +1,273 @@
+// Package server wires the rooms of the platform: store, driver, monitor, API. It starts them in order and ends them in the reverse one.
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"path/filepath"
+	"slices"
+	"sync"
+	"syscall"
+	"time"
+
+	"flink-entrypoint/internal/platform/api"
+	"flink-entrypoint/internal/platform/cluster"
+	"flink-entrypoint/internal/platform/cluster/process"
+	"flink-entrypoint/internal/platform/document"
+	"flink-entrypoint/internal/platform/flinkrest"
+	"flink-entrypoint/internal/platform/jobstate"
+	"flink-entrypoint/internal/platform/monitor"
+	"flink-entrypoint/internal/platform/store"
+)
+
+// Options are what a server needs to know.
+type Options struct {
+	DataDir    string
+	Listen     string   // address, e.g. 127.0.0.1:8088
+	URL        string   // under which pods reach it; empty: made from Listen
+	Entrypoint string   // the binary flink-entrypoint
+	Home       string   // FLINK_HOME
+	Self       []string // the command that runs process.Shim
+	Env        []string
+	Log        *slog.Logger
+	// Driver makes the driver for the store's instance id; nil: of processes.
+	Driver func(instance string) cluster.Driver
+	// ArchiveWait is how long the cluster of an ended run is kept for its archive; 0: 15 s.
+	ArchiveWait time.Duration
+	// Point, if not nil, is called at each place where a crash must do no harm. Tests kill the process there.
+	Point func(place string)
+	// Auth: requests need a token. Without it the server must be on loopback.
+	Auth bool
+	// Limits of one caller.
+	Limits api.Limits
+}
+
+// A Server is one that runs.
+type Server struct {
+	URL   string
+	Store *store.Store
+
+	o       Options
+	driver  cluster.Driver
+	rest    *flinkrest.Client
+	http    *http.Server
+	ending  context.CancelFunc
+	running sync.WaitGroup
+	failed  chan error
+}
+
+// Start opens the store and begins to serve. Close ends it.
+func Start(ctx context.Context, o Options) (*Server, error) {
+	listener, err := net.Listen("tcp", o.Listen)
+	if err != nil {
+		return nil, fmt.Errorf("--listen %s: %w%s", o.Listen, err, hintOfListen(err))
+	}
+	s, err := start(ctx, o, listener)
+	if err != nil {
+		return nil, errors.Join(err, listener.Close())
+	}
+	return s, nil
+}
+
+func hintOfListen(err error) string {
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return ": another program, or another flink-platform, serves there; choose another port"
+	}
+	return ""
+}
+
+func start(ctx context.Context, o Options, listener net.Listener) (*Server, error) {
+	address := listener.Addr().(*net.TCPAddr)
+	if !address.IP.IsLoopback() && !o.Auth {
+		return nil, fmt.Errorf("%s is not an address of loopback: start it with --auth, and make a token first with: flink-platform token make NAME --role admin", address)
+	}
+	dir, err := filepath.Abs(o.DataDir)
+	if err != nil {
+		return nil, err
+	}
+	st, err := store.Open(ctx, dir)
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{URL: o.URL, Store: st, o: o, rest: flinkrest.New(nil), failed: make(chan error, 1)}
+	if o.Driver != nil {
+		s.driver = o.Driver(st.Instance())
+	} else {
+		s.driver = &process.Driver{Dir: filepath.Join(dir, "runs"), Instance: st.Instance(), Entrypoint: o.Entrypoint, Home: o.Home, Self: o.Self, Env: o.Env, Point: o.Point, Ended: s.wake}
+	}
+	if s.o.ArchiveWait == 0 {
+		s.o.ArchiveWait = 15 * time.Second
+	}
+	if s.URL == "" {
+		s.URL = "http://" + address.String()
+	}
+	a := &api.API{Store: st, Driver: s.driver, REST: s.rest, Log: o.Log, Open: !o.Auth, Observes: st.OnlyObserves, Decide: s.decide, Begin: s.begin,
+		Prepare: s.prepare, CheckCatalog: document.CheckCatalog, Limits: o.Limits}
+	s.http = &http.Server{Handler: a.Handler(), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 5 * time.Minute, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10}
+	working, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	s.ending = cancel
+	s.http.BaseContext = func(net.Listener) context.Context { return working }
+	s.running.Go(func() {
+		if err := s.http.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			s.failed <- err
+		}
+	})
+	if st.OnlyObserves() {
+		o.Log.Warn("restored from a backup: nothing is started or stopped until flink-platform resume")
+		return s, nil
+	}
+	if err := s.orphans(working); err != nil {
+		o.Log.Error("orphans", "error", err)
+	}
+	if err := st.WakeAll(working); err != nil {
+		o.Log.Warn("open runs are looked at only when their time comes", "error", err)
+	}
+	m := &monitor.Monitor{Store: st, Driver: s.driver, REST: s.rest, Log: o.Log, Owner: "server-" + store.NewID(), Spec: s.spec, StartPoint: s.startPoint,
+		Restart: s.restart, Cause: s.cause, KeepArchive: s.keepArchive, FindSavepoint: s.findSavepoint, ResultStore: s.resultStore, Point: o.Point}
+	s.running.Go(func() { m.Run(working) })
+	return s, nil
+}
+
+// wake makes a run due. Where that fails, it is looked at when its time comes.
+func (s *Server) wake(run string) {
+	if err := s.Store.Wake(context.Background(), run); err != nil {
+		s.o.Log.Warn("a run is not looked at earlier", "run", run, "error", err)
+	}
+}
+
+// Failed says that the server cannot go on.
+func (s *Server) Failed() <-chan error { return s.failed }
+
+// Close lets what has begun end, for at most 10 s, and leaves clusters running: the next start finds them.
+func (s *Server) Close() error {
+	s.ending()
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	err := s.http.Shutdown(ctx)
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = s.http.Close()
+	}
+	s.running.Wait()
+	return errors.Join(err, s.Store.Close())
+}
+
+// decide applies an observation to a run, whoever else writes at the same time.
+func (s *Server) decide(ctx context.Context, run string, o jobstate.Observation) (store.Run, error) {
+	for {
+		r, err := s.Store.Run(ctx, run)
+		if err != nil {
+			return r, err
+		}
+		now, err := s.Store.Now(ctx)
+		if err != nil {
+			return r, err
+		}
+		result := jobstate.Step(r.State, o, now)
+		pending := r.Pending
+		for _, e := range result.Effects {
+			if !slices.Contains(pending, e) {
+				pending = append(slices.Clone(pending), e)
+			}
+		}
+		next := result.Next
+		if len(pending) > 0 || len(result.Effects) > 0 {
+			next = time.Millisecond
+		}
+		if len(result.Events) == 0 && slices.Equal(pending, r.Pending) && monitor.Same(r.State, result.Run) {
+			return r, nil
+		}
+		s.at("before a decision", result.Run)
+		r, err = s.Store.Transition(ctx, run, r.Revision, "", store.Change{State: result.Run, Events: result.Events, Pending: pending, Next: next})
+		if !errors.Is(err, store.ErrConflict) {
+			s.at("after a decision", result.Run)
+			return r, err
+		}
+	}
+}
+
+func (s *Server) at(place string, r jobstate.Run) {
+	if s.o.Point != nil {
+		s.o.Point(place + " in " + string(r.Queue) + "/" + string(r.Condition) + string(r.Outcome))
+	}
+}
+
+// begin makes a run of a version. Its job id is new, so that nothing of an earlier run can be taken for this one's.
+func (s *Server) begin(ctx context.Context, job string, version int, asked store.Asked) (store.Run, error) {
+	v, err := s.Store.Version(ctx, job, version)
+	if err != nil {
+		return store.Run{}, err
+	}
+	settings, err := document.SettingsOf(v.Document)
+	if err != nil {
+		return store.Run{}, err
+	}
+	switch asked.Savepoint {
+	case "", "none", "latest":
+	default:
+		asked.StartFrom = asked.Savepoint
+	}
+	return s.Store.CreateRun(ctx, job, version, asked, func(id string, now time.Time) jobstate.Run {
+		jobID := ""
+		if settings.OneJob {
+			jobID = jobstate.JobIDOf(id)
+		}
+		return jobstate.New(id, jobID, settings.HighAvailability, false, now, settings.StartWithin)
+	})
+}
+
+// spec says what the cluster of a run is.
+func (s *Server) spec(ctx context.Context, r store.Run) (cluster.Spec, error) {
+	v, err := s.Store.Version(ctx, r.Job, r.Version)
+	if err != nil {
+		return cluster.Spec{}, err
+	}
+	j, err := s.Store.Job(ctx, r.Job)
+	if err != nil {
+		return cluster.Spec{}, err
+	}
+	settings, err := document.SettingsOf(v.Document)
+	if err != nil {
+		return cluster.Spec{}, &cluster.Refusal{Err: err}
+	}
+	spec := cluster.Spec{Run: r.State.ID, Definition: fmt.Sprintf("%s/v1/jobs/%s/versions/%d", s.URL, r.Job, r.Version), Digest: v.Digest, Events: s.URL + "/v1/flink-events", Token: func(ctx context.Context) (string, error) { return s.Store.RenewRunToken(ctx, j.Team, r.State.ID) },
+		JobID: r.State.JobID, Savepoint: r.Asked.StartFrom, JobManagers: 1, TaskManagers: settings.TaskManagers, KeepMemory: !settings.Sized}
+	if settings.HighAvailability {
+		spec.ClusterID, spec.JobManagers = jobstate.ClusterIDOf(r.State.ID), settings.JobManagers
+	}
+	spec.Arguments = append(spec.Arguments, "-Dexecution.checkpointing.savepoint-dir="+s.driver.SavepointDir(r.State.ID))
+	return spec, nil
+}
+
+// orphans ends clusters that the store knows nothing of, or whose runs have ended, as they are after a crash between two effects.
+func (s *Server) orphans(ctx context.Context) error {
+	runs, err := s.driver.Runs(ctx)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, id := range runs {
+		r, err := s.Store.Run(ctx, id)
+		if err == nil && (!r.State.HasEnded() || len(r.Pending) > 0) {
+			continue
+		}
+		if err != nil && !errors.Is(err, store.ErrNotFound) {
+			errs = append(errs, err)
+			continue
+		}
+		if gone, err := s.driver.Delete(ctx, id); err != nil {
+			errs = append(errs, err)
+		} else if !gone {
+			s.o.Log.Warn("a cluster without an open run is ended", "run", id)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// prepare checks a definition and writes the chosen catalogs into it.
+func (s *Server) prepare(ctx context.Context, team, name string, source []byte) (api.Document, error) {
+	return document.Prepare(name, source, func(name string) (store.Catalog, error) { return s.Store.Catalog(ctx, team, name) })
+}

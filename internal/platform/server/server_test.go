@@ -1,0 +1,578 @@
+package server
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"flink-entrypoint/internal/platform/cluster"
+	"flink-entrypoint/internal/platform/store"
+	"flink-entrypoint/internal/platform/wire"
+	"flink-entrypoint/test/platform/simulate"
+)
+
+const definition = `apiVersion: flink-entrypoint/v1
+name: clicks
+sql:
+  script: |
+    CREATE TABLE s (id INT) WITH ('connector' = 'datagen');
+    CREATE TABLE p (id INT) WITH ('connector' = 'print');
+    INSERT INTO p SELECT id FROM s;
+`
+
+// A fixture is a server with simulated clusters.
+type fixture struct {
+	t     *testing.T
+	s     *Server
+	world *simulate.World
+	page  *page
+	token string
+	dir   string
+	auth  bool
+	log   *bytes.Buffer
+	more  Options // limits and what is kept
+}
+
+func newFixture(t *testing.T, auth bool, more ...Options) *fixture {
+	f := &fixture{t: t, world: simulate.New(t), page: readPage(t), dir: filepath.Join(t.TempDir(), "data"), auth: auth, log: &bytes.Buffer{}}
+	for _, o := range more {
+		f.more = o
+	}
+	f.start()
+	t.Cleanup(func() {
+		if f.s != nil {
+			f.s.Close()
+		}
+	})
+	return f
+}
+
+func (f *fixture) start() {
+	f.t.Helper()
+	s, err := Start(context.Background(), Options{DataDir: f.dir, Listen: "127.0.0.1:0", ArchiveWait: 200 * time.Millisecond, Driver: func(string) cluster.Driver { return f.world },
+		Log: slog.New(slog.NewTextHandler(f.log, nil)), Auth: f.auth, Limits: f.more.Limits})
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	f.s = s
+}
+
+func (f *fixture) stop() {
+	f.t.Helper()
+	if err := f.s.Close(); err != nil {
+		f.t.Error(err)
+	}
+	f.s = nil
+}
+
+type header map[string]string
+
+// call sends a request, holds the answer against the page, and returns it.
+func (f *fixture) call(method, path string, body any, h header) (*http.Response, []byte) {
+	f.t.Helper()
+	var r io.Reader
+	switch b := body.(type) {
+	case nil:
+	case string:
+		r = strings.NewReader(b)
+	case []byte:
+		r = bytes.NewReader(b)
+	default:
+		j, err := json.Marshal(b)
+		if err != nil {
+			f.t.Fatal(err)
+		}
+		r = bytes.NewReader(j)
+	}
+	req, err := http.NewRequestWithContext(f.t.Context(), method, f.s.URL+path, r)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	req.Header.Set("Accept-Encoding", "identity")
+	if f.token != "" {
+		req.Header.Set("Authorization", "Bearer "+f.token)
+	}
+	for k, v := range h {
+		req.Header.Set(k, v)
+	}
+	if h["Host"] != "" {
+		req.Host = h["Host"]
+	}
+	resp, err := http.DefaultTransport.RoundTrip(req)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	content, err := io.ReadAll(resp.Body)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	if h["Host"] == "" {
+		pure, _, _ := strings.Cut(path, "?")
+		f.page.check(method, pure, resp, content)
+	}
+	return resp, content
+}
+
+// want calls and expects a status; it returns the body.
+func (f *fixture) want(status int, method, path string, body any, h header) []byte {
+	f.t.Helper()
+	resp, content := f.call(method, path, body, h)
+	if resp.StatusCode != status {
+		f.t.Fatalf("%s %s: %d, want %d: %s", method, path, resp.StatusCode, status, content)
+	}
+	return content
+}
+
+func decode[T any](t *testing.T, b []byte) T {
+	t.Helper()
+	var v T
+	if err := json.Unmarshal(b, &v); err != nil {
+		t.Fatalf("%v: %s", err, b)
+	}
+	return v
+}
+
+func (f *fixture) run(job string) wire.Run {
+	f.t.Helper()
+	j := decode[wire.Job](f.t, f.want(200, "GET", "/v1/jobs/"+job, nil, nil))
+	if j.Run == nil {
+		f.t.Fatal("never started")
+	}
+	return *j.Run
+}
+
+func (f *fixture) until(job, what string, ok func(wire.Run) bool) wire.Run {
+	f.t.Helper()
+	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		if r := f.run(job); ok(r) {
+			return r
+		}
+	}
+	f.t.Fatalf("%s is not %s: %+v\n%s", job, what, f.run(job), f.log)
+	return wire.Run{}
+}
+
+// running submits and starts a job, and waits until it runs.
+func (f *fixture) running(job string) wire.Run {
+	f.t.Helper()
+	f.want(201, "PUT", "/v1/jobs/"+job, definition, nil)
+	r := decode[wire.Run](f.t, f.want(202, "POST", "/v1/jobs/"+job+"/start", wire.Start{}, nil))
+	f.until(job, "started", func(r wire.Run) bool { return r.Attempt != "" })
+	f.world.Of(r.ID, func(c *simulate.Cluster) { c.Status = "RUNNING" })
+	return f.until(job, "running", func(r wire.Run) bool { return r.Queue == "running" })
+}
+
+// runToken is the token that the run's pods have.
+func (f *fixture) runToken(run string) string {
+	f.t.Helper()
+	token := ""
+	f.world.Of(run, func(c *simulate.Cluster) { token = c.Token })
+	if token == "" {
+		f.t.Fatal("the run's pods have no token")
+	}
+	return token
+}
+
+func (f *fixture) as(token string, do func()) {
+	before := f.token
+	f.token = token
+	defer func() { f.token = before }()
+	do()
+}
+
+func archiveOf(job, status string) []byte {
+	overview := fmt.Sprintf(`{"jobs":[{"jid":%q,"name":"x","state":%q,"tasks":{}}]}`, job, status)
+	exceptions := `{"exceptionHistory":{"entries":[{"exceptionName":"x","stacktrace":"a.B: wrapper\nCaused by: c.D: the cause","timestamp":1}]}}`
+	checkpoints := `{"counts":{"completed":1},"latest":{},"history":[{"id":1,"status":"COMPLETED","is_savepoint":false,"external_path":"file:/nowhere","trigger_timestamp":1}]}`
+	b, _ := json.Marshal(map[string]any{"archive": []map[string]string{{"path": "/jobs/overview", "json": overview}, {"path": "/jobs/" + job + "/exceptions", "json": exceptions}, {"path": "/jobs/" + job + "/checkpoints", "json": checkpoints}}})
+	return b
+}
+
+// TestEveryOperation calls each operation of the page at least once, right and wrong.
+func TestEveryOperation(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, false)
+	r := f.running("clicks")
+	f.want(200, "PUT", "/v1/jobs/clicks", definition, nil)
+	if got := decode[struct{ Jobs []wire.Job }](t, f.want(200, "GET", "/v1/jobs?queue=running", nil, nil)); len(got.Jobs) != 1 || got.Jobs[0].Run.ID != r.ID {
+		t.Errorf("%+v", got)
+	}
+	f.want(400, "GET", "/v1/jobs?limit=x", nil, nil)
+	f.want(404, "GET", "/v1/jobs/nothing", nil, nil)
+	f.want(400, "PUT", "/v1/jobs/No_Name", definition, nil)
+	f.want(409, "DELETE", "/v1/jobs/clicks", nil, nil)
+	f.want(200, "GET", "/v1/jobs/clicks/versions", nil, nil)
+	f.want(404, "GET", "/v1/jobs/clicks/versions/9", nil, nil)
+	f.want(409, "POST", "/v1/jobs/clicks/start", wire.Start{}, nil)
+	f.want(400, "POST", "/v1/jobs/clicks/stop", wire.Stop{Mode: "x"}, nil)
+	f.want(400, "POST", "/v1/jobs/clicks/stop", `{"mode": 3}`, nil)
+	f.want(200, "GET", "/v1/jobs/clicks/runs", nil, nil)
+	f.want(200, "GET", "/v1/jobs/clicks/runs/"+r.ID, nil, nil)
+	f.want(404, "GET", "/v1/jobs/clicks/runs/x", nil, nil)
+	f.want(400, "POST", "/v1/jobs/clicks/runs/"+r.ID+"/resolve", wire.Resolve{As: "failed"}, nil)
+	f.want(409, "POST", "/v1/jobs/clicks/runs/"+r.ID+"/resolve", wire.Resolve{As: "failed", Reason: "x"}, nil)
+	f.want(200, "GET", "/v1/jobs/clicks/exceptions", nil, nil)
+	f.want(503, "GET", "/v1/jobs/clicks/checkpoints", nil, nil)
+	f.want(200, "GET", "/v1/jobs/clicks/logs?tail=5", nil, nil)
+	f.want(200, "GET", "/v1/jobs/clicks/events", nil, nil)
+	f.want(200, "GET", "/v1/events?run="+r.ID, nil, nil)
+	f.want(400, "GET", "/v1/events?after=x", nil, nil)
+	f.want(200, "GET", "/v1/health", nil, nil)
+
+	f.want(422, "PUT", "/v1/catalogs/ods", map[string]string{"statement": "DROP CATALOG ods"}, nil)
+	f.want(422, "PUT", "/v1/catalogs/ods", map[string]string{"statement": "CREATE CATALOG ods WITH ('type'='jdbc','password'='hunter2')"}, nil)
+	f.want(200, "PUT", "/v1/catalogs/ods", map[string]string{"statement": "CREATE CATALOG ods WITH ('type'='generic_in_memory')"}, header{"If-None-Match": "*"})
+	f.want(412, "PUT", "/v1/catalogs/ods", map[string]string{"statement": "CREATE CATALOG ods"}, header{"If-Match": `"r7"`})
+	f.want(200, "GET", "/v1/catalogs", nil, nil)
+	f.want(200, "GET", "/v1/catalogs/ods", nil, nil)
+	f.want(204, "DELETE", "/v1/catalogs/ods", nil, nil)
+	f.want(404, "GET", "/v1/catalogs/ods", nil, nil)
+
+	f.want(201, "PUT", "/v1/artifacts/udf-1.2.jar", "content", nil)
+	f.want(409, "PUT", "/v1/artifacts/udf-1.2.jar", "other", nil)
+	f.want(422, "PUT", "/v1/artifacts/x.jar?sha256="+strings.Repeat("0", 64), "content", nil)
+	f.want(400, "PUT", "/v1/artifacts/.hidden", "content", nil)
+	f.want(200, "GET", "/v1/artifacts", nil, nil)
+	if got := f.want(206, "GET", "/v1/artifacts/udf-1.2.jar", nil, header{"Range": "bytes=3-"}); string(got) != "tent" {
+		t.Errorf("a range is %q", got)
+	}
+	f.want(204, "DELETE", "/v1/artifacts/udf-1.2.jar", nil, nil)
+
+	made := decode[wire.Token](t, f.want(201, "POST", "/v1/tokens", map[string]string{"name": "ann", "role": "view"}, nil))
+	f.want(409, "POST", "/v1/tokens", map[string]string{"name": "ann", "role": "view"}, nil)
+	f.want(400, "POST", "/v1/tokens", map[string]string{"name": "bob", "role": "king"}, nil)
+	if list := f.want(200, "GET", "/v1/tokens", nil, nil); bytes.Contains(list, []byte(made.Secret)) {
+		t.Error("the list shows the secret")
+	}
+	f.as(made.Secret, func() { f.want(403, "PUT", "/v1/jobs/clicks", definition, nil) })
+	f.want(204, "DELETE", "/v1/tokens/ann", nil, nil)
+	f.as(made.Secret, func() { f.want(401, "GET", "/v1/jobs", nil, nil) })
+
+	f.want(403, "POST", "/v1/flink-events", wire.Push{Run: r.ID}, nil)
+	token := f.runToken(r.ID)
+	f.as(token, func() {
+		f.want(403, "GET", "/v1/jobs", nil, nil)
+		f.want(200, "GET", "/v1/jobs/clicks/versions/1", nil, nil)
+		f.want(400, "POST", "/v1/flink-events", wire.Push{Run: r.ID}, nil)
+		f.want(204, "POST", "/v1/flink-events", wire.Push{Run: r.ID, Attempt: r.Attempt, Sequence: 1, JobID: r.JobID, Status: "RESTARTING", Cause: "x"}, nil)
+		f.want(422, "PUT", "/v1/runs/"+r.ID+"/archive/"+r.JobID, "{}", nil)
+		f.want(204, "PUT", "/v1/runs/"+r.ID+"/archive/applications/"+r.JobID, "{}", nil)
+		f.want(204, "PUT", "/v1/runs/"+r.ID+"/archive/a/"+r.JobID, archiveOf(r.JobID, "FAILED"), nil)
+	})
+	r = f.until("clicks", "failed", func(r wire.Run) bool { return r.Queue == "failed" })
+	if r.Evidence != "archive" || r.Reason != "c.D: the cause" {
+		t.Errorf("%+v", r)
+	}
+	if got := f.want(200, "GET", "/v1/jobs/clicks/exceptions", nil, nil); !bytes.Contains(got, []byte(`"cause":"c.D: the cause"`)) {
+		t.Errorf("%s", got)
+	}
+	f.want(200, "GET", "/v1/jobs/clicks/checkpoints", nil, nil)
+	f.until("clicks", "cleaned up", func(wire.Run) bool {
+		run, err := f.s.Store.Run(t.Context(), r.ID)
+		return err == nil && len(run.Pending) == 0
+	})
+	f.want(204, "DELETE", "/v1/jobs/clicks", nil, nil)
+	f.want(404, "GET", "/v1/nothing", nil, nil)
+	if m := f.page.missing(); len(m) > 0 {
+		t.Errorf("operations of the page that no one called: %v", m)
+	}
+}
+
+// TestVersionsAsPodsReadThem: docs/definition-service.yaml holds for the path that pods get.
+func TestVersionsAsPodsReadThem(t *testing.T) {
+	f := newFixture(t, false)
+	v := decode[wire.Version](t, f.want(201, "PUT", "/v1/jobs/clicks?comment=first", definition, nil))
+	resp, body := f.call("GET", "/v1/jobs/clicks/versions/1", nil, header{"X-Request-Id": "r1"})
+	if string(body) != definition || resp.Header.Get("Content-Type") != "application/yaml" || resp.Header.Get("X-Request-Id") != "r1" {
+		t.Errorf("%v %s", resp.Header, body)
+	}
+	tag := resp.Header.Get("ETag")
+	if resp, body := f.call("GET", "/v1/jobs/clicks/versions/1", nil, header{"If-None-Match": `"x", W/` + tag}); resp.StatusCode != 304 || len(body) > 0 || resp.Header.Get("ETag") != tag {
+		t.Errorf("not modified: %d %s", resp.StatusCode, body)
+	}
+	if resp, body := f.call("GET", "/v1/jobs/clicks/versions/1", nil, header{"Accept-Encoding": "gzip"}); resp.Header.Get("Content-Encoding") != "gzip" || bytes.Contains(body, []byte("apiVersion")) {
+		t.Error("not compressed")
+	}
+	if v.Comment != "first" || v.By != "local user" {
+		t.Errorf("%+v", v)
+	}
+	// If-Match protects from a lost change; an Idempotency-Key from a double one.
+	f.want(412, "PUT", "/v1/jobs/clicks", definition+"#2\n", header{"If-Match": `"v7"`})
+	f.want(412, "PUT", "/v1/jobs/clicks", definition+"#2\n", header{"If-None-Match": "*"})
+	f.want(201, "PUT", "/v1/jobs/clicks", definition+"#2\n", header{"If-Match": `"v1"`, "Idempotency-Key": "k1"})
+	f.want(201, "PUT", "/v1/jobs/clicks", definition+"#2\n", header{"If-Match": `"v1"`, "Idempotency-Key": "k1"})
+	f.want(422, "PUT", "/v1/jobs/clicks", definition+"#3\n", header{"If-Match": `"v1"`, "Idempotency-Key": "k1"})
+	if all := decode[struct{ Versions []wire.Version }](t, f.want(200, "GET", "/v1/jobs/clicks/versions", nil, nil)); len(all.Versions) != 2 {
+		t.Errorf("%d versions", len(all.Versions))
+	}
+}
+
+func TestFaultsHavePlaces(t *testing.T) {
+	f := newFixture(t, false)
+	p := decode[wire.Problem](t, f.want(422, "PUT", "/v1/jobs/clicks", "apiVersion: flink-entrypoint/v1\nname: clicks\nsqll: {}\nx-platform:\n  catalogs: [ods]\n", nil))
+	if len(p.Faults) != 1 || p.Faults[0].Line != 3 {
+		t.Errorf("%+v", p)
+	}
+	p = decode[wire.Problem](t, f.want(422, "PUT", "/v1/jobs/clicks",
+		"apiVersion: flink-entrypoint/v1\nname: clicks\nconfiguration:\n  s3.secret-key: hunter2\nx-platform:\n  catalogs: [ods]\n  restart: {atempts: 3}\n", nil))
+	if len(p.Faults) != 3 || p.Faults[0].Line != 4 || p.Faults[1].Line != 6 || p.Faults[2].Line != 7 || strings.Contains(fmt.Sprint(p), "hunter2") {
+		t.Errorf("%+v", p)
+	}
+	// Faults of the SQL are at their places in what the user sent, YAML or a script alone.
+	p = decode[wire.Problem](t, f.want(422, "PUT", "/v1/jobs/clicks",
+		"apiVersion: flink-entrypoint/v1\nname: clicks\nsql:\n  script: |\n    SET 'a' = 'b';\n    INSERT INTO t SELECT 'x;\n", nil))
+	if len(p.Faults) != 1 || p.Faults[0].Line != 6 {
+		t.Errorf("%+v", p)
+	}
+	script := header{"Content-Type": "application/sql"}
+	p = decode[wire.Problem](t, f.want(422, "PUT", "/v1/jobs/clicks", "SET 'a' = 'b';\n\nINSERT INTO t SELECT 'x;\n", script))
+	if len(p.Faults) != 1 || p.Faults[0].Line != 3 {
+		t.Errorf("%+v", p)
+	}
+	f.want(201, "PUT", "/v1/jobs/clicks", "INSERT INTO t SELECT 1;\n", script)
+	if _, body := f.call("GET", "/v1/jobs/clicks/versions/1", nil, nil); !strings.Contains(string(body), `INSERT INTO t SELECT 1;`) {
+		t.Errorf("%s", body)
+	}
+}
+
+// TestCatalogsAreWrittenIn: a version keeps the catalog that it was made with, and the catalog's page says who has an older one.
+func TestCatalogsAreWrittenIn(t *testing.T) {
+	f := newFixture(t, false)
+	f.want(200, "PUT", "/v1/catalogs/ods", map[string]string{"statement": "CREATE CATALOG ods WITH ('type'='jdbc','password'='${fromEnv:ODS_PASSWORD}')"}, nil)
+	with := strings.Replace(definition, "sql:\n", "x-platform: {catalogs: [ods]}\nsql:\n  catalogs:\n    - {name: dim, options: {type: generic_in_memory, default-database: 'no'}}\n", 1)
+	f.want(201, "PUT", "/v1/jobs/clicks", with, nil)
+	_, body := f.call("GET", "/v1/jobs/clicks/versions/1", nil, nil)
+	if want := `"catalogs":[{"name":"ods","options":{"type":"jdbc","password":{"fromEnv":"ODS_PASSWORD"}}},{"name":"dim","options":{"type":"generic_in_memory","default-database":"no"}}]`; !strings.Contains(string(body), want) {
+		t.Errorf("%s", body)
+	}
+	f.want(200, "PUT", "/v1/catalogs/ods", map[string]string{"statement": "CREATE CATALOG ods WITH ('type'='generic_in_memory')"}, nil)
+	c := decode[wire.Catalog](t, f.want(200, "GET", "/v1/catalogs/ods", nil, nil))
+	if len(c.Jobs) != 1 || c.Jobs[0].Revision != 1 || c.Revision != 2 {
+		t.Errorf("%+v", c)
+	}
+	v := decode[wire.Version](t, f.want(200, "GET", "/v1/jobs/clicks/versions/1?view=info", nil, nil))
+	if len(v.Catalogs) != 1 || v.Catalogs[0].Revision != 1 || v.Catalogs[0].Newest != 2 || v.Source != with {
+		t.Errorf("%+v", v)
+	}
+	// The same text again is another version, since the catalog has changed.
+	f.want(201, "PUT", "/v1/jobs/clicks", with, nil)
+}
+
+func TestTeams(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, true)
+	make := func(name, team string, role store.Role) string {
+		secret, err := f.s.Store.MakeToken(t.Context(), store.Token{Name: name, Role: role, Team: team})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return secret
+	}
+	ann, bob := make("ann", "web", store.RoleEdit), make("bob", "ads", store.RoleAdmin)
+	f.want(401, "GET", "/v1/jobs", nil, nil)
+	f.token = ann
+	r := f.running("clicks")
+	f.want(200, "PUT", "/v1/catalogs/ods", map[string]string{"statement": "CREATE CATALOG ods WITH ('type'='generic_in_memory')"}, nil)
+	f.want(201, "PUT", "/v1/artifacts/a.jar", "content", nil)
+	f.want(403, "GET", "/v1/tokens", nil, nil)
+	f.as(bob, func() {
+		for _, path := range []string{"/v1/jobs/clicks", "/v1/jobs/clicks/versions", "/v1/jobs/clicks/versions/1", "/v1/jobs/clicks/runs", "/v1/jobs/clicks/runs/" + r.ID, "/v1/jobs/clicks/logs",
+			"/v1/jobs/clicks/events", "/v1/jobs/clicks/exceptions", "/v1/catalogs/ods", "/v1/artifacts/a.jar"} {
+			f.want(404, "GET", path, nil, nil)
+		}
+		f.want(404, "POST", "/v1/jobs/clicks/stop", wire.Stop{}, nil)
+		f.want(404, "DELETE", "/v1/jobs/clicks", nil, nil)
+		f.want(409, "PUT", "/v1/jobs/clicks", definition, nil)
+		for path, key := range map[string]string{"/v1/jobs": "jobs", "/v1/events": "events", "/v1/catalogs": "catalogs", "/v1/artifacts": "artifacts"} {
+			if got := decode[map[string][]any](t, f.want(200, "GET", path, nil, nil)); len(got[key]) != 0 {
+				t.Errorf("%s shows another team's: %v", path, got)
+			}
+		}
+	})
+	f.as(f.runToken(r.ID), func() {
+		f.want(404, "GET", "/v1/jobs/clicks/versions/2", nil, nil)
+		f.want(404, "GET", "/v1/jobs/other/versions/1", nil, nil)
+		f.want(200, "GET", "/v1/artifacts/a.jar", nil, nil)
+		f.want(403, "POST", "/v1/flink-events", wire.Push{Run: "another"}, nil)
+		f.want(403, "PUT", "/v1/runs/another/archive/"+r.JobID, "{}", nil)
+		f.want(403, "POST", "/v1/jobs/clicks/stop", wire.Stop{}, nil)
+	})
+	if strings.Contains(f.log.String(), f.runToken(r.ID)) {
+		t.Error("the log has a token")
+	}
+}
+
+// TestOtherSites: a browser that a page of another site makes call this server gets nothing.
+func TestOtherSites(t *testing.T) {
+	f := newFixture(t, false)
+	if resp, _ := f.call("GET", "/v1/jobs", nil, header{"Host": "evil.example"}); resp.StatusCode != http.StatusMisdirectedRequest {
+		t.Errorf("DNS rebinding: %d", resp.StatusCode)
+	}
+	for _, host := range []string{"localhost", "127.0.0.1", "[::1]"} {
+		if resp, _ := f.call("GET", "/v1/jobs", nil, header{"Host": host + ":1"}); resp.StatusCode != 200 {
+			t.Errorf("%s: %d", host, resp.StatusCode)
+		}
+	}
+	if resp, _ := f.call("PUT", "/v1/jobs/clicks", definition, header{"Sec-Fetch-Site": "cross-site", "Host": "localhost"}); resp.StatusCode != 403 {
+		t.Errorf("a cross-site request: %d", resp.StatusCode)
+	}
+}
+
+func TestStream(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, false)
+	r := f.running("clicks")
+	req, err := http.NewRequestWithContext(t.Context(), "GET", f.s.URL+"/v1/jobs/clicks/events?after=0", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Accept", "text/event-stream")
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	f.want(202, "POST", "/v1/jobs/clicks/stop", wire.Stop{Mode: "cancel"}, nil)
+	lines := bufio.NewScanner(resp.Body)
+	var texts []string
+	for lines.Scan() {
+		if data, ok := strings.CutPrefix(lines.Text(), "data: "); ok {
+			e := decode[wire.Event](t, []byte(data))
+			texts = append(texts, e.Text)
+			if e.Run != r.ID {
+				t.Errorf("%+v", e)
+			}
+			if e.Outcome == "canceled" {
+				break
+			}
+		}
+	}
+	if len(texts) < 4 || texts[0] != "version 1 was asked to start" {
+		t.Errorf("%q", texts)
+	}
+}
+
+// TestSavepoints: stopped with a savepoint, started from it.
+func TestSavepoints(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, false)
+	r := f.running("clicks")
+	f.want(202, "POST", "/v1/jobs/clicks/stop", wire.Stop{Mode: "savepoint"}, nil)
+	f.world.Of(r.ID, func(c *simulate.Cluster) {
+		c.Status, c.Savepoint = "FINISHED", `{"status":{"id":"COMPLETED"},"operation":{"location":"file:/savepoints/one"}}`
+	})
+	r = f.until("clicks", "stopped", func(r wire.Run) bool { return r.Outcome == "stopped" })
+	if r.Savepoint != "file:/savepoints/one" {
+		t.Errorf("%+v", r)
+	}
+	next := decode[wire.Run](t, f.want(202, "POST", "/v1/jobs/clicks/start", wire.Start{Savepoint: "latest"}, nil))
+	next = f.until("clicks", "started again", func(r wire.Run) bool { return r.ID == next.ID && r.Attempt != "" })
+	f.world.Of(next.ID, func(c *simulate.Cluster) {
+		if c.Spec.Savepoint != "file:/savepoints/one" {
+			t.Errorf("it started from %q", c.Spec.Savepoint)
+		}
+	})
+	if next.JobID == r.JobID || next.From != "file:/savepoints/one" {
+		t.Errorf("%+v", next)
+	}
+}
+
+// TestRestartPolicy: a failed run is started again, a few times; a canceled one is not.
+func TestRestartPolicy(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: it waits between restarts")
+	}
+	f := newFixture(t, false)
+	with := strings.Replace(definition, "sql:\n", "x-platform: {restart: {attempts: 2, backoff: 100ms}}\nconfiguration: {execution.runtime-mode: batch}\nsql:\n", 1)
+	f.want(201, "PUT", "/v1/jobs/clicks", with, nil)
+	f.want(202, "POST", "/v1/jobs/clicks/start", wire.Start{}, nil)
+	for n := range 3 {
+		r := f.until("clicks", fmt.Sprint("restarted ", n), func(r wire.Run) bool { return r.Restart == n && r.Attempt != "" })
+		f.world.Of(r.ID, func(c *simulate.Cluster) { c.Status = "FAILED" })
+	}
+	r := f.until("clicks", "failed", func(r wire.Run) bool { return r.Restart == 2 && r.Queue == "failed" })
+	f.until("clicks", "at rest", func(wire.Run) bool {
+		run, err := f.s.Store.Run(t.Context(), r.ID)
+		return err == nil && len(run.Pending) == 0
+	})
+	if all := decode[struct{ Runs []wire.Run }](t, f.want(200, "GET", "/v1/jobs/clicks/runs", nil, nil)); len(all.Runs) != 3 {
+		t.Errorf("%d runs, want 3", len(all.Runs))
+	}
+}
+
+// TestResolved: nothing says how the run ended; a person does, after its cluster is gone.
+func TestResolved(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: it waits until a cluster that does not answer counts as lost")
+	}
+	f := newFixture(t, false)
+	r := f.running("clicks")
+	f.world.Of(r.ID, func(c *simulate.Cluster) { c.Broken = "no leader" })
+	f.until("clicks", "lost", func(r wire.Run) bool { return r.Condition == "lost" })
+	f.want(202, "POST", "/v1/jobs/clicks/runs/"+r.ID+"/resolve", wire.Resolve{As: "canceled", Reason: "the machine burnt"}, nil)
+	r = f.until("clicks", "resolved", func(r wire.Run) bool { return r.Outcome == "canceled" })
+	if r.Evidence != "user" || r.Reason != "the machine burnt" {
+		t.Errorf("%+v", r)
+	}
+	f.world.Of(r.ID, func(c *simulate.Cluster) {
+		if c.Alive {
+			t.Error("it was resolved while its cluster ran")
+		}
+	})
+}
+
+// TestRestored: a server that was restored from a backup observes, and acts after resume.
+func TestRestored(t *testing.T) {
+	f := newFixture(t, false)
+	f.want(201, "PUT", "/v1/jobs/clicks", definition, nil)
+	backup := filepath.Join(t.TempDir(), "backup")
+	if err := f.s.Store.Backup(t.Context(), backup); err != nil {
+		t.Fatal(err)
+	}
+	f.stop()
+	f.dir = filepath.Join(t.TempDir(), "restored")
+	if err := store.Restore(backup, f.dir); err != nil {
+		t.Fatal(err)
+	}
+	f.start()
+	f.want(409, "POST", "/v1/jobs/clicks/start", wire.Start{}, nil)
+	if h := decode[wire.Health](t, f.want(200, "GET", "/v1/health", nil, nil)); !h.Observes {
+		t.Error("it acts")
+	}
+	if err := f.s.Store.Resume(); err != nil {
+		t.Fatal(err)
+	}
+	f.stop()
+	f.start()
+	f.want(202, "POST", "/v1/jobs/clicks/start", wire.Start{}, nil)
+}
+
+func TestStartIsRefused(t *testing.T) {
+	f := newFixture(t, false)
+	for name, c := range map[string]struct {
+		o    Options
+		want string
+	}{
+		"an open address without tokens": {Options{DataDir: t.TempDir(), Listen: "0.0.0.0:0"}, "start it with --auth"},
+		"a port in use":                  {Options{DataDir: t.TempDir(), Listen: strings.TrimPrefix(f.s.URL, "http://")}, "another program, or another flink-platform, serves there"},
+		"a store in use":                 {Options{DataDir: f.dir, Listen: "127.0.0.1:0"}, "is used by another flink-platform"},
+	} {
+		c.o.Log = slog.New(slog.DiscardHandler)
+		if s, err := Start(t.Context(), c.o); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v, want %q", name, err, c.want)
+			if s != nil {
+				s.Close()
+			}
+		}
+	}
+}

@@ -1,0 +1,210 @@
+package store
+
+import (
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// An Artifact is a file that definitions name. Its content never changes; it is kept by digest, so names are never paths.
+type Artifact struct {
+	Name, Team string
+	Digest     string // SHA-256, hexadecimal
+	Size       int64
+	Created    time.Time
+	By         string
+}
+
+// ErrDigest: the content is not what the sender says it is.
+var ErrDigest = errors.New("wrong digest")
+
+// ErrQuota: the artifacts of the team would need more than they may.
+var ErrQuota = errors.New("the artifacts of the team are too large")
+
+// PutArtifact stores a stream. digest is what the sender says its SHA-256 is, or empty. ErrExists: the name has another content;
+// ErrDigest: the stream was another one; ErrQuota: all artifacts of the team would be larger than quota (0: no quota). Nothing half-written stays under a name.
+func (s *Store) PutArtifact(ctx context.Context, a Artifact, content io.Reader, digest string, quota int64) (Artifact, error) {
+	dir := filepath.Join(s.dir, "artifacts")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return a, err
+	}
+	part, err := os.CreateTemp(dir, ".part-")
+	if err != nil {
+		return a, s.explain(err)
+	}
+	defer os.Remove(part.Name())
+	defer part.Close()
+	hash := sha256.New()
+	if a.Size, err = io.Copy(io.MultiWriter(part, hash), content); err != nil {
+		return a, s.explain(err)
+	}
+	a.Digest = hex.EncodeToString(hash.Sum(nil))
+	if digest != "" && digest != a.Digest {
+		return a, fmt.Errorf("%w: the content has %s, %s was announced", ErrDigest, a.Digest, digest)
+	}
+	err = errors.Join(part.Sync(), part.Close())
+	s.blobs.Lock() // a content that has no name yet must not be removed with the last name that it had
+	defer s.blobs.Unlock()
+	if err == nil {
+		err = errors.Join(os.Rename(part.Name(), s.blob(a.Digest)), syncDir(dir))
+	}
+	if err != nil {
+		return a, s.explain(err)
+	}
+	err = s.tx(ctx, func(tx *sql.Tx) error {
+		have, err := s.artifact(ctx, tx, a.Team, a.Name)
+		switch {
+		case err == nil && have.Digest != a.Digest:
+			return ErrExists
+		case err == nil:
+			a = have
+			return nil
+		case !errors.Is(err, ErrNotFound):
+			return err
+		}
+		var stored int64
+		if err := tx.QueryRowContext(ctx, "SELECT COALESCE(SUM(size), 0) FROM artifacts WHERE team = ?", a.Team).Scan(&stored); err != nil {
+			return err
+		}
+		if quota > 0 && stored+a.Size > quota {
+			return fmt.Errorf("%w: they have %d bytes and may have %d, this one has %d", ErrQuota, stored, quota, a.Size)
+		}
+		if _, err := tx.ExecContext(ctx, "INSERT INTO artifacts (team, name, digest, size, created, created_by) VALUES (?, ?, ?, ?, "+s.d.now+", ?)", a.Team, a.Name, a.Digest, a.Size, a.By); err != nil {
+			return err
+		}
+		a, err = s.artifact(ctx, tx, a.Team, a.Name)
+		return err
+	})
+	if err != nil {
+		err = errors.Join(err, s.tx(ctx, func(tx *sql.Tx) error { return s.dropBlob(ctx, tx, a.Digest) }))
+	}
+	return a, err
+}
+
+// dropBlob removes a content that no artifact has. It is called in a transaction, so that no artifact of it is made meanwhile.
+func (s *Store) dropBlob(ctx context.Context, tx *sql.Tx, digest string) error {
+	var others int
+	if err := tx.QueryRowContext(ctx, "SELECT COUNT(*) FROM artifacts WHERE digest = ?", digest).Scan(&others); err != nil || others > 0 {
+		return err
+	}
+	if err := os.Remove(s.blob(digest)); !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+func (s *Store) blob(digest string) string { return filepath.Join(s.dir, "artifacts", digest) }
+
+func (s *Store) artifact(ctx context.Context, q queryer, team, name string) (Artifact, error) {
+	a := Artifact{Name: name, Team: team}
+	var created int64
+	err := q.QueryRowContext(ctx, "SELECT digest, size, created, created_by FROM artifacts WHERE team = ? AND name = ?", team, name).Scan(&a.Digest, &a.Size, &created, &a.By)
+	a.Created = at(created)
+	return a, found(err)
+}
+
+// Artifact is a team's artifact.
+func (s *Store) Artifact(ctx context.Context, team, name string) (Artifact, error) {
+	return s.artifact(ctx, s.read, team, name)
+}
+
+// OpenArtifact is the content of an artifact. The caller closes it.
+func (s *Store) OpenArtifact(ctx context.Context, team, name string) (Artifact, *os.File, error) {
+	a, err := s.Artifact(ctx, team, name)
+	if err != nil {
+		return a, nil, err
+	}
+	f, err := os.Open(s.blob(a.Digest))
+	return a, f, err
+}
+
+// Artifacts lists a team's artifacts by name.
+func (s *Store) Artifacts(ctx context.Context, team string) ([]Artifact, error) {
+	rows, err := s.read.QueryContext(ctx, "SELECT name, digest, size, created, created_by FROM artifacts WHERE team = ? ORDER BY name", team)
+	if err != nil {
+		return nil, err
+	}
+	return collect(rows, func(rows *sql.Rows) (Artifact, error) {
+		a := Artifact{Team: team}
+		var created int64
+		err := rows.Scan(&a.Name, &a.Digest, &a.Size, &created, &a.By)
+		a.Created = at(created)
+		return a, err
+	})
+}
+
+// DeleteArtifact deletes an artifact that no version of a job of its team names; else ErrInUse. names says whether a document does.
+func (s *Store) DeleteArtifact(ctx context.Context, team, name string, names func(document []byte) bool) error {
+	s.blobs.Lock()
+	defer s.blobs.Unlock()
+	return s.tx(ctx, func(tx *sql.Tx) error {
+		a, err := s.artifact(ctx, tx, team, name)
+		if err != nil {
+			return err
+		}
+		rows, err := tx.QueryContext(ctx, "SELECT v.document FROM versions v JOIN jobs j ON j.name = v.job WHERE j.team = ?", team)
+		if err != nil {
+			return err
+		}
+		used, err := collect(rows, func(rows *sql.Rows) (bool, error) {
+			var document []byte
+			err := rows.Scan(&document)
+			return names(document), err
+		})
+		if err != nil {
+			return err
+		}
+		for _, u := range used {
+			if u {
+				return ErrInUse
+			}
+		}
+		if _, err := tx.ExecContext(ctx, "DELETE FROM artifacts WHERE team = ? AND name = ?", team, name); err != nil {
+			return err
+		}
+		return s.dropBlob(ctx, tx, a.Digest)
+	})
+}
+
+// PutArchive keeps a file that a run's JobManager archived, compressed by gzip. The first one of a name stays.
+func (s *Store) PutArchive(ctx context.Context, run, name string, gzipped []byte) error {
+	return s.tx(ctx, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, "INSERT INTO archives (run, name, content, stored) VALUES (?, ?, ?, "+s.d.now+") ON CONFLICT (run, name) DO NOTHING", run, name, gzipped)
+		return err
+	})
+}
+
+// Archive is a file that a run's JobManager archived, compressed by gzip.
+func (s *Store) Archive(ctx context.Context, run, name string) ([]byte, error) {
+	var content []byte
+	err := s.read.QueryRowContext(ctx, "SELECT content FROM archives WHERE run = ? AND name = ?", run, name).Scan(&content)
+	return content, found(err)
+}
+
+// Archives lists the names of a run's archived files.
+func (s *Store) Archives(ctx context.Context, run string) ([]string, error) {
+	rows, err := s.read.QueryContext(ctx, "SELECT name FROM archives WHERE run = ? ORDER BY name", run)
+	if err != nil {
+		return nil, err
+	}
+	return collect(rows, func(rows *sql.Rows) (string, error) {
+		var name string
+		err := rows.Scan(&name)
+		return name, err
+	})
+}

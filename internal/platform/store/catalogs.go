@@ -1,0 +1,118 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"slices"
+	"time"
+)
+
+// A Catalog is one stored CREATE CATALOG statement. Its secrets are references.
+type Catalog struct {
+	Name, Team string
+	Revision   int // grows by one with each change
+	Statement  string
+	Changed    time.Time
+	By         string
+}
+
+// PutCatalog makes or changes a catalog. revision is the one that the user has seen: 0 where it must not exist yet, -1 where it does not
+// matter; else ErrConflict.
+func (s *Store) PutCatalog(ctx context.Context, c Catalog, revision int) (Catalog, error) {
+	err := s.tx(ctx, func(tx *sql.Tx) error {
+		have, err := s.catalog(ctx, tx, c.Team, c.Name)
+		if err != nil && !errors.Is(err, ErrNotFound) {
+			return err
+		}
+		if revision >= 0 && revision != have.Revision {
+			return ErrConflict
+		}
+		if have.Revision > 0 && have.Statement == c.Statement {
+			c = have
+			return nil
+		}
+		if _, err := tx.ExecContext(ctx, `INSERT INTO catalogs (team, name, revision, statement, changed, changed_by) VALUES (?, ?, ?, ?, `+s.d.now+`, ?)
+			ON CONFLICT (team, name) DO UPDATE SET revision = excluded.revision, statement = excluded.statement, changed = excluded.changed, changed_by = excluded.changed_by`,
+			c.Team, c.Name, have.Revision+1, c.Statement, c.By); err != nil {
+			return err
+		}
+		c, err = s.catalog(ctx, tx, c.Team, c.Name)
+		return err
+	})
+	return c, err
+}
+
+func (s *Store) catalog(ctx context.Context, q queryer, team, name string) (Catalog, error) {
+	c := Catalog{Name: name, Team: team}
+	var changed int64
+	err := q.QueryRowContext(ctx, "SELECT revision, statement, changed, changed_by FROM catalogs WHERE team = ? AND name = ?", team, name).Scan(&c.Revision, &c.Statement, &changed, &c.By)
+	c.Changed = at(changed)
+	return c, found(err)
+}
+
+// Catalog is a team's catalog.
+func (s *Store) Catalog(ctx context.Context, team, name string) (Catalog, error) {
+	return s.catalog(ctx, s.read, team, name)
+}
+
+// Catalogs lists a team's catalogs by name.
+func (s *Store) Catalogs(ctx context.Context, team string) ([]Catalog, error) {
+	rows, err := s.read.QueryContext(ctx, "SELECT name, revision, statement, changed, changed_by FROM catalogs WHERE team = ? ORDER BY name", team)
+	if err != nil {
+		return nil, err
+	}
+	return collect(rows, func(rows *sql.Rows) (Catalog, error) {
+		c := Catalog{Team: team}
+		var changed int64
+		err := rows.Scan(&c.Name, &c.Revision, &c.Statement, &changed, &c.By)
+		c.Changed = at(changed)
+		return c, err
+	})
+}
+
+// DeleteCatalog deletes a catalog. Versions that it was written into keep their copy.
+func (s *Store) DeleteCatalog(ctx context.Context, team, name string) error {
+	return s.tx(ctx, func(tx *sql.Tx) error {
+		r, err := tx.ExecContext(ctx, "DELETE FROM catalogs WHERE team = ? AND name = ?", team, name)
+		return changedOne(r, err, ErrNotFound)
+	})
+}
+
+// A Use is a catalog in a version of a job.
+type Use struct {
+	Job      string
+	Version  int
+	Revision int // of the catalog in that version
+	Running  bool
+}
+
+// UsesOf lists the jobs of a team whose newest version, or the version of whose open run, has a catalog.
+func (s *Store) UsesOf(ctx context.Context, team, name string) ([]Use, error) {
+	rows, err := s.read.QueryContext(ctx, `SELECT v.job, v.number, v.catalogs, EXISTS (SELECT 1 FROM runs r WHERE r.job = v.job AND r.version = v.number AND r.ended IS NULL)
+		FROM versions v JOIN jobs j ON j.name = v.job WHERE j.team = ? AND v.catalogs LIKE ?
+		AND (v.number = j.newest OR EXISTS (SELECT 1 FROM runs r WHERE r.job = v.job AND r.version = v.number AND r.ended IS NULL)) ORDER BY v.job, v.number`, team, `%"`+name+`"%`)
+	if err != nil {
+		return nil, err
+	}
+	lists, err := collect(rows, func(rows *sql.Rows) ([]Use, error) {
+		var u Use
+		var text string
+		if err := rows.Scan(&u.Job, &u.Version, &text, &u.Running); err != nil {
+			return nil, err
+		}
+		var used []UsedCatalog
+		if err := json.Unmarshal([]byte(text), &used); err != nil {
+			return nil, err
+		}
+		for _, c := range used {
+			if c.Name == name {
+				u.Revision = c.Revision
+				return []Use{u}, nil
+			}
+		}
+		return nil, nil // the pattern has met a part of another text
+	})
+	return slices.Concat(lists...), err
+}

@@ -1,0 +1,254 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// A Job is a name with versions.
+type Job struct {
+	Name, Team string
+	Newest     int // number of its newest version
+	Created    time.Time
+	CreatedBy  string
+}
+
+// A Version is an immutable definition of a job.
+type Version struct {
+	Job      string
+	Number   int
+	Document []byte // what pods get
+	Digest   string // SHA-256 of Document, hexadecimal
+	Source   []byte // what the user sent
+	Catalogs []UsedCatalog
+	Comment  string
+	Created  time.Time
+	By       string
+}
+
+// A UsedCatalog is a stored catalog that was written into a version, at its revision then.
+type UsedCatalog struct {
+	Name     string `json:"name"`
+	Revision int    `json:"revision"`
+}
+
+// PutJob adds a version to a job of a team, and makes the job if it does not exist. newest is the number of the newest version that the
+// user has seen: 0 where the job must not exist yet, -1 where it does not matter; else ErrConflict. A document that the newest version
+// has already makes no version: that one is returned.
+func (s *Store) PutJob(ctx context.Context, team string, v Version, newest int) (Version, bool, error) {
+	made := false
+	err := s.tx(ctx, func(tx *sql.Tx) error {
+		made = false
+		var owner string
+		var have int
+		err := tx.QueryRowContext(ctx, "SELECT team, newest FROM jobs WHERE name = ?", v.Job).Scan(&owner, &have)
+		switch {
+		case errors.Is(err, sql.ErrNoRows):
+			if newest > 0 {
+				return ErrConflict
+			}
+			if _, err := tx.ExecContext(ctx, "INSERT INTO jobs (name, team, created, created_by, newest) VALUES (?, ?, "+s.d.now+", ?, 0)", v.Job, team, v.By); err != nil {
+				return err
+			}
+			have = 0
+		case err != nil:
+			return err
+		case owner != team:
+			return fmt.Errorf("job %s: %w", v.Job, ErrExists)
+		case newest >= 0 && newest != have:
+			return ErrConflict
+		}
+		if have > 0 {
+			last, err := s.version(ctx, tx, v.Job, have)
+			if err != nil {
+				return err
+			}
+			if last.Digest == v.Digest && string(last.Source) == string(v.Source) {
+				v = last
+				return nil
+			}
+		}
+		v.Number, made = have+1, true
+		catalogs, err := json.Marshal(v.Catalogs)
+		if err != nil {
+			return err
+		}
+		if _, err := tx.ExecContext(ctx, "INSERT INTO versions (job, number, document, digest, source, catalogs, comment, created, created_by) VALUES (?, ?, ?, ?, ?, ?, ?, "+s.d.now+", ?)",
+			v.Job, v.Number, v.Document, v.Digest, v.Source, string(catalogs), v.Comment, v.By); err != nil {
+			return err
+		}
+		if _, err := tx.ExecContext(ctx, "UPDATE jobs SET newest = ? WHERE name = ?", v.Number, v.Job); err != nil {
+			return err
+		}
+		v, err = s.version(ctx, tx, v.Job, v.Number)
+		return err
+	})
+	return v, made, err
+}
+
+// queryer is a database or a transaction.
+type queryer interface {
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+}
+
+func (s *Store) version(ctx context.Context, q queryer, job string, number int) (Version, error) {
+	v := Version{Job: job, Number: number}
+	var created int64
+	var catalogs string
+	err := q.QueryRowContext(ctx, "SELECT document, digest, source, catalogs, comment, created, created_by FROM versions WHERE job = ? AND number = ?", job, number).
+		Scan(&v.Document, &v.Digest, &v.Source, &catalogs, &v.Comment, &created, &v.By)
+	if err != nil {
+		return v, found(err)
+	}
+	v.Created = at(created)
+	return v, json.Unmarshal([]byte(catalogs), &v.Catalogs)
+}
+
+// Version is one version of a job. number 0 is the newest.
+func (s *Store) Version(ctx context.Context, job string, number int) (Version, error) {
+	if number == 0 {
+		j, err := s.Job(ctx, job)
+		if err != nil {
+			return Version{}, err
+		}
+		number = j.Newest
+	}
+	return s.version(ctx, s.read, job, number)
+}
+
+// Versions lists a job's versions without their documents, newest first.
+func (s *Store) Versions(ctx context.Context, job string) ([]Version, error) {
+	rows, err := s.read.QueryContext(ctx, "SELECT number, digest, catalogs, comment, created, created_by FROM versions WHERE job = ? ORDER BY number DESC", job)
+	if err != nil {
+		return nil, err
+	}
+	return collect(rows, func(rows *sql.Rows) (Version, error) {
+		v := Version{Job: job}
+		var created int64
+		var catalogs string
+		if err := rows.Scan(&v.Number, &v.Digest, &catalogs, &v.Comment, &created, &v.By); err != nil {
+			return v, err
+		}
+		v.Created = at(created)
+		return v, json.Unmarshal([]byte(catalogs), &v.Catalogs)
+	})
+}
+
+// collect reads all rows and closes them.
+func collect[T any](rows *sql.Rows, read func(*sql.Rows) (T, error)) ([]T, error) {
+	defer rows.Close()
+	var all []T
+	for rows.Next() {
+		v, err := read(rows)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, v)
+	}
+	return all, rows.Err()
+}
+
+// Job is one job.
+func (s *Store) Job(ctx context.Context, name string) (Job, error) {
+	j := Job{Name: name}
+	var created int64
+	err := s.read.QueryRowContext(ctx, "SELECT team, newest, created, created_by FROM jobs WHERE name = ?", name).Scan(&j.Team, &j.Newest, &created, &j.CreatedBy)
+	j.Created = at(created)
+	return j, found(err)
+}
+
+// A JobFilter chooses jobs. Empty fields choose all.
+type JobFilter struct {
+	Team  string
+	Queue string // of the newest run; "none": it has no run
+	Name  string // a part of it
+	After string // names after this one
+	Limit int    // 0: 1,000
+}
+
+// A JobLine is a job with its newest run, if it has one.
+type JobLine struct {
+	Job Job
+	Run *Run
+}
+
+// Jobs lists jobs by name.
+func (s *Store) Jobs(ctx context.Context, f JobFilter) ([]JobLine, error) {
+	query := `SELECT j.name, j.team, j.newest, j.created, j.created_by, COALESCE(r.id, '') FROM jobs j
+		LEFT JOIN runs r ON r.id = (SELECT id FROM runs WHERE job = j.name ORDER BY created DESC, id DESC LIMIT 1) WHERE j.name > ?`
+	args := []any{f.After}
+	if f.Team != "" {
+		query, args = query+" AND j.team = ?", append(args, f.Team)
+	}
+	switch f.Queue {
+	case "":
+	case "none":
+		query += " AND r.id IS NULL"
+	default:
+		query, args = query+" AND r.queue = ?", append(args, f.Queue)
+	}
+	if f.Name != "" {
+		query, args = query+" AND INSTR(j.name, ?) > 0", append(args, f.Name)
+	}
+	if f.Limit <= 0 {
+		f.Limit = 1000
+	}
+	rows, err := s.read.QueryContext(ctx, query+" ORDER BY j.name LIMIT ?", append(args, f.Limit)...)
+	if err != nil {
+		return nil, err
+	}
+	var ids []string
+	lines, err := collect(rows, func(rows *sql.Rows) (JobLine, error) {
+		var l JobLine
+		var created int64
+		var id string
+		err := rows.Scan(&l.Job.Name, &l.Job.Team, &l.Job.Newest, &created, &l.Job.CreatedBy, &id)
+		l.Job.Created = at(created)
+		ids = append(ids, id)
+		return l, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	runs, err := s.runsByID(ctx, ids)
+	for i := range lines {
+		lines[i].Run = runs[ids[i]]
+	}
+	return lines, err
+}
+
+// DeleteJob deletes a job with its versions and ended runs. ErrInUse: a run has not ended.
+func (s *Store) DeleteJob(ctx context.Context, name string) error {
+	return s.tx(ctx, func(tx *sql.Tx) error {
+		var open int
+		if err := tx.QueryRowContext(ctx, "SELECT COUNT(*) FROM runs WHERE job = ? AND (ended IS NULL OR pending <> '[]')", name).Scan(&open); err != nil {
+			return err
+		}
+		if open > 0 {
+			return ErrInUse
+		}
+		for _, q := range []string{"DELETE FROM events WHERE job = ?", "DELETE FROM runs WHERE job = ?"} {
+			if _, err := tx.ExecContext(ctx, q, name); err != nil {
+				return err
+			}
+		}
+		r, err := tx.ExecContext(ctx, "DELETE FROM jobs WHERE name = ?", name)
+		return changedOne(r, err, ErrNotFound)
+	})
+}
+
+// changedOne is otherwise unless a statement changed a row.
+func changedOne(r sql.Result, err, otherwise error) error {
+	if err != nil {
+		return err
+	}
+	if n, err := r.RowsAffected(); err != nil || n > 0 {
+		return err
+	}
+	return otherwise
+}

@@ -1,0 +1,256 @@
+// Package store keeps what the platform knows: jobs and their versions, catalogs, artifacts, runs with their events, tokens. It is the
+// only room with SQL.
+//
+// A transition of a run is one transaction: the row, fenced by its revision (and by its owner where a worker does it), and its events.
+// The row is also the message of its queue: claimed in batches with a lease, due again at a time of the database's clock. So state and
+// message cannot disagree, and a worker that dies is replaced when its lease ends.
+package store
+
+import (
+	"context"
+	"crypto/rand"
+	"database/sql"
+	"embed"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Errors that callers tell apart with errors.Is.
+var (
+	ErrNotFound = errors.New("not found")
+	// ErrConflict: another has changed it since it was read.
+	ErrConflict = errors.New("changed in between")
+	// ErrExists: there is one of this name already, or a run of the job that has not ended.
+	ErrExists = errors.New("exists already")
+	// ErrInUse: something else needs it.
+	ErrInUse = errors.New("in use")
+	// ErrBusy: another process has locked the database for longer than LockWait. Nothing was written.
+	ErrBusy = errors.New("the database is locked by another process")
+	// ErrFull: the file system, or the quota of it, has no room. Nothing was written.
+	ErrFull = errors.New("no room in the data directory")
+)
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// A Store is one database and the directory of artifacts.
+type Store struct {
+	dir      string
+	write    *sql.DB // SQLite has one writer
+	read     *sql.DB
+	d        dialect
+	instance string
+	lock     *os.File
+	blobs    sync.Mutex // held while contents of artifacts get or lose names
+	// LockWait is how long a write waits for a lock that another process holds (a backup program, a shell of SQLite). The platform's own
+	// writes wait for each other without it.
+	LockWait time.Duration
+}
+
+// lockWait is the default of LockWait: below the time after which clients and load balancers give up.
+const lockWait = 15 * time.Second
+
+// Open opens the store in a data directory, which it makes (0700), and brings its tables to this program's version. One process may have
+// it open.
+func Open(ctx context.Context, dir string) (*Store, error) { return open(ctx, dir, lockWait) }
+
+func open(ctx context.Context, dir string, wait time.Duration) (*Store, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("data directory: %w", err)
+	}
+	if kind := networkFileSystem(dir); kind != "" {
+		return nil, fmt.Errorf("data directory %s is on %s: SQLite needs a file system of this machine", dir, kind)
+	}
+	lock, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("data directory: %w", err)
+	}
+	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		lock.Close()
+		if errors.Is(err, unix.EWOULDBLOCK) {
+			return nil, fmt.Errorf("data directory %s is used by another flink-platform: end that one first, or use another --data-dir", dir)
+		}
+		return nil, fmt.Errorf("data directory %s: lock: %w", dir, err)
+	}
+	s := &Store{dir: dir, d: sqliteDialect, lock: lock, LockWait: wait}
+	file := filepath.Join(dir, "platform.db")
+	// FULL: a transition that was answered is on the disk.
+	// SQLite waits this long for a lock, for a writer tx does the rest.
+	patience := strconv.FormatInt(min(wait, time.Second).Milliseconds(), 10)
+	base := "file:" + (&url.URL{Path: file}).EscapedPath() + "?_pragma=busy_timeout(" + patience + ")&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=foreign_keys(1)&_time_format=sqlite"
+	s.write, err = sql.Open(s.d.driver, base+"&_txlock=immediate")
+	if err == nil {
+		s.write.SetMaxOpenConns(1)
+		s.read, err = sql.Open(s.d.driver, base+"&_pragma=query_only(1)")
+	}
+	if err == nil {
+		err = s.migrate(ctx)
+	}
+	if err != nil {
+		s.Close()
+		return nil, fmt.Errorf("%s: %w", file, s.explain(err))
+	}
+	s.read.SetMaxOpenConns(8)
+	return s, os.Chmod(file, 0o600)
+}
+
+// Close ends all use of the store.
+func (s *Store) Close() error {
+	var errs []error
+	for _, db := range []*sql.DB{s.read, s.write} {
+		if db != nil {
+			errs = append(errs, db.Close())
+		}
+	}
+	return errors.Join(append(errs, s.lock.Close())...)
+}
+
+// Instance is the id of this store, which is on every object that the platform makes outside: another platform's are never touched.
+func (s *Store) Instance() string { return s.instance }
+
+// networkFileSystem names the file system of dir if it is one of a network, on which SQLite's locks cannot be relied on.
+func networkFileSystem(dir string) string {
+	var st unix.Statfs_t
+	if unix.Statfs(dir, &st) != nil {
+		return ""
+	}
+	return map[int64]string{
+		unix.NFS_SUPER_MAGIC: "NFS", unix.SMB_SUPER_MAGIC: "SMB", unix.SMB2_SUPER_MAGIC: "SMB", unix.CIFS_SUPER_MAGIC: "CIFS",
+		unix.V9FS_MAGIC: "9p", unix.CEPH_SUPER_MAGIC: "Ceph", unix.AFS_SUPER_MAGIC: "AFS", 0x65735546: "FUSE", 0x0bd00bd0: "Lustre",
+	}[int64(st.Type)]
+}
+
+func (s *Store) migrate(ctx context.Context) error {
+	names, err := fs.Glob(migrations, "migrations/*.sql")
+	if err != nil {
+		return err
+	}
+	return s.tx(ctx, func(tx *sql.Tx) error {
+		if _, err := tx.ExecContext(ctx, "CREATE TABLE IF NOT EXISTS schema_version (number INTEGER PRIMARY KEY)"); err != nil {
+			return err
+		}
+		var have int
+		if err := tx.QueryRowContext(ctx, "SELECT COALESCE(MAX(number), 0) FROM schema_version").Scan(&have); err != nil {
+			return err
+		}
+		if have > len(names) {
+			return fmt.Errorf("its tables have version %d, this program knows versions up to %d: use the newer flink-platform", have, len(names))
+		}
+		for i, name := range names {
+			number, err := strconv.Atoi(strings.TrimSuffix(filepath.Base(name), ".sql"))
+			if err != nil || number != i+1 {
+				return fmt.Errorf("internal error (a bug): migration %s is not number %d", name, i+1)
+			}
+			if number <= have {
+				continue
+			}
+			text, err := migrations.ReadFile(name)
+			if err != nil {
+				return err
+			}
+			if _, err := tx.ExecContext(ctx, s.d.types.Replace(string(text))); err != nil {
+				return fmt.Errorf("migration %d: %w", number, err)
+			}
+			if _, err := tx.ExecContext(ctx, "INSERT INTO schema_version VALUES (?)", number); err != nil {
+				return err
+			}
+		}
+		err := tx.QueryRowContext(ctx, "SELECT value FROM meta WHERE key = 'instance'").Scan(&s.instance)
+		if errors.Is(err, sql.ErrNoRows) {
+			s.instance = NewID()
+			_, err = tx.ExecContext(ctx, "INSERT INTO meta VALUES ('instance', ?)", s.instance)
+		}
+		if err != nil {
+			return err
+		}
+		// The lock says that no other server lives: what a killed one has leased is free at once.
+		_, err = tx.ExecContext(ctx, "UPDATE runs SET owner = '', lease = 0 WHERE lease > 0")
+		return err
+	})
+}
+
+// tx runs f in a transaction that is repeated while the database is busy, for LockWait. f must change nothing outside of it.
+func (s *Store) tx(ctx context.Context, f func(tx *sql.Tx) error) error {
+	end := time.Now().Add(s.LockWait)
+	for wait := time.Millisecond; ; wait = min(2*wait, 200*time.Millisecond) {
+		err := s.once(ctx, f)
+		if err == nil || !s.d.busy(err) || !time.Now().Add(wait).Before(end) {
+			return s.explain(err)
+		}
+		select {
+		case <-ctx.Done():
+			return errors.Join(ctx.Err(), err)
+		case <-time.After(wait):
+		}
+	}
+}
+
+// explain adds to an error of the database what callers tell apart.
+func (s *Store) explain(err error) error {
+	switch {
+	case err == nil || errors.Is(err, ErrBusy) || errors.Is(err, ErrFull):
+	case s.d.busy(err):
+		return fmt.Errorf("%w for longer than %s (fuser shows which has platform.db open): %w", ErrBusy, s.LockWait, err)
+	case s.d.full(err) || errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT):
+		return fmt.Errorf("%w %s: %w", ErrFull, s.dir, err)
+	}
+	return err
+}
+
+func (s *Store) once(ctx context.Context, f func(tx *sql.Tx) error) error {
+	tx, err := s.write.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	if err := f(tx); err != nil {
+		return errors.Join(err, ignoreDone(tx.Rollback()))
+	}
+	return tx.Commit()
+}
+
+func ignoreDone(err error) error {
+	if errors.Is(err, sql.ErrTxDone) {
+		return nil
+	}
+	return err
+}
+
+// Now is the time of the database's clock.
+func (s *Store) Now(ctx context.Context) (time.Time, error) {
+	var ms int64
+	err := s.read.QueryRowContext(ctx, "SELECT "+s.d.now).Scan(&ms)
+	return at(ms), s.explain(err)
+}
+
+// NewID is 16 random hexadecimal digits.
+func NewID() string {
+	b := make([]byte, 8)
+	rand.Read(b) // never fails
+	return hex.EncodeToString(b)
+}
+
+func at(ms int64) time.Time {
+	if ms == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(ms).UTC()
+}
+
+// found turns "no row" into ErrNotFound.
+func found(err error) error {
+	if errors.Is(err, sql.ErrNoRows) {
+		return ErrNotFound
+	}
+	return err
+}

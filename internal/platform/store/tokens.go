@@ -1,0 +1,127 @@
+package store
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"time"
+)
+
+// A Role is what a token may do.
+type Role string
+
+// Roles. A run's token can only read its version and artifacts, and write its events and archive.
+const (
+	RoleView  Role = "view"
+	RoleEdit  Role = "edit"
+	RoleAdmin Role = "admin"
+	RoleRun   Role = "run"
+)
+
+// A Token is a bearer token. Only its digest is stored.
+type Token struct {
+	Name    string
+	Role    Role
+	Team    string
+	Run     string // of RoleRun
+	Created time.Time
+	Expires time.Time // zero: never
+}
+
+// MakeToken stores a new token and returns its secret, which is shown this once. ErrExists: the name has one.
+func (s *Store) MakeToken(ctx context.Context, t Token) (string, error) {
+	b := make([]byte, 32)
+	rand.Read(b) // never fails
+	secret := "fp_" + base64.RawURLEncoding.EncodeToString(b)
+	return secret, s.keepToken(ctx, t, secret)
+}
+
+func (s *Store) keepToken(ctx context.Context, t Token, secret string) error {
+	return s.tx(ctx, func(tx *sql.Tx) error {
+		var expires any
+		if !t.Expires.IsZero() {
+			expires = t.Expires.UnixMilli()
+		}
+		_, err := tx.ExecContext(ctx, "INSERT INTO tokens (name, role, team, run, digest, created, expires) VALUES (?, ?, ?, ?, ?, "+s.d.now+", ?)", t.Name, t.Role, t.Team, t.Run, tokenDigest(secret), expires)
+		if err != nil && s.d.unique(err) {
+			return ErrExists
+		}
+		return err
+	})
+}
+
+func tokenDigest(secret string) string {
+	sum := sha256.Sum256([]byte(secret))
+	return hex.EncodeToString(sum[:])
+}
+
+// TokenOf is the token with this secret. ErrNotFound: no such token, or it has expired.
+func (s *Store) TokenOf(ctx context.Context, secret string) (Token, error) {
+	return scanToken(s.read.QueryRowContext(ctx, "SELECT "+tokenColumns+" FROM tokens WHERE digest = ? AND (expires IS NULL OR expires > "+s.d.now+")", tokenDigest(secret)))
+}
+
+const tokenColumns = "name, role, team, run, created, COALESCE(expires, 0)"
+
+func scanToken(row interface{ Scan(...any) error }) (Token, error) {
+	var t Token
+	var created, expires int64
+	err := row.Scan(&t.Name, &t.Role, &t.Team, &t.Run, &created, &expires)
+	t.Created, t.Expires = at(created), at(expires)
+	return t, found(err)
+}
+
+// Tokens lists the tokens of people and programs, by name.
+func (s *Store) Tokens(ctx context.Context) ([]Token, error) {
+	rows, err := s.read.QueryContext(ctx, "SELECT "+tokenColumns+" FROM tokens WHERE run = '' ORDER BY name")
+	if err != nil {
+		return nil, err
+	}
+	return collect(rows, func(rows *sql.Rows) (Token, error) { return scanToken(rows) })
+}
+
+// DeleteToken ends a token.
+func (s *Store) DeleteToken(ctx context.Context, name string) error {
+	return s.tx(ctx, func(tx *sql.Tx) error {
+		r, err := tx.ExecContext(ctx, "DELETE FROM tokens WHERE name = ?", name)
+		return changedOne(r, err, ErrNotFound)
+	})
+}
+
+// RenewRunToken makes a run's token again: the one before, if there was one, ends. It is written into the run's directory, so a start that
+// is repeated after a crash has a token although the first secret was never stored.
+func (s *Store) RenewRunToken(ctx context.Context, team, run string) (string, error) {
+	name := "run/" + run
+	if err := s.DeleteToken(ctx, name); err != nil && !errors.Is(err, ErrNotFound) {
+		return "", err
+	}
+	return s.MakeToken(ctx, Token{Name: name, Role: RoleRun, Team: team, Run: run})
+}
+
+// An Answer is what a request with an Idempotency-Key was answered.
+type Answer struct {
+	Request string // digest of the request
+	Status  int
+	Body    []byte
+}
+
+// AnswerOf is the answer that a token's key had. Answers are kept for a day.
+func (s *Store) AnswerOf(ctx context.Context, token, key string) (Answer, error) {
+	var a Answer
+	err := s.read.QueryRowContext(ctx, "SELECT request, status, body FROM answers WHERE token = ? AND key = ?", token, key).Scan(&a.Request, &a.Status, &a.Body)
+	return a, found(err)
+}
+
+// KeepAnswer keeps an answer. The first one stays.
+func (s *Store) KeepAnswer(ctx context.Context, token, key string, a Answer) error {
+	return s.tx(ctx, func(tx *sql.Tx) error {
+		if _, err := tx.ExecContext(ctx, "DELETE FROM answers WHERE created < "+s.d.now+" - 86400000"); err != nil {
+			return err
+		}
+		_, err := tx.ExecContext(ctx, "INSERT INTO answers (token, key, request, status, body, created) VALUES (?, ?, ?, ?, ?, "+s.d.now+") ON CONFLICT (token, key) DO NOTHING", token, key, a.Request, a.Status, a.Body)
+		return err
+	})
+}

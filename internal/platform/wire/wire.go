@@ -1,0 +1,192 @@
+// Package wire is what the platform's API says and takes, as JSON: the types that server and client share. docs/platform-api.yaml
+// describes them.
+package wire
+
+import "time"
+
+// A Job is a name, with its newest run.
+type Job struct {
+	Name      string    `json:"name"`
+	Team      string    `json:"team"`
+	Newest    int       `json:"newestVersion"`
+	Created   time.Time `json:"created"`
+	CreatedBy string    `json:"createdBy"`
+	Run       *Run      `json:"run,omitempty"`
+}
+
+// A Version is an immutable definition of a job.
+type Version struct {
+	Job      string        `json:"job"`
+	Number   int           `json:"number"`
+	Digest   string        `json:"sha256"` // of what pods get
+	Comment  string        `json:"comment,omitempty"`
+	Created  time.Time     `json:"created"`
+	By       string        `json:"createdBy"`
+	Catalogs []UsedCatalog `json:"catalogs,omitempty"`
+	Source   string        `json:"source,omitempty"` // what the user sent
+	Warnings []string      `json:"warnings,omitempty"`
+}
+
+// A UsedCatalog is a catalog that was written into a version.
+type UsedCatalog struct {
+	Name     string `json:"name"`
+	Revision int    `json:"revision"`
+	Newest   int    `json:"newestRevision,omitempty"` // 0: it was deleted
+}
+
+// A Run is one life of a version on one cluster.
+type Run struct {
+	ID        string     `json:"id"`
+	Job       string     `json:"job"`
+	Version   int        `json:"version"`
+	Revision  int64      `json:"revision"`
+	Queue     string     `json:"queue"` // accept, running, failed, cancel, finish
+	Condition string     `json:"condition,omitempty"`
+	Since     time.Time  `json:"since"` // of the condition, or of the queue
+	Desired   string     `json:"desired"`
+	Reason    string     `json:"reason,omitempty"`
+	Outcome   string     `json:"outcome,omitempty"`  // finished, failed, canceled, stopped; none: it has not ended
+	Evidence  string     `json:"evidence,omitempty"` // where the outcome is known from
+	Created   time.Time  `json:"created"`
+	Ended     *time.Time `json:"ended,omitempty"`
+	JobID     string     `json:"flinkJobId,omitempty"`
+	Attempt   string     `json:"attempt,omitempty"`
+	Attempts  []Attempt  `json:"attempts,omitempty"`
+	Jobs      []FlinkJob `json:"flinkJobs,omitempty"`
+	From      string     `json:"startedFrom,omitempty"` // savepoint or checkpoint
+	Savepoint string     `json:"savepoint,omitempty"`   // that its stop made
+	Session   string     `json:"session,omitempty"`
+	By        string     `json:"startedBy,omitempty"`
+	Restart   int        `json:"restart,omitempty"` // how many runs the restart policy has made in a row
+}
+
+// A FlinkJob is one of Flink's jobs of a run.
+type FlinkJob struct {
+	ID     string `json:"id"`
+	Status string `json:"status"`
+}
+
+// An Attempt is one JobManager process of a run.
+type Attempt struct {
+	ID      string     `json:"id"`
+	Started time.Time  `json:"started"`
+	Ended   *time.Time `json:"ended,omitempty"`
+	Code    *int       `json:"exitCode,omitempty"`
+	Message string     `json:"message,omitempty"`
+}
+
+// An Event is one line of a run's timeline.
+type Event struct {
+	ID        int64     `json:"id"`
+	Run       string    `json:"run"`
+	Job       string    `json:"job"`
+	Revision  int64     `json:"revision"`
+	At        time.Time `json:"at"`
+	Queue     string    `json:"queue"`
+	Condition string    `json:"condition,omitempty"`
+	Outcome   string    `json:"outcome,omitempty"`
+	Evidence  string    `json:"evidence"`
+	Text      string    `json:"text"`
+	By        string    `json:"by,omitempty"`
+	Inferred  bool      `json:"inferred,omitempty"`
+}
+
+// Start is what a start asks for.
+type Start struct {
+	Version   int    `json:"version,omitempty"`   // 0: the newest
+	Savepoint string `json:"savepoint,omitempty"` // latest, none, or a path; empty: as the definition says
+}
+
+// Stop is what a stop asks for.
+type Stop struct {
+	Mode string `json:"mode"` // savepoint, drain or cancel
+}
+
+// Resolve is a person's decision about a lost run.
+type Resolve struct {
+	As     string `json:"as"` // finished, failed or canceled
+	Reason string `json:"reason"`
+}
+
+// A Catalog is a stored CREATE CATALOG statement.
+type Catalog struct {
+	Name      string    `json:"name"`
+	Revision  int       `json:"revision"`
+	Statement string    `json:"statement"`
+	Changed   time.Time `json:"changed"`
+	By        string    `json:"changedBy"`
+	Jobs      []UsedBy  `json:"jobs,omitempty"` // that have it written in
+}
+
+// UsedBy is a job whose newest or running version has a catalog.
+type UsedBy struct {
+	Job      string `json:"job"`
+	Version  int    `json:"version"`
+	Revision int    `json:"revision"` // of the catalog in that version
+	Running  bool   `json:"running,omitempty"`
+}
+
+// An Artifact is a file that definitions name.
+type Artifact struct {
+	Name    string    `json:"name"`
+	Digest  string    `json:"sha256"`
+	Size    int64     `json:"size"`
+	Created time.Time `json:"created"`
+	By      string    `json:"createdBy"`
+}
+
+// A Token is a bearer token without its secret.
+type Token struct {
+	Name    string     `json:"name"`
+	Role    string     `json:"role"`
+	Team    string     `json:"team"`
+	Created time.Time  `json:"created"`
+	Expires *time.Time `json:"expires,omitempty"`
+	Secret  string     `json:"secret,omitempty"` // in the answer that makes it, and never again
+}
+
+// A Problem is an error (RFC 9457).
+type Problem struct {
+	Type   string  `json:"type,omitempty"`
+	Title  string  `json:"title"`
+	Status int     `json:"status"`
+	Detail string  `json:"detail,omitempty"`
+	Hint   string  `json:"hint,omitempty"`
+	Faults []Fault `json:"faults,omitempty"`
+}
+
+// A Fault is one thing that is wrong with a text.
+type Fault struct {
+	Path    string `json:"path,omitempty"`
+	Line    int    `json:"line,omitempty"`   // from 1
+	Column  int    `json:"column,omitempty"` // from 1
+	Message string `json:"message"`
+	Hint    string `json:"hint,omitempty"`
+}
+
+// A Push is one event of the status listener in a JobManager.
+type Push struct {
+	Run       string `json:"run"`
+	Attempt   string `json:"attempt"`
+	Sequence  int64  `json:"sequence"`
+	JobID     string `json:"jobId"`
+	JobName   string `json:"jobName,omitempty"`
+	OldStatus string `json:"oldStatus,omitempty"`
+	Status    string `json:"status"`
+	Cause     string `json:"cause,omitempty"`
+	At        int64  `json:"at,omitempty"` // ms, by the JobManager's clock
+}
+
+// Health is the state of the server.
+type Health struct {
+	Queues   []Queue `json:"queues"`
+	Observes bool    `json:"onlyObserves,omitempty"` // restored from a backup, not resumed
+}
+
+// A Queue is how one queue is.
+type Queue struct {
+	Name    string  `json:"name"`
+	Runs    int     `json:"runs"`
+	Leased  int     `json:"leased"`
+	Overdue float64 `json:"overdueSeconds"`
+}

@@ -1,0 +1,11 @@
+CREATE TABLE events (p STRING, n BIGINT, ts TIMESTAMP(3), WATERMARK FOR ts AS ts - INTERVAL '5' SECOND) WITH ('connector' = 'kafka', 'topic' = 'a', 'properties.bootstrap.servers' = 'k:9092', 'scan.startup.mode' = 'earliest-offset', 'format' = 'json');
+CREATE TABLE appended (p STRING, n BIGINT) WITH ('connector' = 'kafka', 'topic' = 'f', 'properties.bootstrap.servers' = 'k:9092', 'format' = 'json');
+CREATE TABLE changed (p STRING, n BIGINT, PRIMARY KEY (p) NOT ENFORCED) WITH ('connector' = 'kafka', 'topic' = 'f', 'properties.bootstrap.servers' = 'k:9092', 'format' = 'debezium-json');
+CREATE TABLE upserted (p STRING, n BIGINT, PRIMARY KEY (p) NOT ENFORCED) WITH ('connector' = 'upsert-kafka', 'topic' = 'g', 'properties.bootstrap.servers' = 'k:9092', 'key.format' = 'json', 'value.format' = 'json');
+INSERT INTO upserted SELECT p, n FROM events ON CONFLICT DO NOTHING;
+INSERT INTO upserted SELECT p, n FROM events ON CONFLICT DO ERROR;
+INSERT INTO upserted SELECT p, n FROM events ON CONFLICT DO DEDUPLICATE;
+INSERT INTO upserted SELECT p, COUNT(*) FROM events GROUP BY p ON CONFLICT DO NOTHING;
+INSERT INTO appended SELECT p, n FROM events ON CONFLICT DO NOTHING;
+INSERT INTO changed SELECT p, n FROM events ON CONFLICT DO NOTHING;
+EXECUTE STATEMENT SET BEGIN INSERT INTO upserted SELECT p, n FROM events ON CONFLICT DO DEDUPLICATE; INSERT INTO appended SELECT p, n FROM events; END;

@@ -1,0 +1,195 @@
+//go:build flink
+
+package native
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"flink-entrypoint/test/flinkhome/homes"
+	"flink-entrypoint/test/world"
+)
+
+// TestNative: an application cluster and a session cluster finish their job, and the JVMs of their pods have the command lines that the
+// official way gives them.
+func TestNative(t *testing.T) {
+	node, java := world.Build(t, "test/native/node"), javaHome(t)
+	official := executable(t, filepath.Join("..", "bench", "official.sh"))
+	for _, version := range homes.Versions() {
+		if version < "1.18" {
+			continue // Java 17 came with 1.18, whose configuration opens what Flink needs of it
+		}
+		home := homes.Home(t, version)
+		jars, err := Job(t.TempDir(), java, home)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, mode := range []string{"application", "session"} {
+			t.Run(version+"/"+mode, func(t *testing.T) {
+				c := Cluster{Node: node, Home: home, Java: java, Version: version, Entrypoint: official, Official: true, Session: mode == "session", Jars: jars, Dir: t.TempDir()}
+				theirs := finish(t, c)
+				c.Entrypoint, c.Official, c.Dir = world.Binary(t), false, t.TempDir()
+				ours := finish(t, c)
+				for _, pod := range []string{"demo-jobmanager-0", "demo-taskmanager-1-1"} {
+					want, got := commandLine(t, theirs, pod), commandLine(t, ours, pod)
+					if !slices.Equal(got, want) {
+						t.Errorf("%s:\n%s\nofficial:\n%s", pod, strings.Join(got, "\n"), strings.Join(want, "\n"))
+					}
+				}
+			})
+		}
+	}
+}
+
+// TestDefinition: the job of an application cluster is a SQL script in a definition, in an image without a job of its own.
+func TestDefinition(t *testing.T) {
+	node, java := world.Build(t, "test/native/node"), javaHome(t)
+	for _, version := range homes.Versions() {
+		if version < "1.15" {
+			continue // see TestNative
+		}
+		t.Run(version, func(t *testing.T) {
+			jars := t.TempDir()
+			world.File(t, filepath.Join(jars, "job.yaml"), `apiVersion: flink-entrypoint/v1
+name: from the definition
+configuration: {execution.runtime-mode: batch}
+sql:
+  script: |
+    CREATE TABLE p (x INT, y STRING) WITH ('connector' = 'print');
+    INSERT INTO p VALUES (1, 'a;b'), (2, 'it''s');
+`, 0o644)
+			c := Cluster{Node: node, Home: homes.Home(t, version), Java: java, Version: version, Entrypoint: world.Binary(t), Definition: true, Jars: jars, Dir: t.TempDir()}
+			r, err := c.Run(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(r.Left) > 0 || !r.Deleted {
+				t.Errorf("pods left: %q; the cluster deleted its deployment: %v", r.Left, r.Deleted)
+			}
+			out, err := os.ReadFile(find(t, r, "demo-taskmanager-1-1").Output)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, row := range []string{"+I[1, a;b]", "+I[2, it's]"} {
+				if !strings.Contains(string(out), row) {
+					t.Errorf("no row %s in\n%s", row, out[max(0, len(out)-4000):])
+				}
+			}
+		})
+	}
+}
+
+// finish runs a cluster and looks at what any must have done.
+func finish(t *testing.T, c Cluster) Report {
+	t.Helper()
+	r, err := c.Run(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(r.Refused) > 0 {
+		t.Errorf("requests that the API does not know: %q", r.Refused)
+	}
+	if len(r.Left) > 0 || !c.Session && !r.Deleted {
+		t.Errorf("pods left: %q; the cluster deleted its deployment: %v", r.Left, r.Deleted)
+	}
+	jm, tm := find(t, r, "demo-jobmanager-0"), find(t, r, "demo-taskmanager-1-1")
+	kind := "kubernetes-application"
+	if c.Session {
+		kind = "kubernetes-session"
+	}
+	for pod, want := range map[*Pod]string{jm: "kubernetes-jobmanager.sh " + kind, tm: "kubernetes-taskmanager.sh -D"} {
+		if len(pod.Command) != 4 || !slices.Equal(pod.Command[:3], []string{"/docker-entrypoint.sh", "bash", "-c"}) || !strings.HasPrefix(pod.Command[3], want) {
+			t.Errorf("%s was asked for as %q, want %s…", pod.Name, pod.Command, want)
+		}
+	}
+	out, err := os.ReadFile(tm.Output)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var rows, want []string
+	for line := range strings.Lines(string(out)) {
+		if strings.HasPrefix(line, "square ") {
+			rows = append(rows, strings.TrimSuffix(line, "\n"))
+		}
+	}
+	for n := range 5 {
+		want = append(want, fmt.Sprintf("square %d %s", (n+1)*(n+1), strings.Join(Arguments, "|")))
+	}
+	if slices.Sort(rows); !slices.Equal(rows, slices.Sorted(slices.Values(want))) {
+		t.Errorf("rows %q, want %q\n%s", rows, want, out[max(0, len(out)-4000):])
+	}
+	t.Logf("%s: FINISHED after %.1f s; exec of java after %.0f ms (JobManager) and %.0f ms (TaskManager)", map[bool]string{true: "official", false: "flink-entrypoint"}[c.Official], r.FinishedMS/1e3, jm.ExecMS, tm.ExecMS)
+	return r
+}
+
+func find(t *testing.T, r Report, name string) *Pod {
+	t.Helper()
+	for i, p := range r.Pods {
+		if p.Name == name {
+			return &r.Pods[i]
+		}
+	}
+	t.Fatalf("no pod %s among %+v", name, r.Pods)
+	return nil
+}
+
+// chance is what differs from one cluster to the next.
+var chance = regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|[0-9a-f]{32}`)
+
+// commandLine is the one of a pod's JVM, without chance, without the place of the rendered configuration, which is ours alone, and without
+// the empty elements that the scripts leave at the end of the class path.
+func commandLine(t *testing.T, r Report, pod string) []string {
+	t.Helper()
+	line := slices.Clone(find(t, r, pod).Java)
+	if len(line) == 0 {
+		t.Errorf("%s never became a JVM", pod)
+	}
+	for i, word := range line {
+		line[i] = strings.ReplaceAll(chance.ReplaceAllString(word, "CHANCE"), "/tmp/flink-entrypoint/conf", "/opt/flink/conf")
+		if i > 0 && line[i-1] == "-classpath" {
+			line[i] = strings.TrimRight(line[i], ":")
+		}
+	}
+	// The JobManager passes on what its configuration has, in the order of a hash map: another one each time.
+	for i := 0; i < len(line); i++ {
+		n := 0
+		for i+n < len(line) && len(line[i+n]) > 2 && strings.HasPrefix(line[i+n], "-D") {
+			n++
+		}
+		slices.Sort(line[i : i+n])
+		i += n
+	}
+	return line
+}
+
+// executable is a copy that may be executed.
+func executable(t *testing.T, file string) string {
+	t.Helper()
+	content, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return world.File(t, filepath.Join(t.TempDir(), filepath.Base(file)), string(content), 0o755)
+}
+
+// javaHome is JAVA_HOME, or the home of the java that is on the path.
+func javaHome(t *testing.T) string {
+	t.Helper()
+	if dir := os.Getenv("JAVA_HOME"); dir != "" {
+		return dir
+	}
+	path, err := exec.LookPath("java")
+	if err == nil {
+		path, err = filepath.EvalSymlinks(path)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return filepath.Dir(filepath.Dir(path))
+}

@@ -1,0 +1,371 @@
+//go:build platform
+
+// Package platform tests flink-platform as a whole: killed anywhere, with simulated clusters; and on real Flink. The truth is what the jobs
+// themselves wrote, never the platform's own tables.
+package platform
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"flink-entrypoint/internal/platform/cluster/process"
+	"flink-entrypoint/internal/platform/server"
+	"flink-entrypoint/internal/platform/wire"
+	"flink-entrypoint/test/platform/served"
+	"flink-entrypoint/test/world"
+)
+
+// TestMain lets this program be the server that is killed, and its shims.
+func TestMain(m *testing.M) {
+	if len(os.Args) > 2 && os.Args[1] == "shim" {
+		if err := process.Shim(os.Args[2]); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	if len(os.Args) > 1 && os.Args[1] == "serve" {
+		serve()
+	}
+	os.Exit(m.Run())
+}
+
+// serve is the server. It kills itself at the place whose number is in KILL_AT, and notes the place.
+func serve() {
+	self, err := os.Executable()
+	if err != nil {
+		panic(err)
+	}
+	at, _ := strconv.Atoi(os.Getenv("KILL_AT"))
+	var mu sync.Mutex
+	n := 0
+	point := func(place string) {
+		mu.Lock()
+		defer mu.Unlock()
+		if n++; n == at {
+			os.WriteFile(os.Getenv("KILLED_AT"), []byte(place), 0o600)
+			syscall.Kill(os.Getpid(), syscall.SIGKILL)
+			select {}
+		}
+	}
+	home := os.Getenv("FLINK_HOME")
+	s, err := server.Start(context.Background(), server.Options{DataDir: os.Getenv("DATA"), Listen: os.Getenv("LISTEN"), Entrypoint: os.Getenv("ENTRYPOINT"), Home: home,
+		Self: []string{self, "shim"}, Env: os.Environ(), Log: slog.New(slog.NewTextHandler(os.Stderr, nil)), Point: point})
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	<-s.Failed()
+	os.Exit(1)
+}
+
+// A site is one store with its simulated clusters.
+type site struct {
+	t      *testing.T
+	dir    string
+	listen string
+	// The program that starts Flink, and the Flink home: here that of fakeflink, which answers for both.
+	entrypoint, home string
+	cmd              *exec.Cmd
+	ended            chan struct{}
+	again            func() // starts the server again after it was killed
+	log              bytes.Buffer
+	mu               sync.Mutex
+}
+
+func newSite(t *testing.T, fake string) *site {
+	t.Helper()
+	s := &site{t: t, dir: t.TempDir(), listen: served.FreeAddress(t)}
+	s.home = filepath.Join(s.dir, "home")
+	s.entrypoint = filepath.Join(s.home, "fakeflink")
+	s.again = func() { s.start(0) }
+	if err := os.Mkdir(filepath.Join(s.dir, "home"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Link(fake, filepath.Join(s.dir, "home", "fakeflink")); err != nil {
+		b, err := os.ReadFile(fake)
+		if err == nil {
+			err = os.WriteFile(filepath.Join(s.dir, "home", "fakeflink"), b, 0o700)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Cleanup(s.endAll)
+	return s
+}
+
+func (s *site) Write(b []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.log.Write(b)
+}
+
+// start starts the server, which kills itself at a place; 0: nowhere.
+func (s *site) start(killAt int) {
+	s.t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.cmd = exec.Command(self, "serve")
+	s.cmd.Env = []string{"PATH=/usr/bin:/bin", "FLINK_HOME=" + s.home, "ENTRYPOINT=" + s.entrypoint, "DATA=" + filepath.Join(s.dir, "data"), "LISTEN=" + s.listen,
+		"KILL_AT=" + strconv.Itoa(killAt), "KILLED_AT=" + filepath.Join(s.dir, "killed")}
+	s.cmd.Stderr = s
+	s.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := s.cmd.Start(); err != nil {
+		s.t.Fatal(err)
+	}
+	s.ended = make(chan struct{})
+	go func(cmd *exec.Cmd, ended chan struct{}) {
+		cmd.Wait()
+		close(ended)
+	}(s.cmd, s.ended)
+}
+
+func (s *site) kill() {
+	s.cmd.Process.Kill()
+	<-s.ended
+}
+
+// endAll ends whatever the test has started: shims end with their processes.
+func (s *site) endAll() {
+	if s.cmd != nil {
+		s.kill()
+	}
+	for _, line := range s.processes() {
+		syscall.Kill(line, syscall.SIGKILL)
+	}
+	for end := time.Now().Add(5 * time.Second); len(s.processes()) > 0 && time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+	}
+}
+
+// processes are the simulated Flink processes of this site that run.
+func (s *site) processes() []int {
+	var pids []int
+	exes, _ := filepath.Glob("/proc/[0-9]*/exe")
+	for _, exe := range exes {
+		if to, err := os.Readlink(exe); err == nil && strings.TrimSuffix(to, " (deleted)") == filepath.Join(s.dir, "home", "fakeflink") {
+			pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(exe)))
+			pids = append(pids, pid)
+		}
+	}
+	return pids
+}
+
+// call asks the server until it answers; a killed one is started again (without another kill).
+func (s *site) call(method, path string, body any, out any) (int, error) {
+	for end := time.Now().Add(30 * time.Second); ; {
+		var r io.Reader
+		if text, ok := body.(string); ok {
+			r = strings.NewReader(text)
+		} else if body != nil {
+			b, err := json.Marshal(body)
+			if err != nil {
+				return 0, err
+			}
+			r = bytes.NewReader(b)
+		}
+		req, err := http.NewRequest(method, "http://"+s.listen+path, r)
+		if err != nil {
+			return 0, err
+		}
+		resp, err := http.DefaultTransport.RoundTrip(req)
+		if err == nil {
+			defer resp.Body.Close()
+			b, err := io.ReadAll(resp.Body)
+			if err == nil {
+				if out != nil && resp.StatusCode < 300 {
+					err = json.Unmarshal(b, out)
+				}
+				if resp.StatusCode >= 400 {
+					err = errors.New(string(b))
+				}
+				return resp.StatusCode, err
+			}
+		}
+		select {
+		case <-s.ended:
+			s.again()
+		default:
+		}
+		if time.Now().After(end) {
+			return 0, fmt.Errorf("the server does not answer: %w", err)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+// jobs of the scenario: what each does, and what becomes of it.
+var jobs = map[string]string{"finishes": "finished", "fails": "failed", "canceled": "canceled", "stopped": "stopped", "refused": "failed", "crashes": "failed"}
+
+const script = "sql:\n  script: |\n    CREATE TABLE s (id INT) WITH ('connector' = 'datagen');\n    CREATE TABLE p (id INT) WITH ('connector' = 'print');\n    INSERT INTO p SELECT id FROM s;\n"
+
+// live makes every job go its way, whenever the server is killed.
+func (s *site) live() {
+	s.t.Helper()
+	for _, name := range slices.Sorted(mapKeys(jobs)) {
+		if code, err := s.call("PUT", "/v1/jobs/"+name, "apiVersion: flink-entrypoint/v1\nname: "+name+"\n"+script, nil); err != nil {
+			s.t.Fatalf("put %s: %d %v\n%s", name, code, err, s.log.String())
+		}
+		// 409: the answer of an earlier try was lost.
+		if code, err := s.call("POST", "/v1/jobs/"+name+"/start", wire.Start{}, nil); err != nil && code != http.StatusConflict {
+			s.t.Fatalf("start %s: %d %v", name, code, err)
+		}
+	}
+	for name, mode := range map[string]string{"canceled": "cancel", "stopped": "savepoint"} {
+		s.until(name, "running", func(r wire.Run) bool { return r.Queue == "running" || r.Outcome != "" })
+		if code, err := s.call("POST", "/v1/jobs/"+name+"/stop", wire.Stop{Mode: mode}, nil); err != nil && code != http.StatusConflict {
+			s.t.Fatalf("stop %s: %d %v", name, code, err)
+		}
+	}
+	for name := range jobs {
+		s.until(name, "ended", func(r wire.Run) bool { return r.Outcome != "" })
+	}
+}
+
+func mapKeys[V any](m map[string]V) func(func(string) bool) {
+	return func(yield func(string) bool) {
+		for k := range m {
+			if !yield(k) {
+				return
+			}
+		}
+	}
+}
+
+func (s *site) until(name, what string, ok func(wire.Run) bool) wire.Run {
+	s.t.Helper()
+	return s.untilWithin(time.Minute, name, what, ok)
+}
+
+func (s *site) untilWithin(limit time.Duration, name, what string, ok func(wire.Run) bool) wire.Run {
+	s.t.Helper()
+	var j wire.Job
+	for end := time.Now().Add(limit); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+		j = wire.Job{} // fields that are not in the answer are empty
+		if _, err := s.call("GET", "/v1/jobs/"+name, nil, &j); err == nil && j.Run != nil && ok(*j.Run) {
+			return *j.Run
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.t.Fatalf("%s is not %s: %+v\n%s", name, what, j.Run, s.log.String())
+	return wire.Run{}
+}
+
+// judge compares what the platform says with what the jobs wrote.
+func (s *site) judge() {
+	s.t.Helper()
+	b, err := os.ReadFile(filepath.Join(s.dir, "home", "oracle"))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	starts, ends := map[string]int{}, map[string]string{}
+	for line := range strings.Lines(string(b)) {
+		w := strings.Fields(line)
+		switch w[3] {
+		case "start":
+			starts[w[0]]++
+		case "end":
+			ends[w[0]] = w[4]
+		}
+	}
+	total := 0
+	for name, want := range jobs {
+		var runs struct{ Runs []wire.Run }
+		if _, err := s.call("GET", "/v1/jobs/"+name+"/runs", nil, &runs); err != nil {
+			s.t.Fatal(err)
+		}
+		if len(runs.Runs) != 1 {
+			s.t.Errorf("%s has %d runs, it was asked for one", name, len(runs.Runs))
+			continue
+		}
+		r := runs.Runs[0]
+		total++
+		if n := starts[r.ID]; n != 1 && !(name == "refused" && n == 0) && !(r.Outcome == "failed" && n == 0) {
+			s.t.Errorf("%s ran %d times", name, n)
+		}
+		if r.Outcome != want {
+			s.t.Errorf("%s is %s (%s, by %s), want %s; it wrote %q", name, r.Outcome, r.Reason, r.Evidence, want, ends[r.ID])
+		}
+	}
+	for id := range starts {
+		if !slices.ContainsFunc(slices.Collect(mapKeys(jobs)), func(name string) bool {
+			var run wire.Run
+			_, err := s.call("GET", "/v1/jobs/"+name+"/runs/"+id, nil, &run)
+			return err == nil
+		}) {
+			s.t.Errorf("a cluster ran for the run %s, which the platform does not know", id)
+		}
+	}
+	for end := time.Now().Add(20 * time.Second); len(s.processes()) > 0; time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(end) {
+			s.t.Errorf("%d processes are left of clusters whose runs have ended", len(s.processes()))
+			break
+		}
+	}
+}
+
+// TestKilled kills the server at one of its places, starts it again, and compares the ends of six jobs with what they wrote. KILLS says how
+// often; the places are chosen by FLINK_SEED.
+func TestKilled(t *testing.T) {
+	kills, seed := 12, uint64(1)
+	if v := os.Getenv("KILLS"); v != "" {
+		kills, _ = strconv.Atoi(v)
+	}
+	if v := os.Getenv("FLINK_SEED"); v != "" {
+		seed, _ = strconv.ParseUint(v, 10, 64)
+	}
+	t.Logf("seed %d", seed)
+	fake := world.Build(t, "test/platform/fakeflink")
+	rnd := rand.New(rand.NewPCG(seed, 1))
+	var mu sync.Mutex
+	places := map[string]int{}
+	t.Run("places", func(t *testing.T) {
+		for i := range kills {
+			at := 1 + rnd.IntN(160)
+			t.Run(fmt.Sprint(i, "-at-", at), func(t *testing.T) {
+				t.Parallel()
+				s := newSite(t, fake)
+				s.start(at)
+				s.live()
+				select {
+				case <-s.ended:
+					s.start(0)
+				default:
+				}
+				if b, err := os.ReadFile(filepath.Join(s.dir, "killed")); err == nil {
+					mu.Lock()
+					places[string(b)]++
+					mu.Unlock()
+				}
+				s.judge()
+			})
+		}
+	})
+	t.Logf("%d kills at %d distinct places", kills, len(places))
+	for p, n := range places {
+		t.Logf("%3d %s", n, p)
+	}
+	if len(places) < min(kills/4, 20) {
+		t.Errorf("only %d places were reached", len(places))
+	}
+}

@@ -1,0 +1,120 @@
+//go:build platform
+
+package platform
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"flink-entrypoint/internal/platform/wire"
+	"flink-entrypoint/test/zookeeper"
+)
+
+// available makes a definition one of high availability. A session of ZooKeeper ends 6 s after a leader was frozen. A leader that goes on gives
+// up its TaskManagers, which fails the job once for the new leader too: it has a restart strategy.
+func (r *real) available(job realJob, quorum string) string {
+	return r.definition(job, "high-availability.zookeeper.client.session-timeout: 6000", "restart-strategy.type: fixed-delay",
+		"restart-strategy.fixed-delay.attempts: 100", "restart-strategy.fixed-delay.delay: 1 s") +
+		fmt.Sprintf("highAvailability: {type: zookeeper, clusterId: replaced, storageDir: 'file://%s', quorum: '%s'}\n", filepath.Join(r.dir, "ha"), quorum)
+}
+
+// logOf is the log of one process of a run.
+func (r *real) logOf(run wire.Run, name string) []byte {
+	b, _ := os.ReadFile(filepath.Join(r.dir, "data", "runs", run.ID, name, "log"))
+	return b
+}
+
+// within waits for something that is not the platform's.
+func within(t *testing.T, limit time.Duration, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(limit); !ok(); time.Sleep(100 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("not within %s: %s", limit, what)
+		}
+	}
+}
+
+// process is a process of a run by the name of its directory.
+func (r *real) process(run wire.Run, name string) int {
+	r.t.Helper()
+	for _, c := range r.children() {
+		cwd, _ := os.Readlink(fmt.Sprintf("/proc/%d/cwd", c))
+		exe, _ := os.Readlink(fmt.Sprintf("/proc/%d/exe", c))
+		dir := filepath.Join(r.dir, "data", "runs", run.ID, name)
+		if (cwd == dir || bytes.HasPrefix([]byte(cwd), []byte(dir+"/"))) && filepath.Base(exe) == "java" {
+			return c
+		}
+	}
+	r.t.Fatalf("no process %s of run %s", name, run.ID)
+	return 0
+}
+
+// TestRealLeaders: with high availability, a leader that is frozen until the standby runs the job, and then goes on, changes nothing by what it
+// says late. An end that no one saw is in the job result store.
+func TestRealLeaders(t *testing.T) {
+	eachVersion(t, func(t *testing.T, r *real) {
+		quorum := zookeeper.Start(t, r.home)
+		r.again()
+		r.begin("canceled", r.available(jobOf("canceled"), quorum), wire.Start{})
+		run := r.running("canceled")
+		if run.Outcome != "" {
+			t.Fatalf("it does not run: %+v", run)
+		}
+		r.wrote(run.ID, 5)
+		runs := []byte("(" + run.JobID + ") switched from state CREATED to RUNNING")
+		leader, standby := "jobmanager-1", "jobmanager-2"
+		if !bytes.Contains(r.logOf(run, leader), runs) {
+			leader, standby = standby, leader
+		}
+		frozen := r.process(run, leader)
+		unix.Kill(frozen, unix.SIGSTOP)
+		within(t, 2*time.Minute, "the standby runs the job", func() bool { return bytes.Contains(r.logOf(run, standby), runs) })
+		before := len(r.lives()[run.ID].rows)
+		r.wrote(run.ID, before+20)
+		unix.Kill(frozen, unix.SIGCONT)
+		within(t, 2*time.Minute, "the old leader knows that it leads no more", func() bool {
+			log := r.logOf(run, leader)
+			return bytes.Contains(log, []byte("revoked leadership")) || bytes.Contains(log, []byte("lost leadership")) || bytes.Contains(log, []byte("SUSPENDED"))
+		})
+		before = len(r.lives()[run.ID].rows)
+		r.wrote(run.ID, before+100) // five seconds, in which it may say what it likes
+		r.goesOn("canceled", "running", func(now wire.Run) bool { return now.Condition == "" })
+		r.stop("canceled", "cancel")
+		if end := r.ends("canceled"); end.Outcome != "canceled" || end.ID != run.ID {
+			t.Errorf("%s by %s: %s", end.Outcome, end.Evidence, end.Reason)
+		} else {
+			t.Logf("canceled by %s", end.Evidence)
+		}
+
+		kept := realJob{"kept", "finished", 200, 1}
+		r.begin("kept", r.available(kept, quorum), wire.Start{})
+		run = r.running("kept")
+		r.kill()
+		within(t, 2*time.Minute, "every JobManager has ended", func() bool {
+			return bytes.Contains(append(r.logOf(run, "jobmanager-1"), r.logOf(run, "jobmanager-2")...), []byte("("+run.JobID+") switched from state RUNNING to FINISHED")) && r.managersEnded(run)
+		})
+		r.again()
+		end := r.ends("kept")
+		r.judge(kept, true)
+		if end.Evidence != "job result store" {
+			t.Errorf("finished by %s, want the job result store", end.Evidence)
+		}
+		r.owned()
+	})
+}
+
+// managersEnded reports whether both JobManagers of a run have ended.
+func (r *real) managersEnded(run wire.Run) bool {
+	for _, name := range []string{"jobmanager-1", "jobmanager-2"} {
+		if _, err := os.Stat(filepath.Join(r.dir, "data", "runs", run.ID, name, "exit.json")); err != nil {
+			return false
+		}
+	}
+	return true
+}

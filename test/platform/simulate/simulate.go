@@ -1,0 +1,154 @@
+// Package simulate has clusters that are not there: a driver and a REST API that answer as Flink's do, in one process. Tests say how each
+// cluster is. What only a real Flink can show is in test/platform.
+package simulate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"flink-entrypoint/internal/platform/cluster"
+)
+
+// A World is simulated clusters: their processes and their REST API, as Flink answers.
+type World struct {
+	Mu       sync.Mutex
+	clusters map[string]*Cluster
+	url      string
+	Refuse   string // why every start is refused; lock Mu
+}
+
+// A Cluster is one of them. Its fields are read and changed in Of.
+type Cluster struct {
+	Starts, Deletes int
+	Alive, Deleted  bool
+	Code            int
+	Ended           time.Time
+	Status          string // of its job, "": not submitted yet
+	Broken          string // what REST answers instead
+	Savepoint       string // JSON of the savepoint's answer
+	JobID           string
+	Token           string       // that its pods have
+	Spec            cluster.Spec // it was started with
+}
+
+// New makes a world that ends with the test.
+func New(t testing.TB) *World {
+	w := &World{clusters: map[string]*Cluster{}}
+	s := httptest.NewServer(w)
+	t.Cleanup(s.Close)
+	w.url = s.URL
+	return w
+}
+
+// Of lets f read and change a run's cluster; nil: it was never started.
+func (w *World) Of(run string, f func(*Cluster)) {
+	w.Mu.Lock()
+	defer w.Mu.Unlock()
+	f(w.clusters[run])
+}
+
+// Start is as cluster.Driver says.
+func (w *World) Start(ctx context.Context, s cluster.Spec) error {
+	w.Mu.Lock()
+	defer w.Mu.Unlock()
+	if w.Refuse != "" {
+		return &cluster.Refusal{Err: errors.New(w.Refuse)}
+	}
+	c := w.clusters[s.Run]
+	if c == nil {
+		c = &Cluster{Alive: true, JobID: s.JobID, Spec: s}
+		if s.Token != nil {
+			token, err := s.Token(ctx)
+			if err != nil {
+				return err
+			}
+			c.Token = token
+		}
+		w.clusters[s.Run] = c
+	}
+	c.Starts++
+	return nil
+}
+
+// Observe is as cluster.Driver says.
+func (w *World) Observe(_ context.Context, run string) (cluster.Status, error) {
+	w.Mu.Lock()
+	defer w.Mu.Unlock()
+	c := w.clusters[run]
+	if c == nil {
+		return cluster.Status{}, cluster.ErrUnknown
+	}
+	return cluster.Status{REST: []string{w.url + "/" + run}, Processes: []cluster.Process{
+		{Name: "jobmanager-1", JobManager: true, Attempt: run + "-a1", Alive: c.Alive, Code: c.Code, Ended: c.Ended},
+		{Name: "taskmanager-1", Attempt: run + "-t1", Alive: c.Alive},
+	}}, nil
+}
+
+// Delete is as cluster.Driver says.
+func (w *World) Delete(_ context.Context, run string) (bool, error) {
+	w.Mu.Lock()
+	defer w.Mu.Unlock()
+	c := w.clusters[run]
+	if c == nil {
+		return true, nil
+	}
+	c.Deletes++
+	if c.Alive {
+		c.Alive, c.Code, c.Ended, c.Deleted = false, 143, time.Now(), true
+		return false, nil // as a real one: the processes end a little later
+	}
+	return true, nil
+}
+
+// Remove is as cluster.Driver says.
+func (w *World) Remove(context.Context, string) error { return nil }
+
+// Logs is as cluster.Driver says.
+func (w *World) Logs(context.Context, string, string) (io.ReadCloser, error) {
+	return io.NopCloser(strings.NewReader("")), nil
+}
+
+// Runs is as cluster.Driver says.
+func (w *World) Runs(context.Context) ([]string, error) { return nil, nil }
+
+// SavepointDir is as cluster.Driver says.
+func (w *World) SavepointDir(run string) string { return "file:/savepoints/" + run }
+
+// ServeHTTP is the REST API of every cluster, below /RUN.
+func (w *World) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
+	w.Mu.Lock()
+	defer w.Mu.Unlock()
+	run, rest, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
+	c := w.clusters[run]
+	rw.Header().Set("Content-Type", "application/json")
+	switch {
+	case c == nil || !c.Alive:
+		http.Error(rw, "no cluster", http.StatusBadGateway)
+	case c.Broken != "":
+		http.Error(rw, c.Broken, http.StatusInternalServerError)
+	case rest == "jobs/overview" && c.Status == "":
+		io.WriteString(rw, `{"jobs":[]}`)
+	case rest == "jobs/overview":
+		fmt.Fprintf(rw, `{"jobs":[{"jid":%q,"state":%q,"tasks":{"total":2,"running":2}}]}`, c.JobID, c.Status)
+	case r.Method == http.MethodPost && strings.HasSuffix(rest, "/stop"):
+		io.WriteString(rw, `{"request-id":"x"}`)
+	case strings.Contains(rest, "/savepoints/") && c.Savepoint != "":
+		io.WriteString(rw, c.Savepoint)
+	case r.Method == http.MethodPatch:
+		c.Status = "CANCELED"
+		io.WriteString(rw, `{}`)
+	case strings.HasSuffix(rest, "/exceptions"):
+		io.WriteString(rw, `{"exceptionHistory":{"entries":[{"exceptionName":"x","stacktrace":"JobException: Recovery is suppressed\nCaused by: java.lang.ArithmeticException: / by zero","timestamp":1}]}}`)
+	default:
+		rw.WriteHeader(http.StatusNotFound)
+		io.WriteString(rw, `{"errors":["Not found"]}`)
+	}
+}
