@@ -87,12 +87,12 @@ SEED ?= 1
 # The packages with tests against Flink; their other tests are short here, test-unit has the whole of them.
 FLINK_PACKAGES = $(sort $(addprefix ./,$(dir $(shell git grep -l '^//go:build.*flink' -- '*_test.go'))))
 .PHONY: test-flink
-test-flink: need-go need-java need-pip build ## against real Flink, on the main versions
+test-flink: need-go need-java need-pip need-mvn build ## against real Flink, on the main versions
 	go run ./test/flinkhome 1.15.4 $(MAIN_VERSIONS) >/dev/null
 	FLINK_VERSIONS="$(MAIN_VERSIONS)" FLINK_SCENARIOS=30 FLINK_SEED=$(SEED) $(WITH_BINARY) go test -tags flink -short -p 1 -count 1 -timeout 60m $(FLINK_PACKAGES)
 
 .PHONY: test-deploy
-test-deploy: need-go need-pip ## the Kubernetes manifests: built, held against schemas and against the code
+test-deploy: need-go need-pip need-mvn ## the Kubernetes manifests: built, held against schemas and against the code
 	go test -tags deploy -count 1 -timeout 15m ./test/deploy
 
 .PHONY: test-vm
@@ -121,7 +121,7 @@ test-ha: need-go need-java need-pip need-curl build ## leaders killed, standbys,
 	FLINK_VERSIONS="$(HA_VERSIONS)" $(WITH_BINARY) go test -tags ha -count 1 -timeout 90m ./test/ha
 
 .PHONY: test-hive
-test-hive: need-go need-java need-pip build ## SQL on a real Hive metastore (Flink 1.20; jars by mvn)
+test-hive: need-go need-java need-pip need-mvn build ## SQL on a real Hive metastore (Flink 1.20; jars by mvn)
 	go run ./test/flinkhome 1.20.5 >/dev/null
 	$(WITH_BINARY) go test -tags hive -count 1 -timeout 20m ./test/hive
 
@@ -201,7 +201,7 @@ define need
 	@command -v $(1) >/dev/null || { echo "error: $(1) is missing"; echo "hint: $(2)"; exit 1; }
 endef
 
-.PHONY: need-go need-java need-pip need-podman need-curl
+.PHONY: need-go need-java need-pip need-podman need-curl need-mvn
 need-go:
 	$(call need,go,install Go 1.26 or later: apt-get install golang-go or the archive from the Go project)
 need-java:
@@ -209,6 +209,8 @@ need-java:
 	$(call need,javac,install a Java 17 development kit: apt-get install openjdk-17-jdk-headless)
 need-curl:
 	$(call need,curl,install curl: apt-get install curl)
+need-mvn:
+	$(call need,mvn,install Maven: apt-get install maven)
 need-pip:
 	$(call need,python3,install Python 3 with pip and venv: apt-get install python3-pip python3-venv)
 	@python3 -m pip --version >/dev/null 2>&1 || { echo "error: pip is missing"; echo "hint: apt-get install python3-pip python3-venv"; exit 1; }

@@ -30,7 +30,7 @@ func (r *Run) underPlatform(v flinkversion.Version, conf *settings.Layers, place
 		if s.List && conf.Extend(s.Key, s.Value, ";", "[]", "--run "+o.Run) {
 			continue
 		}
-		conf.Set(s.Key, s.Value, flinkconf.Flag, "--run "+o.Run)
+		conf.Replace(s.Key, s.Value, flinkconf.Flag, "--run "+o.Run)
 	}
 	place.AddToClassPath(sqlrunner.PlatformJarName, sqlrunner.PlatformJar())
 	return nil

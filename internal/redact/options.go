@@ -129,6 +129,9 @@ func wordEnd(text string) int {
 func Arguments(words []string, found func(name, hidden string)) []string {
 	out := slices.Clone(words)
 	for i := 0; i < len(words); i++ {
+		if namesTokenFile(words[i]) {
+			continue
+		}
 		name, hidden, quote := "", "", byte(0)
 		out[i] = option(words[i], func(n, h string) { name, hidden = n, h })
 		switch {
@@ -162,7 +165,14 @@ func Arguments(words []string, found func(name, hidden string)) []string {
 
 // takesSecret reports whether a word is an option whose value is the next word, and a secret.
 func takesSecret(word string) bool {
-	return strings.HasPrefix(word, "-") && !strings.Contains(word, "=") && flinkconf.Hidden(word)
+	return strings.HasPrefix(word, "-") && !strings.Contains(word, "=") && flinkconf.Hidden(word) && !namesTokenFile(word)
+}
+
+// namesTokenFile reports whether a word is an option like our own --definition-token-file. Its value is the file's path, which an error
+// message must be able to show: what is secret is in the file.
+func namesTokenFile(word string) bool {
+	name, _, _ := strings.Cut(word, "=")
+	return strings.HasPrefix(name, "--") && strings.HasSuffix(name, "-token-file")
 }
 
 // continued returns how many of the words belong to a value that is open: after a quote, or a backslash (see goesOn).

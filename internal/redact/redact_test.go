@@ -267,6 +267,8 @@ func TestArgumentsSplitAtBlanks(t *testing.T) {
 		{"java|-Dx.password='it|is|-Dy=1|Main", "java|-Dx.password=******|******|-Dy=1|Main"},
 		{"java|-Dx.password='it|is", "java|-Dx.password=******|******"},
 		{"java|-Dx.password=a|--secret|b|--token|-c", "java|-Dx.password=******|--secret|******|--token|-c"},
+		// An error message must be able to name the file that holds the secret.
+		{"x|--events-token-file|/run/never|--events-token-file=/run/never|--token|b", "x|--events-token-file|/run/never|--events-token-file=/run/never|--token|******"},
 	} {
 		var found []string
 		got := strings.Join(Arguments(strings.Split(row[0], "|"), func(_, hidden string) { found = append(found, hidden) }), "|")

@@ -73,6 +73,14 @@ func (l *Layers) HighAvailability() string {
 	return ""
 }
 
+// Replace is Set, with a warning where the user chose another value.
+func (l *Layers) Replace(key, value string, layer flinkconf.Layer, where string) {
+	if e, ok := l.Want.Get(key); ok && l.chosen(key, "") && e.Value.Reveal() != value {
+		l.Warn("%s of %s has no effect: %s needs another value", key, e.Source.Where, where)
+	}
+	l.Set(key, value, layer, where)
+}
+
 // Extend adds an item to a list or map that the user chose, in the spelling that it has: Flink's, or YAML's in brackets.
 func (l *Layers) Extend(key, item, separator, brackets, why string) bool {
 	have, ok := l.Want.Get(key)
