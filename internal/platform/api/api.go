@@ -44,7 +44,9 @@ type API struct {
 	Open bool
 	// Observes: nothing is started or stopped (restored from a backup, not resumed).
 	Observes func() bool
-	Limits   Limits
+	// OneTeam: every cluster runs as the same user of one machine, where the jobs of one team can read those of another.
+	OneTeam bool
+	Limits  Limits
 
 	usage usage
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 
 	"flink-entrypoint/internal/platform/cluster"
@@ -106,10 +107,27 @@ func (a *API) acts() error {
 	return nil
 }
 
+// trusts refuses to start jobs of several teams where one team's job could read another's.
+func (a *API) trusts(ctx context.Context, team string) error {
+	if !a.OneTeam {
+		return nil
+	}
+	teams, err := a.Store.Teams(ctx)
+	if len(teams) > 1 {
+		teams = slices.DeleteFunc(teams, func(t string) bool { return t == team })
+		// The other teams stay unnamed: a token sees its own team only.
+		return refuse(http.StatusConflict, fmt.Sprintf("jobs of other teams are stored here (%d), and this server runs all clusters as one user", len(teams)), "run a server for each team")
+	}
+	return err
+}
+
 func (a *API) start(w http.ResponseWriter, r *http.Request) error {
 	j, err := a.job(r)
 	if err == nil {
 		err = a.acts()
+	}
+	if err == nil {
+		err = a.trusts(r.Context(), j.Team)
 	}
 	var in wire.Start
 	if err == nil {

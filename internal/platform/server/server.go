@@ -106,7 +106,7 @@ func start(ctx context.Context, o Options, listener net.Listener) (*Server, erro
 		s.URL = "http://" + address.String()
 	}
 	a := &api.API{Store: st, Driver: s.driver, REST: s.rest, Log: o.Log, Open: !o.Auth, Observes: st.OnlyObserves, Decide: s.decide, Begin: s.begin,
-		Prepare: s.prepare, CheckCatalog: document.CheckCatalog, Limits: o.Limits}
+		Prepare: s.prepare, CheckCatalog: document.CheckCatalog, Limits: o.Limits, OneTeam: o.Driver == nil}
 	s.http = &http.Server{Handler: a.Handler(), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 5 * time.Minute, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10}
 	working, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	s.ending = cancel

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net/http"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -409,6 +410,36 @@ func TestTeams(t *testing.T) {
 	})
 	if strings.Contains(f.log.String(), f.runToken(r.ID)) {
 		t.Error("the log has a token")
+	}
+}
+
+// TestOneTeam: clusters as processes run as one user, so a server that starts them starts none once a second team has jobs.
+func TestOneTeam(t *testing.T) {
+	s, err := Start(t.Context(), Options{DataDir: filepath.Join(t.TempDir(), "data"), Listen: "127.0.0.1:0", Auth: true, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	f := &fixture{t: t, s: s, page: readPage(t)}
+	for _, team := range []string{"web", "ads"} {
+		secret, err := s.Store.MakeToken(t.Context(), store.Token{Name: team, Role: store.RoleEdit, Team: team})
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.as(secret, func() {
+			f.want(201, "PUT", "/v1/jobs/"+team, definition, nil)
+			if team == "web" {
+				return // its start would be taken, and needs a Flink
+			}
+			p := decode[wire.Problem](t, f.want(409, "POST", "/v1/jobs/"+team+"/start", wire.Start{}, nil))
+			if !strings.Contains(p.Detail, "jobs of other teams are stored here (1)") || strings.Contains(p.Detail, "web") || p.Hint == "" {
+				t.Errorf("%+v", p)
+			}
+		})
+	}
+	teams, err := s.Store.Teams(t.Context())
+	if err != nil || !slices.Equal(teams, []string{"ads", "web"}) {
+		t.Errorf("teams %q, %v", teams, err)
 	}
 }
 

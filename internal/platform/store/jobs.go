@@ -252,3 +252,20 @@ func changedOne(r sql.Result, err, otherwise error) error {
 	}
 	return otherwise
 }
+
+// Teams returns the teams that have jobs, in order.
+func (s *Store) Teams(ctx context.Context) (teams []string, err error) {
+	rows, err := s.read.QueryContext(ctx, "SELECT DISTINCT team FROM jobs ORDER BY team")
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var team string
+		if err := rows.Scan(&team); err != nil {
+			return nil, err
+		}
+		teams = append(teams, team)
+	}
+	return teams, rows.Err()
+}
