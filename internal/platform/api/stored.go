@@ -158,7 +158,7 @@ func (a *API) putArtifact(w http.ResponseWriter, r *http.Request) error {
 
 func (a *API) deleteArtifact(w http.ResponseWriter, r *http.Request) error {
 	name := r.PathValue("name")
-	err := a.Store.DeleteArtifact(r.Context(), who(r).team, name, func(document []byte) bool { return strings.Contains(string(document), "/artifacts/"+name) })
+	err := a.Store.DeleteArtifact(r.Context(), who(r).team, name)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
 		return notFound("artifact", name)

@@ -7,7 +7,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/pflag"
 
@@ -33,8 +35,71 @@ func serveFlags(f *pflag.FlagSet) {
 	f.Int("max-streams", l.Streams, "event streams and followed logs of one token at the same time (`N`)")
 	f.Int64("max-artifact", l.Artifact, "size of one artifact in `BYTES`")
 	f.Int64("max-stored", l.Stored, "size of all artifacts of a team in `BYTES`")
+	k := store.Lifetimes{}.WithDefaults()
+	for _, l := range lifetimes {
+		value := lifetime(*l.of(&k))
+		f.Var(&value, l.flag, l.short)
+	}
 	f.String("log-format", "text", "of the server's log on stderr: text or json (`FORMAT`)")
 	f.String("log-level", "info", "debug, info, warn or error (`LEVEL`)")
+}
+
+// lifetimes are the flags of what is kept.
+var lifetimes = []struct {
+	flag, short string
+	of          func(*store.Lifetimes) *time.Duration
+}{
+	{"keep-runs", "keep ended runs with their events and archives for this `TIME` (30d, 12h, forever)", func(k *store.Lifetimes) *time.Duration { return &k.Runs }},
+	{"keep-logs", "keep logs and directories of ended runs for this `TIME`, at most as long as the run", func(k *store.Lifetimes) *time.Duration { return &k.Logs }},
+	{"keep-artifacts", "keep artifacts that no version names for this `TIME`", func(k *store.Lifetimes) *time.Duration { return &k.Artifacts }},
+	{"keep-answers", "keep answers to requests with an Idempotency-Key for this `TIME`", func(k *store.Lifetimes) *time.Duration { return &k.Answers }},
+	{"keep-audit", "keep events of what users did for this `TIME`, also after their run was removed", func(k *store.Lifetimes) *time.Duration { return &k.Audit }},
+}
+
+// A lifetime is a flag of days (30d), of Go's form (12h), or forever.
+type lifetime time.Duration
+
+const forever lifetime = -1
+
+func (l *lifetime) Type() string { return "time" }
+
+func (l *lifetime) String() string {
+	switch d := time.Duration(*l); {
+	case *l == forever:
+		return "forever"
+	case d%store.Day == 0:
+		return strconv.Itoa(int(d/store.Day)) + "d"
+	default:
+		return d.String()
+	}
+}
+
+func (l *lifetime) Set(text string) error {
+	if text == "forever" {
+		*l = forever
+		return nil
+	}
+	d, err := time.ParseDuration(text)
+	if days, ok := strings.CutSuffix(text, "d"); ok {
+		var n int
+		n, err = strconv.Atoi(days)
+		if d = time.Duration(n) * store.Day; n > 100_000 {
+			err = strconv.ErrRange
+		}
+	}
+	if err != nil || d <= 0 {
+		return fmt.Errorf("%q is not a time to keep things, expected days (30d), hours (12h) or forever", text)
+	}
+	*l = lifetime(d)
+	return nil
+}
+
+func (c *call) keep() store.Lifetimes {
+	var k store.Lifetimes
+	for _, l := range lifetimes {
+		*l.of(&k) = time.Duration(*c.flags.Lookup(l.flag).Value.(*lifetime))
+	}
+	return k
 }
 
 func (c *call) logger() (*slog.Logger, error) {
@@ -110,7 +175,7 @@ func serve(c *call) error {
 	}
 	s, err := server.Start(c.ctx, server.Options{DataDir: c.text("data-dir"), Listen: c.text("listen"), URL: c.text("url"), Entrypoint: entrypoint, Home: home,
 		Self: []string{self, "shim"}, Env: c.env, Log: log, Auth: c.bool("auth"),
-		Limits: limits})
+		Limits: limits, Keep: c.keep()})
 	if err != nil {
 		return err
 	}

@@ -72,6 +72,9 @@ func (s Status) Gone() bool {
 // ErrUnknown: the driver has nothing of this run.
 var ErrUnknown = errors.New("no such cluster")
 
+// ErrAlive: the cluster of the run has to be deleted first.
+var ErrAlive = errors.New("the cluster is alive")
+
 // A Refusal is an error of Start that trying again does not help.
 type Refusal struct{ Err error }
 
@@ -88,7 +91,8 @@ type Driver interface {
 	Observe(ctx context.Context, run string) (Status, error)
 	// Delete ends every process and reports whether all have ended; until then it is called again. Logs stay.
 	Delete(ctx context.Context, run string) (gone bool, err error)
-	// Remove forgets a deleted cluster with its logs.
+	// Remove forgets a deleted cluster with its logs. It succeeds where nothing is left, so a removal that was interrupted is repeated. ErrAlive: it is
+	// not deleted. A cluster of another platform is never touched.
 	Remove(ctx context.Context, run string) error
 	// Logs opens what a process has written, oldest first. The caller closes it.
 	Logs(ctx context.Context, run, process string) (io.ReadCloser, error)

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"os"
@@ -17,28 +18,92 @@ import (
 
 // startPoint is the newest completed savepoint or retained checkpoint of a job's earlier runs, or "".
 func (s *Server) startPoint(ctx context.Context, r store.Run) (string, error) {
-	runs, err := s.Store.Runs(ctx, r.Job, 100)
-	if err != nil {
-		return "", err
+	path := ""
+	err := s.offers(ctx, r.Job, func(o store.Offer) bool {
+		path = s.usable(o.Points)
+		return path == ""
+	})
+	return path, err
+}
+
+// needed are the runs of a job that its next start may need: the one that startPoint chooses from, and the newest one that had anything to
+// choose from, whose files may be away only for a while.
+func (s *Server) needed(ctx context.Context, job string) ([]string, error) {
+	var runs []string
+	err := s.offers(ctx, job, func(o store.Offer) bool {
+		used := s.usable(o.Points) != ""
+		if len(o.Points) > 0 && (used || len(runs) == 0) {
+			runs = append(runs, o.Run.State.ID)
+		}
+		return !used
+	})
+	return runs, err
+}
+
+// offers calls f with what each ended run of a job offers, newest first, until it returns false. What the archives of a run offer is read from
+// them once.
+func (s *Server) offers(ctx context.Context, job string, f func(store.Offer) bool) error {
+	var before store.Run
+	for {
+		const page = 100
+		all, err := s.Store.Offers(ctx, job, before, page)
+		if err != nil {
+			return err
+		}
+		var read []store.Offer
+		more := len(all) == page
+		for _, o := range all {
+			if before = o.Run; !o.Known {
+				if o.Points, o.Archives, err = s.points(ctx, o.Run); err != nil {
+					return err
+				}
+				read = append(read, o)
+			}
+			if !f(o) {
+				more = false
+				break
+			}
+		}
+		if err := s.Store.KeepPoints(ctx, read); err != nil || !more {
+			return err
+		}
 	}
-	for _, before := range runs { // newest first
-		if before.State.ID == r.State.ID {
+}
+
+// points are the savepoint that a stop of an ended run has made, and what its archives list.
+func (s *Server) points(ctx context.Context, r store.Run) (all []store.Point, archived int, err error) {
+	archives, err := s.Store.Archives(ctx, r.State.ID)
+	if err != nil {
+		return nil, 0, err
+	}
+	if stop := r.State.Stop; stop != nil && stop.State == jobstate.SavepointCompleted {
+		all = append(all, store.Point{Path: stop.Path, Made: true})
+	}
+	for _, j := range r.State.Jobs {
+		if !slices.Contains(archives, j.ID) {
 			continue
 		}
-		if stop := before.State.Stop; stop != nil && stop.State == jobstate.SavepointCompleted {
-			return stop.Path, nil
+		c, err := s.checkpoints(ctx, r, j.ID)
+		if err != nil {
+			s.o.Log.Warn("the checkpoints of an archive cannot be read", "run", r.State.ID, "error", err)
+			continue
 		}
-		for _, j := range before.State.Jobs {
-			c, err := s.checkpoints(ctx, before, j.ID)
-			if err != nil {
-				continue
-			}
-			if path := s.newestPoint(c); path != "" {
-				return path, nil
-			}
+		for _, p := range newestFirst(c) {
+			all = append(all, store.Point{Path: p.Path})
 		}
 	}
-	return "", nil
+	return all, len(archives), nil
+}
+
+// usable is the first point that can be used, or "". The savepoint of a stop is the state that the user wants to go on from: an older one in its
+// place would read input again, so it is used unseen, and Flink says if it is gone.
+func (s *Server) usable(points []store.Point) string {
+	for _, p := range points {
+		if p.Made || s.exists(p.Path) {
+			return p.Path
+		}
+	}
+	return ""
 }
 
 // checkpoints of an ended run are in its archive.
@@ -54,21 +119,17 @@ func (s *Server) checkpoints(ctx context.Context, r store.Run, job string) (flin
 	return flinkrest.CheckpointsOf(archived)
 }
 
-// newestPoint is the newest completed savepoint, or checkpoint that still exists on this machine, by the time of its trigger.
-func (s *Server) newestPoint(c flinkrest.Checkpoints) string {
+// newestFirst are the completed savepoints and checkpoints, by the time of their trigger.
+func newestFirst(c flinkrest.Checkpoints) []flinkrest.Checkpoint {
 	all := slices.Clone(c.History)
 	for _, p := range []*flinkrest.Checkpoint{c.Latest.Completed, c.Latest.Savepoint} {
 		if p != nil {
 			all = append(all, *p)
 		}
 	}
-	best := flinkrest.Checkpoint{}
-	for _, p := range all {
-		if p.Status == "COMPLETED" && p.Path != "" && p.Trigger > best.Trigger && s.exists(p.Path) {
-			best = p
-		}
-	}
-	return best.Path
+	all = slices.DeleteFunc(all, func(p flinkrest.Checkpoint) bool { return p.Status != "COMPLETED" || p.Path == "" || p.Trigger <= 0 })
+	slices.SortStableFunc(all, func(a, b flinkrest.Checkpoint) int { return cmp.Compare(b.Trigger, a.Trigger) })
+	return slices.CompactFunc(all, func(a, b flinkrest.Checkpoint) bool { return a.Path == b.Path })
 }
 
 // exists reports whether a checkpoint's directory is there. Of other files than this machine's nothing is known: Flink will say.

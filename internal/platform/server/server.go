@@ -44,6 +44,8 @@ type Options struct {
 	Auth bool
 	// Limits of one caller.
 	Limits api.Limits
+	// Keep says how long things are kept.
+	Keep store.Lifetimes
 }
 
 // A Server is one that runs.
@@ -129,7 +131,12 @@ func start(ctx context.Context, o Options, listener net.Listener) (*Server, erro
 	m := &monitor.Monitor{Store: st, Driver: s.driver, REST: s.rest, Log: o.Log, Owner: "server-" + store.NewID(), Spec: s.spec, StartPoint: s.startPoint,
 		Restart: s.restart, Cause: s.cause, KeepArchive: s.keepArchive, FindSavepoint: s.findSavepoint, ResultStore: s.resultStore, Point: o.Point}
 	s.running.Go(func() { m.Run(working) })
+	s.running.Go(func() { s.retention().Run(working) })
 	return s, nil
+}
+
+func (s *Server) retention() *monitor.Retention {
+	return &monitor.Retention{Store: s.Store, Driver: s.driver, Log: s.o.Log, Keep: s.o.Keep, Needed: s.needed, Point: s.o.Point}
 }
 
 // wake makes a run due. Where that fails, it is looked at when its time comes.

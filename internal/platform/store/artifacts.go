@@ -25,6 +25,9 @@ type Artifact struct {
 // ErrDigest: the content is not what the sender says it is.
 var ErrDigest = errors.New("wrong digest")
 
+// partPrefix begins the names of files that are being received.
+const partPrefix = ".part-"
+
 // ErrQuota: the artifacts of the team would need more than they may.
 var ErrQuota = errors.New("the artifacts of the team are too large")
 
@@ -35,7 +38,7 @@ func (s *Store) PutArtifact(ctx context.Context, a Artifact, content io.Reader, 
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return a, err
 	}
-	part, err := os.CreateTemp(dir, ".part-")
+	part, err := os.CreateTemp(dir, partPrefix)
 	if err != nil {
 		return a, s.explain(err)
 	}
@@ -76,22 +79,30 @@ func (s *Store) PutArtifact(ctx context.Context, a Artifact, content io.Reader, 
 		if quota > 0 && stored+a.Size > quota {
 			return fmt.Errorf("%w: they have %d bytes and may have %d, this one has %d", ErrQuota, stored, quota, a.Size)
 		}
-		if _, err := tx.ExecContext(ctx, "INSERT INTO artifacts (team, name, digest, size, created, created_by) VALUES (?, ?, ?, ?, "+s.d.now+", ?)", a.Team, a.Name, a.Digest, a.Size, a.By); err != nil {
+		if _, err := tx.ExecContext(ctx, "INSERT INTO artifacts (team, name, digest, size, created, created_by, unused) VALUES (?, ?, ?, ?, "+s.d.now+", ?, "+s.d.now+")", a.Team, a.Name, a.Digest, a.Size, a.By); err != nil {
+			return err
+		}
+		if _, err := tx.ExecContext(ctx, "UPDATE artifacts SET unused = NULL WHERE team = ? AND name = ? AND "+isNamed, a.Team, a.Name); err != nil {
 			return err
 		}
 		a, err = s.artifact(ctx, tx, a.Team, a.Name)
 		return err
 	})
 	if err != nil {
-		err = errors.Join(err, s.tx(ctx, func(tx *sql.Tx) error { return s.dropBlob(ctx, tx, a.Digest) }))
+		err = errors.Join(err, s.dropBlob(ctx, a.Digest))
 	}
 	return a, err
 }
 
-// dropBlob removes a content that no artifact has. It is called in a transaction, so that no artifact of it is made meanwhile.
-func (s *Store) dropBlob(ctx context.Context, tx *sql.Tx, digest string) error {
-	var others int
-	if err := tx.QueryRowContext(ctx, "SELECT COUNT(*) FROM artifacts WHERE digest = ?", digest).Scan(&others); err != nil || others > 0 {
+func (s *Store) hasContent(ctx context.Context, digest string) (has bool, err error) {
+	err = s.read.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM artifacts WHERE digest = ?)", digest).Scan(&has)
+	return has, err
+}
+
+// dropBlob removes a content that no artifact has. The caller holds blobs, so that no artifact of it is made meanwhile, and has committed that
+// the artifact is gone: a content without an artifact only takes room, an artifact without its content would be damaged.
+func (s *Store) dropBlob(ctx context.Context, digest string) error {
+	if has, err := s.hasContent(ctx, digest); err != nil || has {
 		return err
 	}
 	if err := os.Remove(s.blob(digest)); !errors.Is(err, os.ErrNotExist) {
@@ -148,43 +159,33 @@ func (s *Store) Artifacts(ctx context.Context, team string) ([]Artifact, error) 
 	})
 }
 
-// DeleteArtifact deletes an artifact that no version of a job of its team names; else ErrInUse. names says whether a document does.
-func (s *Store) DeleteArtifact(ctx context.Context, team, name string, names func(document []byte) bool) error {
+// DeleteArtifact deletes an artifact that no version of a job of its team names; else ErrInUse.
+func (s *Store) DeleteArtifact(ctx context.Context, team, name string) error {
 	s.blobs.Lock()
 	defer s.blobs.Unlock()
-	return s.tx(ctx, func(tx *sql.Tx) error {
-		a, err := s.artifact(ctx, tx, team, name)
-		if err != nil {
+	var a Artifact
+	err := s.tx(ctx, func(tx *sql.Tx) (err error) {
+		if a, err = s.artifact(ctx, tx, team, name); err != nil {
 			return err
 		}
-		rows, err := tx.QueryContext(ctx, "SELECT v.document FROM versions v JOIN jobs j ON j.name = v.job WHERE j.team = ?", team)
-		if err != nil {
-			return err
-		}
-		used, err := collect(rows, func(rows *sql.Rows) (bool, error) {
-			var document []byte
-			err := rows.Scan(&document)
-			return names(document), err
-		})
-		if err != nil {
-			return err
-		}
-		for _, u := range used {
-			if u {
-				return ErrInUse
-			}
-		}
-		if _, err := tx.ExecContext(ctx, "DELETE FROM artifacts WHERE team = ? AND name = ?", team, name); err != nil {
-			return err
-		}
-		return s.dropBlob(ctx, tx, a.Digest)
+		r, err := tx.ExecContext(ctx, "DELETE FROM artifacts WHERE team = ? AND name = ? AND NOT "+isNamed, team, name)
+		return changedOne(r, err, ErrInUse)
 	})
+	if err != nil {
+		return err
+	}
+	s.at("name of an artifact removed")
+	return s.dropBlob(ctx, a.Digest)
 }
 
 // PutArchive keeps a file that a run's JobManager archived, compressed by gzip. The first one of a name stays.
 func (s *Store) PutArchive(ctx context.Context, run, name string, gzipped []byte) error {
 	return s.tx(ctx, func(tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, "INSERT INTO archives (run, name, content, stored) VALUES (?, ?, ?, "+s.d.now+") ON CONFLICT (run, name) DO NOTHING", run, name, gzipped)
+		if err != nil {
+			return err
+		}
+		_, err = tx.ExecContext(ctx, "UPDATE runs SET points = NULL WHERE id = ?", run)
 		return err
 	})
 }

@@ -25,7 +25,11 @@ func (s *Store) addEvents(ctx context.Context, tx *sql.Tx, run, job, team string
 		if err != nil {
 			return err
 		}
-		if _, err := tx.ExecContext(ctx, "INSERT INTO events (run, job, team, revision, position, at, event) VALUES (?, ?, ?, ?, ?, ?, ?)", run, job, team, revision, i, now, texts[0]); err != nil {
+		person := 0
+		if e.Source == jobstate.FromUser {
+			person = 1
+		}
+		if _, err := tx.ExecContext(ctx, "INSERT INTO events (run, job, team, revision, position, at, event, person) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", run, job, team, revision, i, now, texts[0], person); err != nil {
 			return err
 		}
 	}

@@ -84,6 +84,9 @@ func (s *Store) PutJob(ctx context.Context, team string, v Version, newest int) 
 		if _, err := tx.ExecContext(ctx, "UPDATE jobs SET newest = ? WHERE name = ?", v.Number, v.Job); err != nil {
 			return err
 		}
+		if err := s.nameArtifacts(ctx, tx, team, v.Job, v.Number, v.Document); err != nil {
+			return err
+		}
 		v, err = s.version(ctx, tx, v.Job, v.Number)
 		return err
 	})
@@ -222,7 +225,7 @@ func (s *Store) Jobs(ctx context.Context, f JobFilter) ([]JobLine, error) {
 	return lines, err
 }
 
-// DeleteJob deletes a job with its versions and ended runs. ErrInUse: a run has not ended.
+// DeleteJob deletes a job with its versions and ended runs, and notes the runs' directories for removal. ErrInUse: a run has not ended.
 func (s *Store) DeleteJob(ctx context.Context, name string) error {
 	return s.tx(ctx, func(tx *sql.Tx) error {
 		var open int
@@ -232,13 +235,37 @@ func (s *Store) DeleteJob(ctx context.Context, name string) error {
 		if open > 0 {
 			return ErrInUse
 		}
-		for _, q := range []string{"DELETE FROM events WHERE job = ?", "DELETE FROM runs WHERE job = ?"} {
+		for _, q := range []string{
+			"INSERT INTO removals (run, since) SELECT id, 0 FROM runs WHERE job = ? AND cleared IS NULL ON CONFLICT (run) DO NOTHING",
+			"DELETE FROM tokens WHERE name IN (SELECT '" + runTokenName("") + "' || id FROM runs WHERE job = ?)",
+			"DELETE FROM events WHERE job = ?", "DELETE FROM runs WHERE job = ?",
+		} {
 			if _, err := tx.ExecContext(ctx, q, name); err != nil {
 				return err
 			}
 		}
+		rows, err := tx.QueryContext(ctx, "SELECT DISTINCT team, name FROM version_artifacts WHERE job = ?", name)
+		if err != nil {
+			return err
+		}
+		named, err := collect(rows, func(rows *sql.Rows) (Artifact, error) {
+			var a Artifact
+			err := rows.Scan(&a.Team, &a.Name)
+			return a, err
+		})
+		if err != nil {
+			return err
+		}
 		r, err := tx.ExecContext(ctx, "DELETE FROM jobs WHERE name = ?", name)
-		return changedOne(r, err, ErrNotFound)
+		if err := changedOne(r, err, ErrNotFound); err != nil {
+			return err
+		}
+		for _, a := range named {
+			if _, err := tx.ExecContext(ctx, "UPDATE artifacts SET unused = "+s.d.now+" WHERE team = ? AND name = ? AND NOT "+isNamed, a.Team, a.Name); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 }
 

@@ -228,7 +228,7 @@ func (s *Store) Transition(ctx context.Context, id string, revision int64, owner
 		if err != nil {
 			return err
 		}
-		query := `UPDATE runs SET revision = revision + 1, queue = ?, condition = ?, desired = ?, outcome = ?, state = ?, pending = ?, due = ?, ended = ?, owner = '', lease = 0`
+		query := `UPDATE runs SET revision = revision + 1, queue = ?, condition = ?, desired = ?, outcome = ?, state = ?, pending = ?, due = ?, ended = ?, owner = '', lease = 0, cleared = NULL`
 		args := []any{c.State.Queue, c.State.Condition, c.State.Desired, c.State.Outcome, texts[0], texts[1], due(now, c.Next), ended(c.State)}
 		if c.Cluster != nil {
 			query, args = query+", cluster = ?", append(args, string(c.Cluster))

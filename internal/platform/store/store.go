@@ -18,6 +18,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -56,6 +57,8 @@ type Store struct {
 	// LockWait is how long a write waits for a lock that another process holds (a backup program, a shell of SQLite). The platform's own
 	// writes wait for each other without it.
 	LockWait time.Duration
+	// Point, if not nil, is called at each place where a crash must do no harm. Tests end the process there.
+	Point func(place string)
 }
 
 // lockWait is the default of LockWait: below the time after which clients and load balancers give up.
@@ -96,6 +99,9 @@ func open(ctx context.Context, dir string, wait time.Duration) (*Store, error) {
 	}
 	if err == nil {
 		err = s.migrate(ctx)
+	}
+	if err == nil {
+		err = s.forgetParts()
 	}
 	if err != nil {
 		s.Close()
@@ -140,19 +146,32 @@ func (s *Store) migrate(ctx context.Context) error {
 		if _, err := tx.ExecContext(ctx, "CREATE TABLE IF NOT EXISTS schema_version (number INTEGER PRIMARY KEY)"); err != nil {
 			return err
 		}
-		var have int
-		if err := tx.QueryRowContext(ctx, "SELECT COALESCE(MAX(number), 0) FROM schema_version").Scan(&have); err != nil {
+		rows, err := tx.QueryContext(ctx, "SELECT number FROM schema_version")
+		if err != nil {
 			return err
 		}
-		if have > len(names) {
-			return fmt.Errorf("its tables have version %d, this program knows versions up to %d: use the newer flink-platform", have, len(names))
+		have, err := collect(rows, func(rows *sql.Rows) (int, error) {
+			var n int
+			err := rows.Scan(&n)
+			return n, err
+		})
+		if err != nil {
+			return err
 		}
-		for i, name := range names {
+		newest := 0
+		for _, name := range names {
 			number, err := strconv.Atoi(strings.TrimSuffix(filepath.Base(name), ".sql"))
-			if err != nil || number != i+1 {
-				return fmt.Errorf("internal error (a bug): migration %s is not number %d", name, i+1)
+			if err != nil || number <= newest {
+				return fmt.Errorf("internal error (a bug): the name of migration %s is not a number after %d", name, newest)
 			}
-			if number <= have {
+			newest = number
+		}
+		if len(have) > 0 && slices.Max(have) > newest {
+			return fmt.Errorf("its tables have version %d, this program knows versions up to %d: use the newer flink-platform", slices.Max(have), newest)
+		}
+		for _, name := range names {
+			number, _ := strconv.Atoi(strings.TrimSuffix(filepath.Base(name), ".sql"))
+			if slices.Contains(have, number) {
 				continue
 			}
 			text, err := migrations.ReadFile(name)
@@ -162,11 +181,16 @@ func (s *Store) migrate(ctx context.Context) error {
 			if _, err := tx.ExecContext(ctx, s.d.types.Replace(string(text))); err != nil {
 				return fmt.Errorf("migration %d: %w", number, err)
 			}
+			if number == 3 {
+				if err := s.nameAllArtifacts(ctx, tx); err != nil {
+					return fmt.Errorf("migration %d: %w", number, err)
+				}
+			}
 			if _, err := tx.ExecContext(ctx, "INSERT INTO schema_version VALUES (?)", number); err != nil {
 				return err
 			}
 		}
-		err := tx.QueryRowContext(ctx, "SELECT value FROM meta WHERE key = 'instance'").Scan(&s.instance)
+		err = tx.QueryRowContext(ctx, "SELECT value FROM meta WHERE key = 'instance'").Scan(&s.instance)
 		if errors.Is(err, sql.ErrNoRows) {
 			s.instance = NewID()
 			_, err = tx.ExecContext(ctx, "INSERT INTO meta VALUES ('instance', ?)", s.instance)
@@ -178,6 +202,13 @@ func (s *Store) migrate(ctx context.Context) error {
 		_, err = tx.ExecContext(ctx, "UPDATE runs SET owner = '', lease = 0 WHERE lease > 0")
 		return err
 	})
+}
+
+// at is a place where a crash must do no harm.
+func (s *Store) at(place string) {
+	if s.Point != nil {
+		s.Point("store: " + place)
+	}
 }
 
 // tx runs f in a transaction that is repeated while the database is busy, for LockWait. f must change nothing outside of it.

@@ -306,15 +306,14 @@ func TestArtifacts(t *testing.T) {
 	if err != nil || len(left) > 0 {
 		t.Errorf("left over: %v %v", left, err)
 	}
-	put(t, s, "clicks", "uses udf.jar")
-	names := func(d []byte) bool { return bytes.Contains(d, []byte("udf.jar")) }
-	if err := s.DeleteArtifact(ctx, "team", "udf.jar", names); !errors.Is(err, ErrInUse) {
+	put(t, s, "clicks", "uses http://127.0.0.1/v1/artifacts/udf.jar.")
+	if err := s.DeleteArtifact(ctx, "team", "udf.jar"); !errors.Is(err, ErrInUse) {
 		t.Errorf("deleted while a version names it: %v", err)
 	}
 	if err := s.DeleteJob(ctx, "clicks"); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.DeleteArtifact(ctx, "team", "udf.jar", names); err != nil {
+	if err := s.DeleteArtifact(ctx, "team", "udf.jar"); err != nil {
 		t.Error(err)
 	}
 	if _, err := os.Stat(s.blob(got.Digest)); !errors.Is(err, os.ErrNotExist) {

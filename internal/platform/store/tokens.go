@@ -91,10 +91,12 @@ func (s *Store) DeleteToken(ctx context.Context, name string) error {
 	})
 }
 
+func runTokenName(run string) string { return "run/" + run }
+
 // RenewRunToken makes a run's token again: the one before, if there was one, ends. It is written into the run's directory, so a start that
 // is repeated after a crash has a token although the first secret was never stored.
 func (s *Store) RenewRunToken(ctx context.Context, team, run string) (string, error) {
-	name := "run/" + run
+	name := runTokenName(run)
 	if err := s.DeleteToken(ctx, name); err != nil && !errors.Is(err, ErrNotFound) {
 		return "", err
 	}
@@ -108,7 +110,7 @@ type Answer struct {
 	Body    []byte
 }
 
-// AnswerOf is the answer that a token's key had. Answers are kept for a day.
+// AnswerOf is the answer that a token's key had; see RemoveAnswers.
 func (s *Store) AnswerOf(ctx context.Context, token, key string) (Answer, error) {
 	var a Answer
 	err := s.read.QueryRowContext(ctx, "SELECT request, status, body FROM answers WHERE token = ? AND key = ?", token, key).Scan(&a.Request, &a.Status, &a.Body)
@@ -118,9 +120,6 @@ func (s *Store) AnswerOf(ctx context.Context, token, key string) (Answer, error)
 // KeepAnswer keeps an answer. The first one stays.
 func (s *Store) KeepAnswer(ctx context.Context, token, key string, a Answer) error {
 	return s.tx(ctx, func(tx *sql.Tx) error {
-		if _, err := tx.ExecContext(ctx, "DELETE FROM answers WHERE created < "+s.d.now+" - 86400000"); err != nil {
-			return err
-		}
 		_, err := tx.ExecContext(ctx, "INSERT INTO answers (token, key, request, status, body, created) VALUES (?, ?, ?, ?, ?, "+s.d.now+") ON CONFLICT (token, key) DO NOTHING", token, key, a.Request, a.Status, a.Body)
 		return err
 	})

@@ -56,7 +56,7 @@ const (
 	specFile    = "spec.json"
 	portsFile   = "ports.json"
 	tokenFile   = "token"
-	deletedFile = "deleted" // it is not started again
+	deletedFile = "deleted" // it is not started again; the content is the platform that it belongs to
 )
 
 // ports of one run on loopback.
@@ -376,7 +376,7 @@ func (d *Driver) Delete(ctx context.Context, run string) (bool, error) {
 		return false, err
 	}
 	// First: a start that comes late finds it.
-	err := writeFile(filepath.Join(d.run(run), deletedFile), "")
+	err := writeFile(filepath.Join(d.run(run), deletedFile), d.Instance)
 	d.mu.Unlock()
 	if err != nil {
 		return false, err
@@ -405,19 +405,74 @@ func (d *Driver) Delete(ctx context.Context, run string) (bool, error) {
 	return status.Gone(), errors.Join(errs...)
 }
 
-// Remove removes the directory of a deleted run.
+// Remove removes the directory of a deleted run. The file that shows whose it is and the mark of Delete go last: until then a removal that was
+// interrupted can be repeated, and a start that comes late is refused.
 func (d *Driver) Remove(ctx context.Context, run string) error {
-	status, err := d.Observe(ctx, run)
-	if errors.Is(err, cluster.ErrUnknown) {
-		return os.RemoveAll(d.run(run))
+	dir := d.run(run)
+	if run == "" || run != filepath.Base(run) {
+		return fmt.Errorf("%q is not the id of a run", run)
+	}
+	var s cluster.Spec
+	err := readJSON(filepath.Join(dir, specFile), &s)
+	if errors.Is(err, os.ErrNotExist) {
+		return d.removeMarks(run) // nothing of it was ever started, or nothing is left
 	}
 	if err != nil {
 		return err
 	}
-	if !status.Gone() {
-		return fmt.Errorf("the cluster of run %s is alive", run)
+	if s.Instance != d.Instance {
+		return fmt.Errorf("%s belongs to another platform (%s): it is left as it is", dir, s.Instance)
 	}
-	return os.RemoveAll(d.run(run))
+	status, err := d.Observe(ctx, run)
+	if err != nil {
+		return err
+	}
+	if !status.Gone() {
+		return fmt.Errorf("run %s: %w", run, cluster.ErrAlive)
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if e.Name() == specFile || e.Name() == deletedFile {
+			continue
+		}
+		if err := os.RemoveAll(filepath.Join(dir, e.Name())); err != nil {
+			return err
+		}
+		d.at("a part of the directory removed")
+	}
+	if err := os.Remove(filepath.Join(dir, specFile)); err != nil {
+		return err
+	}
+	d.at("spec removed")
+	return d.removeMarks(run)
+}
+
+// removeMarks removes a directory that has at most the mark of Delete and files that were never finished.
+func (d *Driver) removeMarks(run string) error {
+	d.mu.Lock() // a start makes the directory before it writes whose it is
+	defer d.mu.Unlock()
+	dir := d.run(run)
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if e.Name() != deletedFile && !strings.HasPrefix(e.Name(), ".") || e.IsDir() {
+			return fmt.Errorf("%s has %s and no %s, so it may be of another program: it is left as it is", dir, e.Name(), specFile)
+		}
+	}
+	for _, e := range entries {
+		if err := os.Remove(filepath.Join(dir, e.Name())); err != nil {
+			return err
+		}
+	}
+	return os.Remove(dir)
 }
 
 // Logs opens a process's log: the older file, then the newer one.
@@ -459,7 +514,13 @@ func (d *Driver) Runs(context.Context) ([]string, error) {
 	var runs []string
 	for _, e := range entries {
 		var s cluster.Spec
-		if err := readJSON(filepath.Join(d.Dir, e.Name(), specFile), &s); err == nil && s.Instance == d.Instance {
+		err := readJSON(filepath.Join(d.Dir, e.Name(), specFile), &s)
+		if errors.Is(err, os.ErrNotExist) { // never started, or removed in part
+			var mark []byte
+			mark, err = os.ReadFile(filepath.Join(d.Dir, e.Name(), deletedFile))
+			s.Instance = string(mark)
+		}
+		if err == nil && s.Instance == d.Instance {
 			runs = append(runs, e.Name())
 		}
 	}

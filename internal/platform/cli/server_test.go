@@ -1,0 +1,33 @@
+package cli
+
+import (
+	"testing"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"flink-entrypoint/internal/platform/store"
+)
+
+// TestLifetimes: flags of what is kept, as people write them.
+func TestLifetimes(t *testing.T) {
+	for text, want := range map[string]time.Duration{"30d": 30 * store.Day, "12h": 12 * time.Hour, "1h30m": 90 * time.Minute, "forever": -1,
+		"": 0, "0": 0, "-1d": 0, "0d": 0, "30": 0, "1.5d": 0, "9999999d": 0} {
+		var l lifetime
+		if err := l.Set(text); (err == nil) != (want != 0) || time.Duration(l) != want {
+			t.Errorf("%q: %v, %v, want %v", text, time.Duration(l), err, want)
+		}
+		if again := lifetime(0); want != 0 && (again.Set(l.String()) != nil || again != l) {
+			t.Errorf("%q is shown as %q, which is %v", text, l.String(), time.Duration(again))
+		}
+	}
+	f := pflag.NewFlagSet("serve", pflag.ContinueOnError)
+	serveFlags(f)
+	if err := f.Parse([]string{"--keep-logs", "2d", "--keep-audit=forever"}); err != nil {
+		t.Fatal(err)
+	}
+	want := store.Lifetimes{Logs: 2 * store.Day, Audit: -1}.WithDefaults()
+	if got := (&call{flags: f}).keep(); got != want {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+}
