@@ -13,9 +13,6 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
-
-	"flink-entrypoint/internal/boot"
-	"flink-entrypoint/internal/sqlrunner"
 )
 
 //go:embed Squares.java
@@ -29,9 +26,10 @@ type Cluster struct {
 	Entrypoint string // what is /docker-entrypoint.sh
 	Official   bool   // the client is started without it
 	Session    bool
-	Definition bool   // the job is the definition job.yaml in Jars, which the JobManager's pod gets by a variable
-	Jars       string // the folder with the job's jar, see Job
-	Dir        string // an empty folder
+	Definition bool     // the job is the definition job.yaml in Jars, which the JobManager's pod gets by a variable
+	Named      []string // with a definition: the words that name the job in the client's command, which demands a jar
+	Jars       string   // the folder with the job's jar, see Job
+	Dir        string   // an empty folder
 }
 
 // Pod is one that ran, or a client's command ("client", "submitter").
@@ -87,8 +85,7 @@ func (c Cluster) Run(ctx context.Context) (r Report, err error) {
 	job := func(command, target, scheme string) []string {
 		words := append([]string{"flink", command, "-t", target}, options...)
 		if c.Definition {
-			return append(words, "-Dcontainerized.master.env.FLINK_ENTRYPOINT_DEFINITION=/opt/flink/usrlib/job.yaml", "-c", sqlrunner.MainClass,
-				scheme+boot.DefaultRunDir+"/"+sqlrunner.JarName)
+			return append(append(words, "-Dcontainerized.master.env.FLINK_ENTRYPOINT_DEFINITION=/opt/flink/usrlib/job.yaml"), c.Named...)
 		}
 		return append(append(words, "-c", "Squares", scheme+"/opt/flink/usrlib/squares.jar"), Arguments...)
 	}

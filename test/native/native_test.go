@@ -3,6 +3,7 @@
 package native
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -12,6 +13,8 @@ import (
 	"strings"
 	"testing"
 
+	"flink-entrypoint/internal/boot"
+	"flink-entrypoint/internal/sqlrunner"
 	"flink-entrypoint/test/flinkhome/homes"
 	"flink-entrypoint/test/world"
 )
@@ -64,24 +67,82 @@ sql:
     CREATE TABLE p (x INT, y STRING) WITH ('connector' = 'print');
     INSERT INTO p VALUES (1, 'a;b'), (2, 'it''s');
 `, 0o644)
-			c := Cluster{Node: node, Home: homes.Home(t, version), Java: java, Version: version, Entrypoint: world.Binary(t), Definition: true, Jars: jars, Dir: t.TempDir()}
-			r, err := c.Run(t.Context())
-			if err != nil {
-				t.Fatal(err)
-			}
-			if len(r.Left) > 0 || !r.Deleted {
-				t.Errorf("pods left: %q; the cluster deleted its deployment: %v", r.Left, r.Deleted)
-			}
-			out, err := os.ReadFile(find(t, r, "demo-taskmanager-1-1").Output)
-			if err != nil {
-				t.Fatal(err)
-			}
+			c := Cluster{Node: node, Home: homes.Home(t, version), Java: java, Version: version, Entrypoint: world.Binary(t), Definition: true, Jars: jars, Dir: t.TempDir(),
+				Named: []string{"-c", sqlrunner.MainClass, "local://" + boot.DefaultRunDir + "/" + sqlrunner.JarName}}
+			out := finishDefinition(t, c)
 			for _, row := range []string{"+I[1, a;b]", "+I[2, it's]"} {
-				if !strings.Contains(string(out), row) {
+				if !strings.Contains(out, row) {
 					t.Errorf("no row %s in\n%s", row, out[max(0, len(out)-4000):])
 				}
 			}
 		})
+	}
+}
+
+// TestDefinitionOfAJar: the job is a jar that the definition names, with its class and its arguments, and that the image does not have
+// where Flink looks for it. The manifest names no class, and the client's command neither a class nor arguments.
+func TestDefinitionOfAJar(t *testing.T) {
+	node, java := world.Build(t, "test/native/node"), javaHome(t)
+	for _, version := range homes.Versions() {
+		if version < "1.18" {
+			continue // see TestNative
+		}
+		t.Run(version, func(t *testing.T) {
+			home := homes.Home(t, version)
+			jars, err := Job(t.TempDir(), java, home)
+			if err != nil {
+				t.Fatal(err)
+			}
+			arguments, err := json.Marshal(Arguments)
+			if err != nil {
+				t.Fatal(err)
+			}
+			// Its name in the definition has no .jar, and the file of that name is the only one in the pod.
+			if err := os.Rename(filepath.Join(jars, "squares.jar"), filepath.Join(jars, "squares-1.0")); err != nil {
+				t.Fatal(err)
+			}
+			world.File(t, filepath.Join(jars, "job.yaml"), fmt.Sprintf(`apiVersion: flink-entrypoint/v1
+name: squares
+jar: {uri: /opt/flink/usrlib/squares-1.0, entryClass: Squares, args: %s}
+`, arguments), 0o644)
+			c := Cluster{Node: node, Home: home, Java: java, Version: version, Entrypoint: world.Binary(t), Definition: true, Jars: jars, Dir: t.TempDir(),
+				Named: []string{"local://" + boot.DefaultRunDir + "/usrlib/squares-1.0.jar"}}
+			printed(t, finishDefinition(t, c))
+		})
+	}
+}
+
+// finishDefinition runs a cluster whose job is in a definition, and returns what its TaskManager printed.
+func finishDefinition(t *testing.T, c Cluster) string {
+	t.Helper()
+	r, err := c.Run(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(r.Left) > 0 || !r.Deleted {
+		t.Errorf("pods left: %q; the cluster deleted its deployment: %v", r.Left, r.Deleted)
+	}
+	out, err := os.ReadFile(find(t, r, "demo-taskmanager-1-1").Output)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(out)
+}
+
+// printed wants the rows of Squares, each once, among what a TaskManager printed.
+func printed(t *testing.T, out string) {
+	t.Helper()
+	var rows, want []string
+	for line := range strings.Lines(out) {
+		if strings.HasPrefix(line, "square ") {
+			rows = append(rows, strings.TrimSuffix(line, "\n"))
+		}
+	}
+	for n := range 5 {
+		want = append(want, fmt.Sprintf("square %d %s", (n+1)*(n+1), strings.Join(Arguments, "|")))
+	}
+	if slices.Sort(rows); !slices.Equal(rows, slices.Sorted(slices.Values(want))) {
+		t.Errorf("rows %q, want %q\n%s", rows, want, out[max(0, len(out)-4000):])
 	}
 }
 
@@ -112,18 +173,7 @@ func finish(t *testing.T, c Cluster) Report {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var rows, want []string
-	for line := range strings.Lines(string(out)) {
-		if strings.HasPrefix(line, "square ") {
-			rows = append(rows, strings.TrimSuffix(line, "\n"))
-		}
-	}
-	for n := range 5 {
-		want = append(want, fmt.Sprintf("square %d %s", (n+1)*(n+1), strings.Join(Arguments, "|")))
-	}
-	if slices.Sort(rows); !slices.Equal(rows, slices.Sorted(slices.Values(want))) {
-		t.Errorf("rows %q, want %q\n%s", rows, want, out[max(0, len(out)-4000):])
-	}
+	printed(t, string(out))
 	t.Logf("%s: FINISHED after %.1f s; exec of java after %.0f ms (JobManager) and %.0f ms (TaskManager)", map[bool]string{true: "official", false: "flink-entrypoint"}[c.Official], r.FinishedMS/1e3, jm.ExecMS, tm.ExecMS)
 	return r
 }
