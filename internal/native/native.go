@@ -60,10 +60,10 @@ func same(key, a, b string) bool {
 
 // Apply sets the job's keys, and warns of what a controller has set otherwise.
 func (j Job) Apply(conf *settings.Layers, v flinkversion.Version, warn func(format string, args ...any)) {
-	// byController is what a controller has set otherwise.
+	// byController is what a controller has set otherwise. A client may write a list of no arguments (1.20 does) where it was given none.
 	byController := func(key, value string) (flinkconf.Entry, bool) {
 		e, ok := conf.Want.Get(key)
-		return e, ok && e.Source.Layer == flinkconf.BaseFile && !same(key, e.Value.Reveal(), value)
+		return e, ok && e.Source.Layer == flinkconf.BaseFile && !same(key, e.Value.Reveal(), value) && (key != keyArguments || !same(key, e.Value.Reveal(), ""))
 	}
 	put := func(key, value, field string) {
 		if e, ok := conf.Want.Get(key); !ok || !same(key, e.Value.Reveal(), value) {

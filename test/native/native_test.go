@@ -122,6 +122,13 @@ func finishDefinition(t *testing.T, c Cluster) string {
 	if len(r.Left) > 0 || !r.Deleted {
 		t.Errorf("pods left: %q; the cluster deleted its deployment: %v", r.Left, r.Deleted)
 	}
+	jm, err := os.ReadFile(find(t, r, "demo-jobmanager-0").Output)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, warning, ok := strings.Cut(string(jm), "of the definition has no effect"); ok {
+		t.Errorf("the JobManager says that something of the definition has no effect%.200s", warning)
+	}
 	out, err := os.ReadFile(find(t, r, "demo-taskmanager-1-1").Output)
 	if err != nil {
 		t.Fatal(err)
