@@ -9,7 +9,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -32,20 +31,13 @@ const role = "local"
 type Local struct {
 	Definition boot.DefinitionSeen
 	Version    flinkversion.Version
-	Java       distribution.Java // zero where nothing is started
 	Script     *validate.Source
 	Mocked     mock.Result // of a run; the parts are the init SQL and the user's script
 	Shown      *mock.Shown // the same, where nothing is started
 	Init       []string    // the definition's init SQL, masked
 	Warnings   []string
-	// Path, Argv and Env start the runner. Its files are in Dir, which is to be removed by Close.
-	Path string
-	Argv []string
-	Env  []string
-	Dir  string
-	// Log is where Flink logs; in Dir.
-	Log       string
-	ClassPath []string
+	// Engine starts the runner; zero where nothing is started. Its Dir also has the job's artifacts, and is to be removed by Close.
+	Engine
 
 	opts       boot.Options
 	run        *boot.Run
@@ -92,7 +84,6 @@ func (l *Local) read(ctx context.Context, home *distribution.Home, starts bool) 
 		if l.Dir, err = os.MkdirTemp("", "flink-entrypoint-"); err != nil {
 			return phase.Fail(phase.Write, fmt.Errorf("cannot create a directory for this run: %w", err), "name a writable directory with TMPDIR")
 		}
-		l.Log = filepath.Join(l.Dir, "flink.log")
 	}
 	if l.job, err = l.run.ReadJob(ctx, l.proc, home); err != nil {
 		return err

@@ -8,49 +8,61 @@ import (
 	"time"
 )
 
-// rowWriter shows what print sinks write: "identifier> +I[…]", with parallel subtasks "identifier:2> +I[…]".
-type rowWriter struct {
-	w      io.Writer
-	colour bool
+// rowReader reads what print sinks write: "identifier> +I[…]", with parallel subtasks "identifier:2> +I[…]".
+type rowReader struct {
 	redact func(string) string
 	sinks  []sinkName // longest identifier first
-	width  int
-	count  int // of rows of sinks and queries
-	first  time.Time
 	table  tableReader
+}
+
+// line reads one line of stdout; see [Events].
+func (r *rowReader) line(line string, row func(table, kind, row string), text func(line string, begun bool, rows int)) {
+	if name, op, content, ok := r.parse(line); ok {
+		row(name, op, r.redact(content))
+		return
+	}
+	begun, n := r.table.line(line)
+	text(r.redact(line), begun, n)
 }
 
 type sinkName struct{ identifier, short string }
 
-func (r *rowWriter) sink(identifier, short string) {
+func (r *rowReader) sink(identifier, short string) {
 	r.sinks = append(r.sinks, sinkName{identifier, short})
 	slices.SortStableFunc(r.sinks, func(a, b sinkName) int { return len(b.identifier) - len(a.identifier) })
-	r.width = max(r.width, len([]rune(short)))
 }
 
-// line shows one line of stdout: a row of a sink, aligned; anything else, such as the table of a SELECT, as it is.
-func (r *rowWriter) line(line string) {
-	name, op, row, ok := r.parse(line)
-	if !ok {
-		begun, n := r.table.line(line)
-		if begun {
-			r.row()
-		}
-		r.count += n
-		fmt.Fprintln(r.w, r.redact(line))
-		return
+// rowWriter shows the output of a run.
+type rowWriter struct {
+	w      io.Writer
+	colour bool
+	width  int // of the longest name of a sink
+	count  int // of rows of sinks and queries
+	first  time.Time
+}
+
+// text shows a line that is not a row of a sink, such as one of the table of a SELECT, as it is.
+func (r *rowWriter) text(line string, begun bool, rows int) {
+	if begun {
+		r.begin()
 	}
-	r.row()
+	r.count += rows
+	fmt.Fprintln(r.w, line)
+}
+
+// row shows a row of a sink, aligned.
+func (r *rowWriter) row(name, op, row string) {
+	r.begin()
 	r.count++
 	shown := op
 	if r.colour {
 		shown = map[string]string{"+I": "\x1b[32m", "-U": "\x1b[2;36m", "+U": "\x1b[36m", "-D": "\x1b[31m"}[op] + op + "\x1b[0m"
 	}
-	fmt.Fprintf(r.w, "%s%s  %s  %s\n", name, strings.Repeat(" ", max(0, r.width-len([]rune(name)))), shown, r.redact(row))
+	fmt.Fprintf(r.w, "%s%s  %s  %s\n", name, strings.Repeat(" ", max(0, r.width-len([]rune(name)))), shown, row)
 }
 
-// row notes when the first row came.
-func (r *rowWriter) row() {
+// begin notes when the first row came.
+func (r *rowWriter) begin() {
 	if r.first.IsZero() {
 		r.first = time.Now()
 	}
@@ -68,7 +80,7 @@ func (r *rowWriter) summary(w io.Writer, start time.Time, took time.Duration, ex
 	}
 }
 
-func (r *rowWriter) parse(line string) (name, op, row string, ok bool) {
+func (r *rowReader) parse(line string) (name, op, row string, ok bool) {
 	for _, s := range r.sinks {
 		rest, found := strings.CutPrefix(line, s.identifier)
 		if !found {

@@ -1,20 +1,16 @@
 package localrun
 
 import (
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
 	"flink-entrypoint/internal/flinkconf"
-	"flink-entrypoint/internal/mock"
-	"flink-entrypoint/internal/phase"
 	"flink-entrypoint/internal/sqlrunner"
 	"flink-entrypoint/internal/validate"
 )
 
 // configuration is what the environment of a local run is created with: what the definition says about tables and
-// pipelines, and a small cluster inside this process.
+// pipelines, and a small cluster inside this process. Its files are in Java's directory for temporary ones.
 func (l *Local) configuration() map[string]string {
 	conf := map[string]string{
 		"parallelism.default":                     "1",
@@ -26,7 +22,6 @@ func (l *Local) configuration() map[string]string {
 		"restart-strategy":                        "none",
 		"restart-strategy.type":                   "none",
 		"execution.buffer-timeout.interval":       "10 ms", // rows appear as they come
-		"io.tmp.dirs":                             l.Dir,
 	}
 	for _, s := range l.job.Configuration {
 		if strings.HasPrefix(s.Key, "table.") && !s.Value.IsReference() {
@@ -41,15 +36,19 @@ func (l *Local) runnerOptions(mode sqlrunner.Mode) sqlrunner.Options {
 		Secrets: l.secrets, Sensitive: flinkconf.Hidden}
 }
 
-// script writes the files that the runner reads in a mode.
-func (l *Local) script(mode sqlrunner.Mode, parts []mock.Part, tables [][3]string) (sqlrunner.Plan, error) {
+// request makes the next request to the runner.
+func (l *Local) request(mode sqlrunner.Mode, tables [][3]string) error {
 	options := l.runnerOptions(mode)
 	options.Tables, options.Configuration = tables, l.configuration()
-	plan, err := sqlrunner.Prepare(runnerParts(parts), options)
+	plan, err := sqlrunner.Prepare(runnerParts(l.Mocked.Parts), options) // its warnings are about the script as the user wrote it
 	if err != nil {
-		return plan, l.scriptError(err)
+		return l.scriptError(err)
 	}
-	return plan, l.write(map[string][]byte{scriptFile: plan.Script, indexFile: plan.Index})
+	l.next = sqlrunner.Request(mode, plan)
+	if l.training {
+		return writeFiles(l.Dir, map[string][]byte{scriptFile: plan.Script, indexFile: plan.Index})
+	}
+	return nil
 }
 
 // compares tells the statements of the mocked script that mean to the planner what the user's mean.
@@ -60,20 +59,4 @@ func (l *Local) compares(part string, line int) bool {
 		}
 	}
 	return false
-}
-
-// Names of files in Local.Dir.
-const (
-	scriptFile  = "job.sql"
-	indexFile   = "job.idx"
-	loggingFile = "log4j2.properties"
-)
-
-func (l *Local) write(files map[string][]byte) error {
-	for name, content := range files {
-		if err := os.WriteFile(filepath.Join(l.Dir, name), content, 0o600); err != nil {
-			return phase.Fail(phase.Write, err, phase.WriteHint(err))
-		}
-	}
-	return nil
 }

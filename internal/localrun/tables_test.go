@@ -28,11 +28,12 @@ func TestRowsOfQueries(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var out, errs bytes.Buffer
-			r := &rowWriter{w: &out, redact: func(s string) string { return s }}
-			r.table.batch = tt.batch
-			r.sink("s", "s")
+			r := &rowWriter{w: &out, width: 1}
+			lines := rowReader{redact: func(s string) string { return s }}
+			lines.table.batch = tt.batch
+			lines.sink("s", "s")
 			for line := range strings.Lines(tt.output) {
-				r.line(strings.TrimSuffix(line, "\n"))
+				lines.line(strings.TrimSuffix(line, "\n"), r.row, r.text)
 			}
 			r.summary(&errs, time.Now(), time.Second, true)
 			if got := errs.String(); !strings.HasPrefix(got, tt.want) || strings.Contains(got, "none") || strings.HasPrefix(got, "0") != strings.Contains(got, "hint: ") ||

@@ -43,6 +43,12 @@ func ParseDefinition(line string) (table int, ddl string, ok, done bool) {
 	return table, strings.NewReplacer(`\n`, "\n", `\r`, "\r", `\\`, `\`).Replace(f[2]), err == nil, false
 }
 
+// ParseReady reads a line of standard output of a Warm. reason is why its script failed, "" if it did not.
+func ParseReady(line string) (reason string, ok bool) {
+	reason, ok = strings.CutPrefix(strings.TrimRight(line, "\r\n"), "ready\t")
+	return reason, ok
+}
+
 // locate takes the place of the fault out of the reason: "From line 2, column 13 to line 2, column 15: …",
 // "At line 2, column 13: …", "Encountered … at line 2, column 13."
 func (f *Finding) locate() {

@@ -46,16 +46,28 @@ const (
 	Application Mode = iota // main of an application cluster: what fails is thrown, Flink's exit codes
 	Local                   // in one process, with lib/* and the jar on the class path: exits with 0 or 1
 	Check                   // plan, do not run: every error on stdout, see ParseReport; exits with 0 or 1
-	Ask                     // say how tables of catalogs are defined, see ParseDefinition; then wait for a line with the next mode
+	Ask                     // say how tables of catalogs are defined, see ParseDefinition
+	Warm                    // run as Local does, show nothing, and say when that is done, see ParseReady
 )
 
 // String returns the runner's word for the mode.
-func (m Mode) String() string { return [...]string{"run", "local", "check", "ask"}[m] }
+func (m Mode) String() string { return [...]string{"run", "local", "check", "ask", "warm"}[m] }
 
 // Arguments returns the program arguments of the main class. They hold no option, so Flink's own parser of an
 // application cluster's command line leaves them alone.
 func Arguments(m Mode, scriptPath, indexPath string) []string {
 	return []string{m.String(), scriptPath, indexPath}
+}
+
+// Serve is the only program argument of a runner that takes requests on its standard input, each made by [Request]. It ends after a
+// Local, and where its input ends, with the exit code of the last request.
+const Serve = "serve"
+
+// Request is what such a runner is asked. The modes are all but Application.
+func Request(m Mode, p Plan) []byte {
+	out := make([]byte, 0, len(p.Script)+len(p.Index)+64)
+	out = fmt.Appendf(out, "%s %d %d\n", m, len(p.Script), len(p.Index))
+	return append(append(out, p.Script...), p.Index...)
 }
 
 // Error is a script that is refused, before any Java runs. Part is empty for the user's own script; Line and

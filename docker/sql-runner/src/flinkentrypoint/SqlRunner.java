@@ -1,6 +1,11 @@
 package flinkentrypoint;
 
+import java.io.ByteArrayInputStream;
+import java.io.DataInputStream;
 import java.io.IOException;
+import java.io.InputStream;
+import java.io.OutputStream;
+import java.io.PrintStream;
 import java.io.PrintWriter;
 import java.io.StringWriter;
 import java.nio.charset.StandardCharsets;
@@ -12,7 +17,6 @@ import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Scanner;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
@@ -32,11 +36,14 @@ import org.apache.flink.table.api.ValidationException;
 /**
  * Runs the statements of a SQL script in the order an index gives, on Flink 1.13 to 2.3.
  *
- * <p>Arguments: {@code run|local|check|ask SCRIPT INDEX}. {@code run} is the main of an application cluster: what goes
+ * <p>Arguments: {@code run|local|check SCRIPT INDEX}. {@code run} is the main of an application cluster: what goes
  * wrong is thrown, so that the cluster ends with Flink's exit code. {@code local} runs in this process until
- * all jobs have ended and exits with 0 or 1. {@code check} plans instead of running and reports every error. {@code ask}
- * reports what the index asks for, ignores every error, and goes on with the mode that a line of stdin gives and with what the
- * files then hold.
+ * all jobs have ended and exits with 0 or 1. {@code check} plans instead of running and reports every error.
+ *
+ * <p>Or the one argument {@code serve}: stdin then has requests, each a line {@code MODE LENGTH LENGTH}, and the bytes of a script and of
+ * its index. The modes are {@code local}, after which the process exits; {@code check}; {@code ask}, which reports what the index
+ * asks for and ignores every error; and {@code warm}, which runs as local does, shows nothing, and reports
+ * {@code ready REASON}: empty, or why the script failed. The end of stdin is the end of the process.
  *
  * <p>The script is never lexed here. The index, made by internal/sqlrunner, has lines of fields separated by tabs:
  *
@@ -98,6 +105,7 @@ public final class SqlRunner {
     private final List<String> masks = new ArrayList<>();
     private final Map<String, String> conf = new HashMap<>();
     private boolean batch;
+    private boolean quiet; // says nothing on stderr
 
     private TableEnvironment env;
     private Configuration initial;
@@ -112,46 +120,101 @@ public final class SqlRunner {
     }
 
     public static void main(String[] args) throws Exception {
+        if (args.length == 1 && args[0].equals("serve")) {
+            end(serve());
+        }
         if (args.length != 3) {
-            throw new IllegalArgumentException("expected: run|local|check|ask SCRIPT INDEX, got " + args.length + " arguments");
+            throw new IllegalArgumentException("expected: run|local|check SCRIPT INDEX, or serve, got " + args.length + " arguments");
         }
-        SqlRunner runner = load(args[0], args);
-        if (args[0].equals("ask")) {
-            Scanner answers = new Scanner(System.in, "UTF-8");
-            for (String mode = "ask"; mode.equals("ask"); runner = load(mode, args)) {
-                runner.check();
-                System.out.flush();
-                if (!answers.hasNextLine()) {
-                    System.exit(1);
-                }
-                mode = answers.nextLine();
-            }
-        }
+        SqlRunner runner = new SqlRunner(args[0]);
+        runner.read(Files.readAllBytes(Paths.get(args[1])), new String(Files.readAllBytes(Paths.get(args[2])), StandardCharsets.UTF_8));
         if (!runner.local) {
             runner.run();
             return;
         }
-        int status = 1;
-        try {
-            if (runner.check) {
-                status = runner.check() ? 0 : 1;
-            } else {
-                runner.run();
-                status = 0;
-            }
-        } catch (Throwable t) {
-            System.err.print(runner.mask(trace(t)));
-        } finally {
-            System.out.flush();
-            System.err.flush();
-            System.exit(status); // threads of the local cluster would keep the process alive
-        }
+        end(runner.perform());
     }
 
-    private static SqlRunner load(String mode, String[] args) throws IOException {
-        SqlRunner runner = new SqlRunner(mode);
-        runner.read(Files.readAllBytes(Paths.get(args[1])), new String(Files.readAllBytes(Paths.get(args[2])), StandardCharsets.UTF_8));
-        return runner;
+    /** Threads of the local cluster would keep the process alive. */
+    private static void end(int status) {
+        System.out.flush();
+        System.err.flush();
+        System.exit(status);
+    }
+
+    /** Takes requests until one was to run a script, or until there are no more. Returns the exit status: that of the last one. */
+    private static int serve() throws IOException {
+        InputStream requests = System.in;
+        System.setIn(new ByteArrayInputStream(new byte[0])); // of no use to a script
+        int status = 0;
+        for (String head = line(requests); head != null; head = line(requests)) {
+            String[] f = head.split(" ");
+            SqlRunner runner = new SqlRunner(f[0].equals("warm") ? "local" : f[0]);
+            byte[] script = bytes(requests, Integer.parseInt(f[1]));
+            runner.read(script, new String(bytes(requests, Integer.parseInt(f[2])), StandardCharsets.UTF_8));
+            if (f[0].equals("warm")) {
+                runner.warm();
+                continue;
+            }
+            status = runner.perform();
+            if (f[0].equals("local")) {
+                break;
+            }
+            System.out.flush();
+        }
+        return status;
+    }
+
+    /** The next line of the requests, null at their end. */
+    private static String line(InputStream from) throws IOException {
+        StringBuilder line = new StringBuilder();
+        for (int c = from.read(); c != '\n'; c = from.read()) {
+            if (c < 0) {
+                return null;
+            }
+            line.append((char) c);
+        }
+        return line.toString();
+    }
+
+    private static byte[] bytes(InputStream from, int length) throws IOException {
+        byte[] all = new byte[length];
+        new DataInputStream(from).readFully(all);
+        return all;
+    }
+
+    /** Runs a script for what it loads, without what it prints, and tells when that is done. */
+    private void warm() {
+        PrintStream out = System.out;
+        System.setOut(new PrintStream(new OutputStream() {
+            @Override
+            public void write(int b) {
+                // nowhere
+            }
+        }));
+        String failure = "";
+        try {
+            quiet = true;
+            run();
+        } catch (Throwable t) {
+            failure = mask(t.toString()).replaceAll("\\s+", " ");
+        }
+        System.setOut(out);
+        System.out.println("ready\t" + failure);
+        System.out.flush();
+    }
+
+    private int perform() {
+        try {
+            if (check) {
+                return check() ? 0 : 1;
+            }
+            run();
+            return 0;
+        } catch (Throwable t) {
+            System.err.print(mask(trace(t)));
+            return 1;
+        }
     }
 
     private void read(byte[] script, String index) throws IOException {
@@ -318,7 +381,9 @@ public final class SqlRunner {
         if (client == null) {
             return;
         }
-        System.err.println(s + ": job " + client.getJobID() + " submitted");
+        if (!quiet) {
+            System.err.println(s + ": job " + client.getJobID() + " submitted");
+        }
         if (!batch) {
             jobs.put(client.getJobExecutionResult(), s);
             return;
@@ -386,6 +451,9 @@ public final class SqlRunner {
 
     /** Says on stderr what went wrong where. */
     private void say(Statement s, Throwable t) {
+        if (quiet) {
+            return;
+        }
         for (Throwable c = t; c != null; c = c.getCause()) {
             // A standby meets a job that has ended, or the cluster ends the program: no failures.
             if (c.getClass().getSimpleName().equals("DuplicateJobSubmissionException") || c instanceof InterruptedException) {

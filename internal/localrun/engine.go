@@ -28,77 +28,127 @@ func firstLocal() flinkversion.Release { return flinkversion.Since(1, 14) }
 // ArchiveName is the name of the class archive of local runs.
 const ArchiveName = "debug"
 
-// command makes the command of the runner, which starts in a mode.
-func (l *Local) command(ctx context.Context, mode sqlrunner.Mode) (err error) {
-	v := l.Version
+// Engine is how Java with the runner in it is started; it then takes requests on its standard input. All its files are in Dir, also
+// Java's temporary ones.
+type Engine struct {
+	Path      string
+	Argv, Env []string
+	Dir       string
+	Log       string // where Flink logs
+	ClassPath []string
+	Java      distribution.Java
+}
+
+// engineOptions are what an engine is made of.
+type engineOptions struct {
+	home         *distribution.Home
+	env          []string
+	jars         []string // the class path without ours: Flink's and, after them, others
+	classArchive string   // boot.Options.ClassArchive
+	training     bool     // for an archive of classes: from none, and with nothing on the class path that moves
+	warn         func(string)
+}
+
+// newEngine writes the files of an engine into dir.
+func newEngine(dir string, o engineOptions) (Engine, error) {
+	e := Engine{Dir: dir, Log: filepath.Join(dir, "flink.log")}
+	v, vars := o.home.Version, environ.Of(o.env)
 	if !v.Reaches(firstLocal()) {
-		return phase.Failf(phase.Distribution, "running SQL here needs Flink %s or later, this is %s", firstLocal(), v)
+		return e, phase.Failf(phase.Distribution, "running SQL here needs Flink %s or later, this is %s", firstLocal(), v)
 	}
-	if l.Java, err = distribution.FindJava("", l.proc.Vars.Lookup); err != nil {
-		return boot.DistributionError(err)
+	var err error
+	if e.Java, err = distribution.FindJava("", vars.Lookup); err != nil {
+		return e, boot.DistributionError(err)
 	}
-	if distribution.TooOld(v, l.Java.Spec) {
-		return phase.Failf(phase.Distribution, "%s", distribution.Supports(v, l.Java.Spec))
+	if distribution.TooOld(v, e.Java.Spec) {
+		return e, phase.Failf(phase.Distribution, "%s", distribution.Supports(v, e.Java.Spec))
 	}
-	jars, err := l.jars(ctx)
-	if err != nil {
-		return err
-	}
-	runner := l.runnerJar()
+	runner := o.runnerJar(dir)
 	files := map[string][]byte{loggingFile: []byte(localLogging)}
-	if filepath.Dir(runner) == l.Dir {
+	if filepath.Dir(runner) == dir {
 		files[sqlrunner.JarName] = sqlrunner.Jar()
 	}
-	l.Path = l.Java.Path
+	e.Path = e.Java.Path
 	// The runner is where an archive of shared classes had it: after Flink's jars.
-	n := len(l.place.Home.Jars())
-	l.ClassPath = slices.Concat(jars[:n], []string{runner}, jars[n:])
-	if !l.training { // an archive holds for jars that stay where they are
-		connector := filepath.Join(l.Dir, sqlrunner.ConnectorJarName)
+	n := len(o.home.Jars())
+	e.ClassPath = slices.Concat(o.jars[:n], []string{runner}, o.jars[n:])
+	if !o.training { // an archive holds for jars that stay where they are
+		connector := filepath.Join(dir, sqlrunner.ConnectorJarName)
 		files[sqlrunner.ConnectorJarName] = sqlrunner.ConnectorJar()
-		l.ClassPath = append(l.ClassPath, connector)
+		e.ClassPath = append(e.ClassPath, connector)
 	}
-	if err := l.write(files); err != nil {
-		return err
+	if err := writeFiles(dir, files); err != nil {
+		return e, err
 	}
-	l.Argv = append(append([]string{"java"}, l.startOptions()...), l.javaOptions()...)
-	l.Argv = append(l.Argv, "-Dlog4j.configurationFile="+filepath.Join(l.Dir, loggingFile), "-Dlog.file="+l.Log, "-Djava.io.tmpdir="+l.Dir,
-		"-classpath", strings.Join(l.ClassPath, ":"), sqlrunner.MainClass)
-	l.Argv = append(l.Argv, sqlrunner.Arguments(mode, filepath.Join(l.Dir, scriptFile), filepath.Join(l.Dir, indexFile))...)
+	e.Argv = append(append([]string{"java"}, o.startOptions(e, vars)...), e.javaOptions()...)
+	e.Argv = append(e.Argv, "-Dlog4j.configurationFile="+filepath.Join(dir, loggingFile), "-Dlog.file="+e.Log, "-Djava.io.tmpdir="+dir,
+		"-classpath", strings.Join(e.ClassPath, ":"), sqlrunner.MainClass)
+	if o.training {
+		e.Argv = append(e.Argv, sqlrunner.Arguments(sqlrunner.Local, filepath.Join(dir, scriptFile), filepath.Join(dir, indexFile))...)
+	} else {
+		e.Argv = append(e.Argv, sqlrunner.Serve)
+	}
 	// A configuration directory with nothing in it: what a cluster's file says (addresses, stores) does not hold here.
-	conf := filepath.Join(l.Dir, "conf")
+	conf := filepath.Join(dir, "conf")
 	if err := os.Mkdir(conf, 0o700); err != nil {
-		return phase.Fail(phase.Write, err, phase.WriteHint(err))
+		return e, phase.Fail(phase.Write, err, phase.WriteHint(err))
 	}
 	for _, name := range []string{confpatch.LegacyName, confpatch.StandardName} {
 		if name == confpatch.LegacyName && confpatch.ReadsStandard(v) {
 			continue
 		}
 		if err := os.WriteFile(filepath.Join(conf, name), []byte("parallelism.default: 1\n"), 0o600); err != nil {
+			return e, phase.Fail(phase.Write, err, phase.WriteHint(err))
+		}
+	}
+	e.Env = environ.Set(environ.WithoutCredentials(o.env), "FLINK_CONF_DIR", conf)
+	e.Env = environ.Set(e.Env, "FLINK_PLUGINS_DIR", o.home.PluginsDir)
+	return e, nil
+}
+
+// Names of files in Engine.Dir. The script and its index are there for a training alone.
+const (
+	scriptFile  = "job.sql"
+	indexFile   = "job.idx"
+	loggingFile = "log4j2.properties"
+)
+
+func writeFiles(dir string, files map[string][]byte) error {
+	for name, content := range files {
+		if err := os.WriteFile(filepath.Join(dir, name), content, 0o600); err != nil {
 			return phase.Fail(phase.Write, err, phase.WriteHint(err))
 		}
 	}
-	l.Env = environ.Set(environ.WithoutCredentials(l.proc.Env), "FLINK_CONF_DIR", conf)
-	l.Env = environ.Set(l.Env, "FLINK_PLUGINS_DIR", l.place.Home.PluginsDir)
 	return nil
+}
+
+// command makes the engine of the run.
+func (l *Local) command(ctx context.Context) error {
+	jars, err := l.jars(ctx)
+	if err != nil {
+		return err
+	}
+	l.Engine, err = newEngine(l.Dir, engineOptions{home: l.place.Home, env: l.proc.Env, jars: jars, classArchive: l.opts.ClassArchive,
+		training: l.training, warn: func(w string) { l.Warnings = append(l.Warnings, w) }})
+	return err
 }
 
 // startOptions are for a fast start: classes from an archive, else nearly 20,000 of them read without being verified, which is
 // a seventh of the time to the first row. What runs here has every right of the person who runs it anyway.
-func (l *Local) startOptions() []string {
-	if archive := l.archiveOptions(); archive != nil || l.training { // an archive must be of verified classes
+func (o engineOptions) startOptions(e Engine, vars environ.Vars) []string {
+	if archive := o.archiveOptions(e, vars); archive != nil || o.training { // an archive must be of verified classes
 		return archive
 	}
 	return []string{"-XX:+UnlockDiagnosticVMOptions", "-XX:-BytecodeVerificationRemote"}
 }
 
 // javaOptions make a JVM for a run of seconds: compiled quickly rather than well, one small collector.
-func (l *Local) javaOptions() []string {
+func (e Engine) javaOptions() []string {
 	out := []string{"-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xshare:auto", "-XX:-UsePerfData", "-Xms128m", "-XX:MaxRAMPercentage=60", "-Dfile.encoding=UTF-8"}
-	if l.Java.Spec == 8 {
+	if e.Java.Spec == 8 {
 		out = slices.DeleteFunc(out, func(o string) bool { return o == "-XX:MaxRAMPercentage=60" }) // before 8u191 it does not start with it
 	}
-	if l.Java.Spec >= 17 {
+	if e.Java.Spec >= 17 {
 		out = append(out, flinkoptions.Modules()...)
 	}
 	return out
@@ -147,35 +197,35 @@ appender.file.layout.pattern = %d{HH:mm:ss,SSS} %-5p %c{1.} - %m%n
 
 // runnerJar is where a local run has the runner's jar: beside an archive of its classes, which holds only for jars that stay
 // where they are, if the one there is ours, else in the run's own directory.
-func (l *Local) runnerJar() string {
-	if file, off := classarchive.Place(l.opts.ClassArchive, l.place.Home.Dir, ArchiveName); !off {
+func (o engineOptions) runnerJar(dir string) string {
+	if file, off := classarchive.Place(o.classArchive, o.home.Dir, ArchiveName); !off {
 		jar := filepath.Join(filepath.Dir(file), sqlrunner.JarName)
 		if have, err := os.ReadFile(jar); err == nil && bytes.Equal(have, sqlrunner.Jar()) {
 			return jar
 		}
 	}
-	return filepath.Join(l.Dir, sqlrunner.JarName)
+	return filepath.Join(dir, sqlrunner.JarName)
 }
 
-// archiveOptions let a local run start from an archive of its classes, where there is one that fits.
-func (l *Local) archiveOptions() []string {
-	if l.training || classarchive.Decided(nil, l.proc.Vars.Get) != "" {
+// archiveOptions let an engine start from an archive of its classes, where there is one that fits.
+func (o engineOptions) archiveOptions(e Engine, vars environ.Vars) []string {
+	if o.training || classarchive.Decided(nil, vars.Get) != "" {
 		return nil
 	}
-	file, warning := classarchive.Find(l.opts.ClassArchive, l.place.Home.Dir, ArchiveName, l.ArchiveJava(), l.ClassPath)
+	file, warning := classarchive.Find(o.classArchive, o.home.Dir, ArchiveName, e.ArchiveJava(), e.ClassPath)
 	if warning != "" {
-		l.Warnings = append(l.Warnings, warning)
+		o.warn(warning)
 	}
 	if file == "" {
 		return nil
 	}
-	return classarchive.UseOptions(file, l.Java.Spec)
+	return classarchive.UseOptions(file, e.Java.Spec)
 }
 
 // ArchiveJava names Java together with the kind of its references: the heap of a local run follows the machine's memory
 // (javaOptions), and an archive is for one kind.
-func (l *Local) ArchiveJava() distribution.Java {
-	java := l.Java
+func (e Engine) ArchiveJava() distribution.Java {
+	java := e.Java
 	const percent = 60
 	var machine unix.Sysinfo_t
 	if err := unix.Sysinfo(&machine); err == nil && machine.Totalram*uint64(machine.Unit)/100*percent >= 32<<30-64<<20 {

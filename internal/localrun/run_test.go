@@ -20,7 +20,7 @@ func TestTheKeptLogHoldsNoSecrets(t *testing.T) {
 	if err := os.WriteFile(log, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	l := &Local{Log: log, run: boot.New(boot.Explain, role, boot.Options{}, boot.World{Redactor: r})}
+	l := &Local{Engine: Engine{Log: log}, run: boot.New(boot.Explain, role, boot.Options{}, boot.World{Redactor: r})}
 	hint := l.keepLog("java.lang.Exception: hunter2horse\n\tat a.B.c(B.java:1)\n")
 	kept, err := os.ReadFile(hint[strings.LastIndexByte(hint, ' ')+1:])
 	want := "options: 'password'='******', 'url'='jdbc:mysql://******@db/x?user=u&password=******&ssl=true'\n******\n******\njava.lang.Exception: ******\n\tat a.B.c(B.java:1)\n"

@@ -1,0 +1,216 @@
+package localrun
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"strings"
+	"time"
+
+	"flink-entrypoint/internal/phase"
+	"flink-entrypoint/internal/validate"
+)
+
+// Output is where a run shows what happens.
+type Output struct {
+	Stdout, Stderr io.Writer
+	Colour         bool
+	Log            *slog.Logger
+	Children       func() // is called before the process is started
+}
+
+// Run starts the runner, shows the rows of every sink, and says what went wrong where. began is the time that the rows are
+// counted from.
+func (l *Local) Run(ctx context.Context, o Output, began time.Time) error {
+	rows := &rowWriter{w: o.Stdout, colour: o.Colour}
+	o.Children()
+	err := l.Follow(ctx, nil, Events{
+		Ready: func() {
+			for _, w := range l.Warnings {
+				o.Log.Warn(w)
+			}
+			for _, t := range l.Mocked.Tables {
+				if t.Identifier != "" {
+					rows.width = max(rows.width, len([]rune(t.Short)))
+				}
+			}
+		},
+		Row:   rows.row,
+		Text:  rows.text,
+		Warn:  func(w string) { o.Log.Warn(w) },
+		Other: func(line string) { fmt.Fprintln(o.Stderr, line) },
+	})
+	if err == nil {
+		rows.summary(o.Stderr, began, time.Since(began), len(l.Mocked.Flows) > 0)
+	}
+	return err
+}
+
+// Events are told what a run does, one at a time. All texts are without secrets.
+type Events struct {
+	Ready func()                        // the warnings and the mocked tables are known, the script begins
+	Row   func(table, kind, row string) // of a sink: kind is +I, -U, +U or -D, row is in brackets
+	// Text is another line of output, such as one of the table that shows a query. rows of a query ended with it; begun: its first row is here.
+	Text  func(line string, begun bool, rows int)
+	Warn  func(warning string)
+	Other func(line string) // on stderr, of a function or of Java itself
+}
+
+// Follow runs the script on a process, or on one that it starts where that is nil, and waits for its end. The error is a
+// [validate.FaultsError] in a [phase.Error] where a statement is at fault.
+func (l *Local) Follow(ctx context.Context, on *Process, e Events) error {
+	redact := l.run.Redactor().Redact
+	rows := rowReader{redact: redact}
+	ready := func() {
+		rows.table.batch = l.Mocked.Batch
+		for _, t := range l.Mocked.Tables {
+			if t.Identifier != "" {
+				rows.sink(t.Identifier, t.Short)
+			}
+		}
+		e.Ready()
+	}
+	var faults []validate.Fault
+	var rest strings.Builder // what else it says on stderr
+	code, err := l.execute(ctx, on, ready, func(line string) { rows.line(line, e.Row, e.Text) }, func(line string) {
+		fault, failed := l.Failure(line)
+		refusal, refused := l.Refusal(line)
+		switch {
+		case failed:
+			faults = append(faults, fault)
+		case refused:
+			e.Warn(refusal)
+		case len(faults) > 0 || strings.Contains(line, ": job ") && strings.HasSuffix(line, " submitted"), strings.HasPrefix(line, "WARNING:"), strings.Contains(line, "VM warning:"):
+		default:
+			e.Other(redact(line))
+		}
+		rest.WriteString(line + "\n")
+	})
+	if err != nil {
+		return err
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if code == 0 {
+		return nil
+	}
+	kept := l.keepLog(rest.String())
+	if len(faults) == 0 {
+		return &phase.Error{Phase: phase.SQL, Err: fmt.Errorf("java ended with exit code %d without naming a statement: %s", code, lastWords(rest.String())), Hint: kept}
+	}
+	return &phase.Error{Phase: phase.SQL, Err: &validate.FaultsError{Faults: faults}, Hint: kept}
+}
+
+// Plan lets Flink's planner check the script. children is called before the process is started.
+func (l *Local) Plan(ctx context.Context, children func()) error {
+	children()
+	return l.PlanOn(ctx, nil)
+}
+
+// PlanOn lets the planner of a process check the script, or of one that it starts where that is nil.
+func (l *Local) PlanOn(ctx context.Context, on *Process) error {
+	var out, errs strings.Builder
+	line := func(b *strings.Builder) func(string) {
+		return func(s string) { b.WriteString(s + "\n") }
+	}
+	code, err := l.execute(ctx, on, func() {}, line(&out), line(&errs))
+	if err == nil {
+		err = ctx.Err()
+	}
+	if err != nil {
+		return err
+	}
+	faults, done := l.Report(out.String())
+	switch {
+	case !done:
+		return &phase.Error{Phase: phase.SQL, Err: fmt.Errorf("the check stopped early, with exit code %d: %s", code, lastWords(errs.String())), Hint: l.keepLog(errs.String())}
+	case len(faults) > 0:
+		return &phase.Error{Phase: phase.SQL, Err: &validate.FaultsError{Faults: faults}}
+	}
+	return nil
+}
+
+func lastWords(text string) string {
+	lines := strings.Split(strings.TrimSpace(text), "\n")
+	for _, l := range lines {
+		if strings.Contains(l, "Exception") || strings.Contains(l, "Error") {
+			return validate.Short(strings.TrimSpace(l))
+		}
+	}
+	return validate.Short(strings.TrimSpace(lines[len(lines)-1]))
+}
+
+// keepLog moves the log of a failed run, with the stack traces, to where it survives, and says where that is.
+func (l *Local) keepLog(traces string) string {
+	redact := l.run.Redactor().Redact
+	out, err := os.CreateTemp("", "flink-entrypoint-debug-*.log")
+	if err != nil {
+		return ""
+	}
+	defer out.Close()
+	if in, err := os.Open(l.Log); err == nil {
+		lines := bufio.NewReader(in)
+		for {
+			line, err := lines.ReadString('\n')
+			_, _ = io.WriteString(out, redact(line))
+			if err != nil {
+				break
+			}
+		}
+		in.Close()
+	}
+	_, _ = io.WriteString(out, redact(traces))
+	return "Flink's log with the stack trace is " + out.Name()
+}
+
+// execute asks a process, or one that it starts, for the run, answers it, and calls ready before the script begins. It ends with
+// ctx, and the process with it. Without a code the process lives on: it has told all it was asked.
+func (l *Local) execute(ctx context.Context, on *Process, ready func(), stdout, stderr func(line string)) (code int, err error) {
+	var refused error
+	script := stdout
+	var p *Process
+	stdout = func(line string) {
+		if !l.Asks() {
+			script(line)
+			return
+		}
+		reply, err := l.Answer(line)
+		if err != nil {
+			refused = err
+			p.NoMore() // it ends
+			return
+		}
+		if reply != nil {
+			l.send(p, ready)
+		}
+	}
+	if p = on; p == nil {
+		if p, err = l.Engine.Start(nil, stdout, stderr); err != nil {
+			return 0, err
+		}
+	}
+	stop := context.AfterFunc(ctx, p.Kill)
+	defer stop()
+	p.Listen(stdout, stderr)
+	l.send(p, ready)
+	if code, err = p.Wait(); refused != nil {
+		return 0, refused
+	}
+	return code, err
+}
+
+// send writes the next request. After that of the script itself there is none.
+func (l *Local) send(p *Process, ready func()) {
+	last := !l.Asks()
+	if last {
+		ready()
+	}
+	p.Send(l.next)
+	if last {
+		p.NoMore()
+	}
+}
