@@ -192,7 +192,7 @@ func TestDatabaseTrouble(t *testing.T) {
 	// The server's own waits are long; this one opens with a short one.
 	f.start()
 	f.s.Store.LockWait = 300 * time.Millisecond
-	other, err := sql.Open("sqlite", "file:"+filepath.Join(f.dir, "platform.db")+"?_txlock=immediate")
+	other, err := sql.Open("sqlite", "file:"+filepath.Join(f.dir, "platform.db")+"?_txlock=immediate&_pragma=busy_timeout(10000)")
 	if err != nil {
 		t.Fatal(err)
 	}
