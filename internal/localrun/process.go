@@ -60,7 +60,7 @@ func (p *Process) run(change func(*exec.Cmd) error, started chan<- error) {
 	if err != nil {
 		return
 	}
-	// While it is a zombie, its number is its own, and that of its group.
+	// While it is a zombie, no other process gets its number, which its group has, too.
 	for {
 		if err := unix.Waitid(unix.P_PID, p.cmd.Process.Pid, nil, unix.WEXITED|unix.WNOWAIT, nil); !errors.Is(err, syscall.EINTR) {
 			break

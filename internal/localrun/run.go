@@ -49,7 +49,7 @@ func (l *Local) Run(ctx context.Context, o Output, began time.Time) error {
 	return err
 }
 
-// Events are told what a run does, one at a time. All texts are without secrets.
+// Events are called with what a run does, one at a time. All texts are without secrets.
 type Events struct {
 	Ready func()                        // the warnings and the mocked tables are known, the script begins
 	Row   func(table, kind, row string) // of a sink: kind is +I, -U, +U or -D, row is in brackets
@@ -203,7 +203,7 @@ func (l *Local) execute(ctx context.Context, on *Process, ready func(), stdout, 
 	return code, err
 }
 
-// send writes the next request. After that of the script itself there is none.
+// send writes the next request. The request to run the script is the last one.
 func (l *Local) send(p *Process, ready func()) {
 	last := !l.Asks()
 	if last {

@@ -187,7 +187,7 @@ func (f *fleet) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	m := f.byHost[r.Host]
 	f.mu.Unlock()
 	if m == nil {
-		f.bug("%s is asked, and is no cluster", r.Host)
+		f.bug("%s is asked, which is not a cluster", r.Host)
 		http.Error(w, "no cluster", http.StatusBadGateway)
 		return
 	}

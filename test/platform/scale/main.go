@@ -50,7 +50,7 @@ func main() {
 	}
 }
 
-// serve is the server: DATA CONTROL. It writes its URL and that of its profiles, and ends with its standard input.
+// serve is the server: DATA CONTROL. It writes its URL and the URL of its profiles, and ends with its standard input.
 func serve(args []string) error {
 	d := newDriver(args[1])
 	s, err := startServer(args[0], d)

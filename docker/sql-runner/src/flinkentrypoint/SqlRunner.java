@@ -142,7 +142,7 @@ public final class SqlRunner {
         System.exit(status);
     }
 
-    /** Takes requests until one was to run a script, or until there are no more. Returns the exit status: that of the last one. */
+    /** Takes requests until one was to run a script, or until there are no more. Returns the exit status of the last one. */
     private static int serve() throws IOException {
         InputStream requests = System.in;
         System.setIn(new ByteArrayInputStream(new byte[0])); // of no use to a script
