@@ -31,7 +31,7 @@ func (a *API) events(w http.ResponseWriter, r *http.Request) error {
 		f.Job = j.Name
 	}
 	var err error
-	if f.Limit, err = number(q.Get("limit"), 1000, 1, 10000); err != nil {
+	if f.Limit, err = limit(r); err != nil {
 		return err
 	}
 	after := q.Get("after")

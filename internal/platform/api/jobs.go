@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"mime"
 	"net/http"
 	"strconv"
@@ -42,7 +43,7 @@ func (a *API) listJobs(w http.ResponseWriter, r *http.Request) error {
 	q := r.URL.Query()
 	f := store.JobFilter{Team: who(r).team, Queue: q.Get("queue"), Name: q.Get("name"), After: q.Get("after")}
 	var err error
-	if f.Limit, err = number(q.Get("limit"), 1000, 1, 10000); err != nil {
+	if f.Limit, err = limit(r); err != nil {
 		return err
 	}
 	lines, err := a.Store.Jobs(r.Context(), f)
@@ -55,6 +56,9 @@ func (a *API) listJobs(w http.ResponseWriter, r *http.Request) error {
 	}
 	return answer(w, http.StatusOK, map[string]any{"jobs": jobs})
 }
+
+// limit is how many entries of a list a request wants. The next page is asked for with after=, which is the last entry of this one.
+func limit(r *http.Request) (int, error) { return number(r.URL.Query().Get("limit"), 1000, 1, 10000) }
 
 // number reads a whole number of a query.
 func number(text string, otherwise, least, most int) (int, error) {
@@ -228,12 +232,21 @@ func (a *API) versionOf(r *http.Request, team string, v store.Version) (wire.Ver
 	return out, nil
 }
 
+// listVersions: GET /v1/jobs/{job}/versions?after=NUMBER&limit=
 func (a *API) listVersions(w http.ResponseWriter, r *http.Request) error {
 	j, err := a.job(r)
 	if err != nil {
 		return err
 	}
-	all, err := a.Store.Versions(r.Context(), j.Name)
+	n, err := limit(r)
+	if err != nil {
+		return err
+	}
+	after, err := number(r.URL.Query().Get("after"), 0, 1, math.MaxInt32)
+	if err != nil {
+		return err
+	}
+	all, err := a.Store.Versions(r.Context(), j.Name, after, n)
 	if err != nil {
 		return err
 	}

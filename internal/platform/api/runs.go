@@ -35,6 +35,7 @@ func runOf(r store.Run) wire.Run {
 	return out
 }
 
+// listRuns: GET /v1/jobs/{job}/runs?after=ID&limit=
 func (a *API) listRuns(w http.ResponseWriter, r *http.Request) error {
 	j, err := a.job(r)
 	if err != nil {
@@ -44,7 +45,11 @@ func (a *API) listRuns(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	all, err := a.Store.Runs(r.Context(), j.Name, limit)
+	after := r.URL.Query().Get("after")
+	all, err := a.Store.Runs(r.Context(), j.Name, after, limit)
+	if errors.Is(err, store.ErrNotFound) {
+		return notFound("run", after)
+	}
 	if err != nil {
 		return err
 	}

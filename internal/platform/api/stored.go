@@ -18,8 +18,13 @@ func catalogOf(c store.Catalog) wire.Catalog {
 	return wire.Catalog{Name: c.Name, Revision: c.Revision, Statement: c.Statement, Changed: c.Changed, By: c.By}
 }
 
+// listCatalogs: GET /v1/catalogs?after=NAME&limit=
 func (a *API) listCatalogs(w http.ResponseWriter, r *http.Request) error {
-	all, err := a.Store.Catalogs(r.Context(), who(r).team)
+	n, err := limit(r)
+	if err != nil {
+		return err
+	}
+	all, err := a.Store.Catalogs(r.Context(), who(r).team, r.URL.Query().Get("after"), n)
 	if err != nil {
 		return err
 	}
@@ -99,8 +104,13 @@ func artifactOf(a store.Artifact) wire.Artifact {
 	return wire.Artifact{Name: a.Name, Digest: a.Digest, Size: a.Size, Created: a.Created, By: a.By}
 }
 
+// listArtifacts: GET /v1/artifacts?after=NAME&limit=
 func (a *API) listArtifacts(w http.ResponseWriter, r *http.Request) error {
-	all, err := a.Store.Artifacts(r.Context(), who(r).team)
+	n, err := limit(r)
+	if err != nil {
+		return err
+	}
+	all, err := a.Store.Artifacts(r.Context(), who(r).team, r.URL.Query().Get("after"), n)
 	if err != nil {
 		return err
 	}
@@ -171,16 +181,19 @@ func (a *API) deleteArtifact(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
+// listTokens: GET /v1/tokens?after=NAME&limit=
 func (a *API) listTokens(w http.ResponseWriter, r *http.Request) error {
-	all, err := a.Store.Tokens(r.Context())
+	n, err := limit(r)
 	if err != nil {
 		return err
 	}
-	tokens := []wire.Token{}
-	for _, t := range all {
-		if t.Team == who(r).team {
-			tokens = append(tokens, tokenOf(t))
-		}
+	all, err := a.Store.Tokens(r.Context(), who(r).team, r.URL.Query().Get("after"), n)
+	if err != nil {
+		return err
+	}
+	tokens := make([]wire.Token, len(all))
+	for i, t := range all {
+		tokens[i] = tokenOf(t)
 	}
 	return answer(w, http.StatusOK, map[string]any{"tokens": tokens})
 }
@@ -230,18 +243,12 @@ func (a *API) makeToken(w http.ResponseWriter, r *http.Request) error {
 
 func (a *API) deleteToken(w http.ResponseWriter, r *http.Request) error {
 	name := r.PathValue("name")
-	all, err := a.Store.Tokens(r.Context())
-	if err != nil {
-		return err
+	err := a.Store.DeleteToken(r.Context(), who(r).team, name)
+	if errors.Is(err, store.ErrNotFound) {
+		return notFound("token", name)
 	}
-	for _, t := range all {
-		if t.Name == name && t.Team == who(r).team {
-			if err := a.Store.DeleteToken(r.Context(), name); err != nil {
-				return err
-			}
-			w.WriteHeader(http.StatusNoContent)
-			return nil
-		}
+	if err == nil {
+		w.WriteHeader(http.StatusNoContent)
 	}
-	return notFound("token", name)
+	return err
 }

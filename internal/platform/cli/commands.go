@@ -63,7 +63,7 @@ var commands = []command{
 	{name: "delete", words: "NAME", group: groupJobs, short: "delete a job with its versions and runs", flags: with(), run: deleteJob, least: 1, most: 1},
 
 	{name: "jobs", group: groupWatch, short: "list jobs", flags: with(func(f *pflag.FlagSet) { f.String("queue", "", "accept, running, failed, cancel, finish or none") }), run: jobs},
-	{name: "job", words: "NAME", group: groupWatch, short: "a job: its versions, runs and timeline", flags: with(), run: job, least: 1, most: 1},
+	{name: "job", words: "NAME", group: groupWatch, short: "a job: its versions, runs and timeline", flags: with(func(f *pflag.FlagSet) { f.Int("limit", 100, "at most `N` versions and runs, the newest; 0: all") }), run: job, least: 1, most: 1},
 	{name: "events", words: "[NAME]", group: groupWatch, short: "what happened", flags: with(func(f *pflag.FlagSet) { f.BoolP("follow", "f", false, "go on until Ctrl-C") }), run: events, most: 1},
 	{name: "logs", words: "NAME", group: groupWatch, short: "logs of the platform, JobManager and TaskManagers of a run", flags: with(logFlags), run: logs, least: 1, most: 1},
 	{name: "diff", words: "NAME OLD NEW", group: groupWatch, short: "what changed between two versions", flags: with(), run: diff, least: 3, most: 3},
@@ -366,11 +366,18 @@ func job(c *call) error {
 	if err != nil {
 		return err
 	}
-	versions, err := cl.Versions(c.ctx, j.Name)
+	most, err := c.flags.GetInt("limit")
 	if err != nil {
 		return err
 	}
-	runs, err := cl.Runs(c.ctx, j.Name)
+	if most < 0 {
+		return usagef("--limit is %d, expected 0 or more", most)
+	}
+	versions, err := cl.Versions(c.ctx, j.Name, most)
+	if err != nil {
+		return err
+	}
+	runs, err := cl.Runs(c.ctx, j.Name, most)
 	if err != nil {
 		return err
 	}
@@ -515,17 +522,17 @@ func catalogs(c *call) error {
 	if err != nil {
 		return err
 	}
-	var out struct{ Catalogs []wire.Catalog }
-	if err := cl.Do(c.ctx, http.MethodGet, "/v1/catalogs", nil, &out); err != nil || c.json(out.Catalogs) {
+	all, err := cl.Catalogs(c.ctx)
+	if err != nil || c.json(all) {
 		return err
 	}
-	if len(out.Catalogs) == 0 {
+	if len(all) == 0 {
 		fmt.Fprintln(c.stdout, "no catalogs; store one with: flink-platform catalog put NAME FILE")
 		return nil
 	}
 	now := time.Now()
 	c.table("NAME\tREVISION\tCHANGED\tBY", func(w io.Writer) {
-		for _, x := range out.Catalogs {
+		for _, x := range all {
 			fmt.Fprintf(w, "%s\t%d\t%s\t%s\n", x.Name, x.Revision, ago(x.Changed, now), x.By)
 		}
 	})
@@ -581,17 +588,17 @@ func artifacts(c *call) error {
 	if err != nil {
 		return err
 	}
-	var out struct{ Artifacts []wire.Artifact }
-	if err := cl.Do(c.ctx, http.MethodGet, "/v1/artifacts", nil, &out); err != nil || c.json(out.Artifacts) {
+	all, err := cl.Artifacts(c.ctx)
+	if err != nil || c.json(all) {
 		return err
 	}
-	if len(out.Artifacts) == 0 {
+	if len(all) == 0 {
 		fmt.Fprintln(c.stdout, "no artifacts; store one with: flink-platform artifact put FILE")
 		return nil
 	}
 	now := time.Now()
 	c.table("NAME\tSIZE\tMADE\tSHA256", func(w io.Writer) {
-		for _, x := range out.Artifacts {
+		for _, x := range all {
 			fmt.Fprintf(w, "%s\t%d\t%s\t%s\n", x.Name, x.Size, ago(x.Created, now), x.Digest)
 		}
 	})
@@ -638,16 +645,16 @@ func tokens(c *call) error {
 	if err != nil {
 		return err
 	}
-	var out struct{ Tokens []wire.Token }
-	if err := cl.Do(c.ctx, http.MethodGet, "/v1/tokens", nil, &out); err != nil || c.json(out.Tokens) {
+	all, err := cl.Tokens(c.ctx)
+	if err != nil || c.json(all) {
 		return err
 	}
-	if len(out.Tokens) == 0 {
+	if len(all) == 0 {
 		fmt.Fprintln(c.stdout, "no tokens; make one with: flink-platform token make NAME")
 		return nil
 	}
 	c.table("NAME\tROLE\tTEAM", func(w io.Writer) {
-		for _, x := range out.Tokens {
+		for _, x := range all {
 			fmt.Fprintf(w, "%s\t%s\t%s\n", x.Name, x.Role, x.Team)
 		}
 	})

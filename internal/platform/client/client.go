@@ -115,11 +115,54 @@ func (c *Client) Do(ctx context.Context, method, path string, in, out any) error
 
 func job(name string) string { return "/v1/jobs/" + url.PathEscape(name) }
 
-// Jobs lists jobs.
+// pageSize is how many entries of a list are asked for at a time.
+const pageSize = 500
+
+// pages lists the entries of a path, page after page, at most so many (0: all). list is their name in the answer, and key what the next page
+// begins after.
+func pages[T any](ctx context.Context, c *Client, path string, q url.Values, list string, most int, key func(T) string) ([]T, error) {
+	all := []T{}
+	for {
+		size := pageSize
+		if most > 0 {
+			size = min(size, most-len(all))
+		}
+		q.Set("limit", strconv.Itoa(size))
+		var out map[string][]T
+		if err := c.Do(ctx, http.MethodGet, path+"?"+q.Encode(), nil, &out); err != nil {
+			return all, err
+		}
+		page := out[list]
+		all = append(all, page...)
+		if len(page) < size || len(all) == most {
+			return all, nil
+		}
+		after := key(page[len(page)-1])
+		if after == q.Get("after") {
+			return all, fmt.Errorf("GET %s: the page after %s ends with it: the answer is not of flink-platform", path, after)
+		}
+		q.Set("after", after)
+	}
+}
+
+// Jobs lists all jobs, or those of a queue.
 func (c *Client) Jobs(ctx context.Context, queue string) ([]wire.Job, error) {
-	var out struct{ Jobs []wire.Job }
-	err := c.Do(ctx, http.MethodGet, "/v1/jobs?limit=10000&queue="+url.QueryEscape(queue), nil, &out)
-	return out.Jobs, err
+	return pages(ctx, c, "/v1/jobs", url.Values{"queue": {queue}}, "jobs", 0, func(j wire.Job) string { return j.Name })
+}
+
+// Catalogs lists all catalogs.
+func (c *Client) Catalogs(ctx context.Context) ([]wire.Catalog, error) {
+	return pages(ctx, c, "/v1/catalogs", url.Values{}, "catalogs", 0, func(x wire.Catalog) string { return x.Name })
+}
+
+// Artifacts lists all artifacts.
+func (c *Client) Artifacts(ctx context.Context) ([]wire.Artifact, error) {
+	return pages(ctx, c, "/v1/artifacts", url.Values{}, "artifacts", 0, func(x wire.Artifact) string { return x.Name })
+}
+
+// Tokens lists all tokens of the team.
+func (c *Client) Tokens(ctx context.Context) ([]wire.Token, error) {
+	return pages(ctx, c, "/v1/tokens", url.Values{}, "tokens", 0, func(x wire.Token) string { return x.Name })
 }
 
 // Job is one job with its newest run.
@@ -144,11 +187,9 @@ func (c *Client) Put(ctx context.Context, name string, definition []byte, script
 	return out, json.NewDecoder(resp.Body).Decode(&out)
 }
 
-// Versions lists a job's versions, newest first.
-func (c *Client) Versions(ctx context.Context, name string) ([]wire.Version, error) {
-	var out struct{ Versions []wire.Version }
-	err := c.Do(ctx, http.MethodGet, job(name)+"/versions", nil, &out)
-	return out.Versions, err
+// Versions lists a job's versions, newest first, at most so many (0: all).
+func (c *Client) Versions(ctx context.Context, name string, most int) ([]wire.Version, error) {
+	return pages(ctx, c, job(name)+"/versions", url.Values{}, "versions", most, func(v wire.Version) string { return strconv.Itoa(v.Number) })
 }
 
 // Version is one version with what the user sent.
@@ -189,11 +230,9 @@ func (c *Client) Run(ctx context.Context, name, id string) (wire.Run, error) {
 	return out, err
 }
 
-// Runs lists a job's runs, newest first.
-func (c *Client) Runs(ctx context.Context, name string) ([]wire.Run, error) {
-	var out struct{ Runs []wire.Run }
-	err := c.Do(ctx, http.MethodGet, job(name)+"/runs", nil, &out)
-	return out.Runs, err
+// Runs lists a job's runs, newest first, at most so many (0: all).
+func (c *Client) Runs(ctx context.Context, name string, most int) ([]wire.Run, error) {
+	return pages(ctx, c, job(name)+"/runs", url.Values{}, "runs", most, func(r wire.Run) string { return r.ID })
 }
 
 // Resolve decides about a lost run.
@@ -203,7 +242,7 @@ func (c *Client) Resolve(ctx context.Context, name, run string, in wire.Resolve)
 	return out, err
 }
 
-// Events lists events: of a job, or of all where name is empty.
+// Events lists the newest events (1,000), oldest first: of a job, or of all where name is empty.
 func (c *Client) Events(ctx context.Context, name, run string) ([]wire.Event, error) {
 	path := "/v1/events"
 	if name != "" {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/url"
 	"os"
 	"regexp"
 	"slices"
@@ -103,10 +104,38 @@ func (p *page) operation(path string) string {
 	return best
 }
 
-// check holds an answer against the page.
+// parameters are the names of an operation's parameters in its query.
+func (p *page) parameters(template, method string) []string {
+	var names []string
+	list, _ := p.get("/paths/" + escaped(template) + "/" + method + "/parameters")
+	all, _ := list.([]any)
+	for _, x := range all {
+		m := x.(map[string]any)
+		if ref, ok := m["$ref"].(string); ok {
+			target, _ := p.get(strings.TrimPrefix(ref, "#"))
+			m = target.(map[string]any)
+		}
+		if m["in"] == "query" {
+			names = append(names, m["name"].(string))
+		}
+	}
+	return names
+}
+
+// check holds a request and its answer against the page.
 func (p *page) check(method, path string, resp *http.Response, body []byte) {
 	p.t.Helper()
+	path, query, _ := strings.Cut(path, "?")
 	template := p.operation(path)
+	if values, err := url.ParseQuery(query); err != nil {
+		p.t.Error(path, err)
+	} else {
+		for name := range values {
+			if known := p.parameters(template, strings.ToLower(method)); template != "" && !slices.Contains(known, name) {
+				p.t.Errorf("%s %s: the page has no parameter %s, only %q", method, template, name, known)
+			}
+		}
+	}
 	if template == "" {
 		if resp.StatusCode != http.StatusNotFound {
 			p.t.Errorf("%s %s: the page has no such path", method, path)

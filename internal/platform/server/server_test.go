@@ -118,8 +118,7 @@ func (f *fixture) call(method, path string, body any, h header) (*http.Response,
 		f.t.Fatal(err)
 	}
 	if h["Host"] == "" {
-		pure, _, _ := strings.Cut(path, "?")
-		f.page.check(method, pure, resp, content)
+		f.page.check(method, path, resp, content)
 	}
 	return resp, content
 }

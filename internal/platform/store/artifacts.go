@@ -144,9 +144,9 @@ func (s *Store) OpenArtifact(ctx context.Context, team, name string) (Artifact, 
 	return a, f, err
 }
 
-// Artifacts lists a team's artifacts by name.
-func (s *Store) Artifacts(ctx context.Context, team string) ([]Artifact, error) {
-	rows, err := s.read.QueryContext(ctx, "SELECT name, digest, size, created, created_by FROM artifacts WHERE team = ? ORDER BY name", team)
+// Artifacts lists up to limit artifacts of a team by name: those after a name.
+func (s *Store) Artifacts(ctx context.Context, team, after string, limit int) ([]Artifact, error) {
+	rows, err := s.read.QueryContext(ctx, "SELECT name, digest, size, created, created_by FROM artifacts WHERE team = ? AND name > ? ORDER BY name LIMIT ?", team, after, limit)
 	if err != nil {
 		return nil, err
 	}

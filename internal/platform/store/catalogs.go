@@ -57,9 +57,9 @@ func (s *Store) Catalog(ctx context.Context, team, name string) (Catalog, error)
 	return s.catalog(ctx, s.read, team, name)
 }
 
-// Catalogs lists a team's catalogs by name.
-func (s *Store) Catalogs(ctx context.Context, team string) ([]Catalog, error) {
-	rows, err := s.read.QueryContext(ctx, "SELECT name, revision, statement, changed, changed_by FROM catalogs WHERE team = ? ORDER BY name", team)
+// Catalogs lists up to limit catalogs of a team by name: those after a name.
+func (s *Store) Catalogs(ctx context.Context, team, after string, limit int) ([]Catalog, error) {
+	rows, err := s.read.QueryContext(ctx, "SELECT name, revision, statement, changed, changed_by FROM catalogs WHERE team = ? AND name > ? ORDER BY name LIMIT ?", team, after, limit)
 	if err != nil {
 		return nil, err
 	}

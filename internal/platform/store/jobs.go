@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 )
 
@@ -124,9 +125,12 @@ func (s *Store) Version(ctx context.Context, job string, number int) (Version, e
 	return s.version(ctx, s.read, job, number)
 }
 
-// Versions lists a job's versions without their documents, newest first.
-func (s *Store) Versions(ctx context.Context, job string) ([]Version, error) {
-	rows, err := s.read.QueryContext(ctx, "SELECT number, digest, catalogs, comment, created, created_by FROM versions WHERE job = ? ORDER BY number DESC", job)
+// Versions lists up to limit versions of a job without their documents, newest first: those before a number (0: from the newest).
+func (s *Store) Versions(ctx context.Context, job string, before, limit int) ([]Version, error) {
+	if before <= 0 {
+		before = math.MaxInt32
+	}
+	rows, err := s.read.QueryContext(ctx, "SELECT number, digest, catalogs, comment, created, created_by FROM versions WHERE job = ? AND number < ? ORDER BY number DESC LIMIT ?", job, before, limit)
 	if err != nil {
 		return nil, err
 	}

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"math"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -492,7 +493,7 @@ const queryOffers = "SELECT " + runColumns + ", COALESCE(points, '') FROM runs W
 
 // Offers lists up to limit runs of a job that have ended and may offer something, newest first, before one of them (the zero value: from the newest).
 func (s *Store) Offers(ctx context.Context, job string, before Run, limit int) ([]Offer, error) {
-	created := int64(1) << 62
+	created := int64(math.MaxInt64)
 	if before.State.ID != "" {
 		created = before.Created.UnixMilli()
 	}

@@ -82,7 +82,7 @@ func TestSinceWhenArtifactsAreUnused(t *testing.T) {
 	if n, err := s.RemoveArtifacts(ctx, time.Now().Add(time.Hour), 10); err != nil || n != 1 {
 		t.Errorf("%d removed, %v", n, err)
 	}
-	if left, err := s.Artifacts(ctx, "team"); err != nil || len(left) != 2 {
+	if left, err := s.Artifacts(ctx, "team", "", 10); err != nil || len(left) != 2 {
 		t.Errorf("%+v, %v", left, err)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"fmt"
+	"math"
 	"strings"
 	"time"
 
@@ -113,9 +114,15 @@ func (s *Store) NewestRun(ctx context.Context, job string) (Run, error) {
 	return scanRun(s.read.QueryRowContext(ctx, "SELECT "+runColumns+" FROM runs WHERE job = ? ORDER BY created DESC, id DESC LIMIT 1", job))
 }
 
-// Runs lists a job's runs, newest first.
-func (s *Store) Runs(ctx context.Context, job string, limit int) ([]Run, error) {
-	rows, err := s.read.QueryContext(ctx, "SELECT "+runColumns+" FROM runs WHERE job = ? ORDER BY created DESC, id DESC LIMIT ?", job, limit)
+// Runs lists up to limit runs of a job, newest first: those before a run (empty: from the newest). ErrNotFound: the job has no such run.
+func (s *Store) Runs(ctx context.Context, job, before string, limit int) ([]Run, error) {
+	created := int64(math.MaxInt64)
+	if before != "" {
+		if err := s.read.QueryRowContext(ctx, "SELECT created FROM runs WHERE id = ? AND job = ?", before, job).Scan(&created); err != nil {
+			return nil, found(err)
+		}
+	}
+	rows, err := s.read.QueryContext(ctx, "SELECT "+runColumns+" FROM runs WHERE job = ? AND (created, id) < (?, ?) ORDER BY created DESC, id DESC LIMIT ?", job, created, before, limit)
 	if err != nil {
 		return nil, err
 	}

@@ -68,7 +68,7 @@ func TestVersionsAreImmutable(t *testing.T) {
 	if _, err := s.Version(ctx, "clicks", 9); !errors.Is(err, ErrNotFound) {
 		t.Errorf("version 9: %v", err)
 	}
-	if all, err := s.Versions(ctx, "clicks"); err != nil || len(all) != 3 || all[0].Number != 3 {
+	if all, err := s.Versions(ctx, "clicks", 0, 100); err != nil || len(all) != 3 || all[0].Number != 3 {
 		t.Errorf("versions %+v, %v", all, err)
 	}
 }
@@ -336,7 +336,7 @@ func TestTokens(t *testing.T) {
 	if _, err := s.TokenOf(ctx, secret+"x"); !errors.Is(err, ErrNotFound) {
 		t.Error(err)
 	}
-	old, err := s.MakeToken(ctx, Token{Name: "old", Expires: time.Now().Add(-time.Second)})
+	old, err := s.MakeToken(ctx, Token{Name: "old", Team: "team", Expires: time.Now().Add(-time.Second)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -357,7 +357,7 @@ func TestTokens(t *testing.T) {
 	if _, err := s.TokenOf(ctx, first); !errors.Is(err, ErrNotFound) {
 		t.Errorf("the run's first token still works: %v", err)
 	}
-	if list, err := s.Tokens(ctx); err != nil || len(list) != 2 {
+	if list, err := s.Tokens(ctx, "team", "", 100); err != nil || len(list) != 2 {
 		t.Errorf("%+v, %v", list, err)
 	}
 }

@@ -7,7 +7,6 @@ import (
 	"database/sql"
 	"encoding/base64"
 	"encoding/hex"
-	"errors"
 	"time"
 )
 
@@ -74,19 +73,19 @@ func scanToken(row interface{ Scan(...any) error }) (Token, error) {
 	return t, found(err)
 }
 
-// Tokens lists the tokens of people and programs, by name.
-func (s *Store) Tokens(ctx context.Context) ([]Token, error) {
-	rows, err := s.read.QueryContext(ctx, "SELECT "+tokenColumns+" FROM tokens WHERE run = '' ORDER BY name")
+// Tokens lists up to limit tokens of people and programs of a team, by name: those after a name.
+func (s *Store) Tokens(ctx context.Context, team, after string, limit int) ([]Token, error) {
+	rows, err := s.read.QueryContext(ctx, "SELECT "+tokenColumns+" FROM tokens WHERE run = '' AND team = ? AND name > ? ORDER BY name LIMIT ?", team, after, limit)
 	if err != nil {
 		return nil, err
 	}
 	return collect(rows, func(rows *sql.Rows) (Token, error) { return scanToken(rows) })
 }
 
-// DeleteToken ends a token.
-func (s *Store) DeleteToken(ctx context.Context, name string) error {
+// DeleteToken ends a token of people and programs of a team.
+func (s *Store) DeleteToken(ctx context.Context, team, name string) error {
 	return s.tx(ctx, func(tx *sql.Tx) error {
-		r, err := tx.ExecContext(ctx, "DELETE FROM tokens WHERE name = ?", name)
+		r, err := tx.ExecContext(ctx, "DELETE FROM tokens WHERE name = ? AND team = ? AND run = ''", name, team)
 		return changedOne(r, err, ErrNotFound)
 	})
 }
@@ -97,7 +96,7 @@ func runTokenName(run string) string { return "run/" + run }
 // is repeated after a crash has a token although the first secret was never stored.
 func (s *Store) RenewRunToken(ctx context.Context, team, run string) (string, error) {
 	name := runTokenName(run)
-	if err := s.DeleteToken(ctx, name); err != nil && !errors.Is(err, ErrNotFound) {
+	if _, err := s.remove(ctx, "DELETE FROM tokens WHERE name = ?", name); err != nil {
 		return "", err
 	}
 	return s.MakeToken(ctx, Token{Name: name, Role: RoleRun, Team: team, Run: run})
