@@ -16,6 +16,7 @@ import (
 	"net/http"
 	"regexp"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 
@@ -115,8 +116,16 @@ func notFound(what, name string) error {
 func (a *API) Handler() http.Handler {
 	a.Limits = a.Limits.WithDefaults()
 	mux := http.NewServeMux()
+	methods := map[string][]string{} // by path
+	handle := func(pattern string, h http.Handler) {
+		method, path, _ := strings.Cut(pattern, " ")
+		if methods[path] = append(methods[path], method); method == http.MethodGet {
+			methods[path] = append(methods[path], http.MethodHead)
+		}
+		mux.Handle(pattern, h)
+	}
 	route := func(pattern string, role store.Role, h func(w http.ResponseWriter, r *http.Request) error) {
-		mux.Handle(pattern, a.guarded(role, h))
+		handle(pattern, a.guarded(role, h))
 	}
 	route("GET /v1/jobs", store.RoleView, a.listJobs)
 	route("GET /v1/jobs/{job}", store.RoleView, a.getJob)
@@ -148,12 +157,24 @@ func (a *API) Handler() http.Handler {
 	route("GET /v1/health", store.RoleView, a.health)
 	route("POST /v1/flink-events", roleOfRun, a.flinkEvent)
 	route("PUT /v1/runs/{run}/archive/{name...}", roleOfRun, a.archive)
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "ok\n") })
-	mux.HandleFunc("GET /readyz", a.ready)
+	handle("GET /healthz", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "ok\n") }))
+	handle("GET /readyz", http.HandlerFunc(a.ready))
+	for path, allowed := range methods { // a pattern with a method is preferred to the same path without one
+		slices.Sort(allowed)
+		mux.Handle(path, a.guarded("", wrongMethod(strings.Join(allowed, ", "))))
+	}
 	mux.Handle("/", a.guarded("", func(_ http.ResponseWriter, r *http.Request) error {
 		return refuse(http.StatusNotFound, "no such path: "+r.URL.Path, "docs/platform-api.yaml lists the paths")
 	}))
 	return a.outer(mux)
+}
+
+// wrongMethod answers a request of a path that has only other methods.
+func wrongMethod(allowed string) func(http.ResponseWriter, *http.Request) error {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		w.Header().Set("Allow", allowed)
+		return refuse(http.StatusMethodNotAllowed, fmt.Sprintf("%s cannot be used with the path %s, expected %s", r.Method, r.URL.Path, allowed), "docs/platform-api.yaml lists the methods of each path")
+	}
 }
 
 // roleOfRun: only a run's own token.

@@ -145,7 +145,7 @@ func pages[T any](ctx context.Context, c *Client, path string, q url.Values, lis
 	}
 }
 
-// Jobs lists all jobs, or those of a queue.
+// Jobs lists all jobs, or the jobs of a queue.
 func (c *Client) Jobs(ctx context.Context, queue string) ([]wire.Job, error) {
 	return pages(ctx, c, "/v1/jobs", url.Values{"queue": {queue}}, "jobs", 0, func(j wire.Job) string { return j.Name })
 }

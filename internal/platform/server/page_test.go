@@ -145,8 +145,8 @@ func (p *page) check(method, path string, resp *http.Response, body []byte) {
 	operation := "/paths/" + escaped(template) + "/" + strings.ToLower(method)
 	o, _ := p.get(operation)
 	if o == nil {
-		if resp.StatusCode != http.StatusMethodNotAllowed && resp.StatusCode != http.StatusNotFound {
-			p.t.Errorf("the page has no %s %s", method, template)
+		if resp.StatusCode != http.StatusMethodNotAllowed && resp.StatusCode != http.StatusUnauthorized {
+			p.t.Errorf("the page has no %s %s, but it is answered with %d", method, template, resp.StatusCode)
 		}
 		return
 	}

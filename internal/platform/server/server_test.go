@@ -288,6 +288,54 @@ func TestEveryOperation(t *testing.T) {
 	}
 }
 
+// TestMethods: each path of the page has the methods of the page and no others; others are answered with those that it has.
+func TestMethods(t *testing.T) {
+	f := newFixture(t, true)
+	values := strings.NewReplacer("{job}", "clicks", "{n}", "1", "{run}", "r", "{name}", "x", "{artifact}", "x", "{file}", "x")
+	all := []string{"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"}
+	paths := map[string][]string{"/healthz": {"GET", "HEAD"}, "/readyz": {"GET", "HEAD"}}
+	for template, operations := range f.page.doc["paths"].(map[string]any) {
+		for m := range operations.(map[string]any) {
+			if m = strings.ToUpper(m); m != "PARAMETERS" {
+				paths[template] = append(paths[template], m)
+			}
+			if m == "GET" {
+				paths[template] = append(paths[template], "HEAD")
+			}
+		}
+	}
+	f.as(f.tokenOf("ann", "web", store.RoleView), func() {
+		for template, allowed := range paths {
+			slices.Sort(allowed)
+			path := values.Replace(template)
+			for _, m := range all {
+				resp, body := f.call(m, path, nil, header{"Host": "127.0.0.1"})
+				if has := slices.Contains(allowed, m); (resp.StatusCode != 405) != has {
+					t.Errorf("%s %s: %d", m, template, resp.StatusCode)
+				} else if has {
+					continue
+				}
+				if got := resp.Header.Get("Allow"); got != strings.Join(allowed, ", ") {
+					t.Errorf("%s %s: Allow: %s, want %q", m, template, got, allowed)
+				}
+				if m == "HEAD" {
+					continue
+				}
+				if p := decode[wire.Problem](t, body); p.Status != 405 || resp.Header.Get("Content-Type") != "application/problem+json" || !strings.HasPrefix(p.Detail, m+" cannot be used with the path "+path) {
+					t.Errorf("%s %s: %s", m, template, body)
+				}
+			}
+		}
+		for _, path := range []string{"/", "/v1", "/v1/", "/v1/jobs/clicks/nothing", "/v2/jobs", "/v1/runs/r"} {
+			if resp, body := f.call("GET", path, nil, nil); resp.StatusCode != 404 || decode[wire.Problem](t, body).Status != 404 {
+				t.Errorf("%s: %d %s", path, resp.StatusCode, body)
+			}
+		}
+	})
+	f.want(401, "PATCH", "/v1/jobs", nil, nil) // who may ask nothing learns nothing
+	f.want(401, "GET", "/v1/nothing", nil, header{"Host": "127.0.0.1"})
+}
+
 // TestVersionsAsPodsReadThem: docs/definition-service.yaml holds for the path that pods get.
 func TestVersionsAsPodsReadThem(t *testing.T) {
 	f := newFixture(t, false)
