@@ -19,6 +19,7 @@ import (
 	"testing"
 	"time"
 
+	"flink-entrypoint/test/crash/trace"
 	"flink-entrypoint/test/world"
 )
 
@@ -413,4 +414,20 @@ func copyTree(from, to string) error {
 		}
 		return os.Chmod(target, info.Mode())
 	})
+}
+
+// killAt runs a command and kills it as it enters its n-th writing system call, counted from 1, which then does not happen.
+// It returns the name of that call; "" means that the command came to its end, or to its exec, with fewer calls, whose names
+// are in seen.
+func killAt(cmd *exec.Cmd, n int) (at string, seen []string, err error) {
+	_, err = trace.Run(cmd, trace.Writing(), func(c trace.Call) bool {
+		if !c.Writes {
+			return false
+		}
+		if seen = append(seen, c.Name); len(seen) == n {
+			at = c.Name
+		}
+		return len(seen) == n
+	})
+	return at, seen, err
 }

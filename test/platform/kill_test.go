@@ -28,6 +28,7 @@ import (
 	"flink-entrypoint/internal/platform/cluster/process"
 	"flink-entrypoint/internal/platform/server"
 	"flink-entrypoint/internal/platform/wire"
+	"flink-entrypoint/test/crash/trace"
 	"flink-entrypoint/test/platform/served"
 	"flink-entrypoint/test/world"
 )
@@ -59,6 +60,9 @@ func serve() {
 	point := func(place string) {
 		mu.Lock()
 		defer mu.Unlock()
+		if os.Getenv("TRACED") != "" {
+			tellTracer(place)
+		}
 		if n++; n == at {
 			os.WriteFile(os.Getenv("KILLED_AT"), []byte(place), 0o600)
 			syscall.Kill(os.Getpid(), syscall.SIGKILL)
@@ -85,7 +89,8 @@ type site struct {
 	entrypoint, home string
 	cmd              *exec.Cmd
 	ended            chan struct{}
-	again            func() // starts the server again after it was killed
+	traced           func(trace.Call) bool // if not nil, the server is killed at the first of its system calls for which this is true
+	again            func()                // starts the server again after it was killed
 	log              bytes.Buffer
 	mu               sync.Mutex
 }
@@ -130,10 +135,14 @@ func (s *site) start(killAt int) {
 		"KILL_AT=" + strconv.Itoa(killAt), "KILLED_AT=" + filepath.Join(s.dir, "killed")}
 	s.cmd.Stderr = s
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	s.ended = make(chan struct{})
+	if s.traced != nil {
+		s.startTraced()
+		return
+	}
 	if err := s.cmd.Start(); err != nil {
 		s.t.Fatal(err)
 	}
-	s.ended = make(chan struct{})
 	go func(cmd *exec.Cmd, ended chan struct{}) {
 		cmd.Wait()
 		close(ended)
@@ -214,7 +223,11 @@ func (s *site) call(method, path string, body any, out any) (int, error) {
 }
 
 // jobs of the scenario: what each does, and what becomes of it.
-var jobs = map[string]string{"finishes": "finished", "fails": "failed", "canceled": "canceled", "stopped": "stopped", "refused": "failed", "crashes": "failed"}
+var jobs = map[string]string{"finishes": "finished", "fails": "failed", "canceled": "canceled", "stopped": "stopped", "refused": "failed", "crashes": "failed",
+	"tells": "finished", "restarts": "finished"}
+
+// restarting is what the job that restarts has more.
+const restarting = "configuration: {execution.runtime-mode: batch}\nx-platform: {restart: {attempts: 1, backoff: 1 s}}\n"
 
 const script = "sql:\n  script: |\n    CREATE TABLE s (id INT) WITH ('connector' = 'datagen');\n    CREATE TABLE p (id INT) WITH ('connector' = 'print');\n    INSERT INTO p SELECT id FROM s;\n"
 
@@ -222,7 +235,11 @@ const script = "sql:\n  script: |\n    CREATE TABLE s (id INT) WITH ('connector'
 func (s *site) live() {
 	s.t.Helper()
 	for _, name := range slices.Sorted(mapKeys(jobs)) {
-		if code, err := s.call("PUT", "/v1/jobs/"+name, "apiVersion: flink-entrypoint/v1\nname: "+name+"\n"+script, nil); err != nil {
+		more := ""
+		if name == "restarts" {
+			more = restarting
+		}
+		if code, err := s.call("PUT", "/v1/jobs/"+name, "apiVersion: flink-entrypoint/v1\nname: "+name+"\n"+more+script, nil); err != nil {
 			s.t.Fatalf("put %s: %d %v\n%s", name, code, err, s.log.String())
 		}
 		// 409: the answer of an earlier try was lost.
@@ -237,7 +254,7 @@ func (s *site) live() {
 		}
 	}
 	for name := range jobs {
-		s.until(name, "ended", func(r wire.Run) bool { return r.Outcome != "" })
+		s.until(name, "ended", func(r wire.Run) bool { return r.Outcome != "" && (name != "restarts" || r.Restart > 0) })
 	}
 }
 
@@ -294,9 +311,16 @@ func (s *site) judge() {
 		if _, err := s.call("GET", "/v1/jobs/"+name+"/runs", nil, &runs); err != nil {
 			s.t.Fatal(err)
 		}
-		if len(runs.Runs) != 1 {
-			s.t.Errorf("%s has %d runs, it was asked for one", name, len(runs.Runs))
+		asked := 1
+		if name == "restarts" {
+			asked = 2
+		}
+		if len(runs.Runs) != asked {
+			s.t.Errorf("%s has %d runs, want %d", name, len(runs.Runs), asked)
 			continue
+		}
+		if first := runs.Runs[asked-1]; asked == 2 && (first.Outcome != "failed" || starts[first.ID] != 1) {
+			s.t.Errorf("the first run of %s is %s (%s, by %s), and ran %d times", name, first.Outcome, first.Reason, first.Evidence, starts[first.ID])
 		}
 		r := runs.Runs[0]
 		total++
@@ -324,7 +348,7 @@ func (s *site) judge() {
 	}
 }
 
-// TestKilled kills the server at one of its places, starts it again, and compares the ends of six jobs with what they wrote. KILLS says how
+// TestKilled kills the server at one of its places, starts it again, and compares the ends of eight jobs with what they wrote. KILLS says how
 // often; the places are chosen by FLINK_SEED.
 func TestKilled(t *testing.T) {
 	kills, seed := 12, uint64(1)

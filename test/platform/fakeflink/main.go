@@ -67,6 +67,17 @@ func main() {
 	case "finishes":
 		time.Sleep(1500 * time.Millisecond)
 		j.end("FINISHED", 0)
+	case "restarts": // the run after it, which the restart policy makes, finishes
+		time.Sleep(1500 * time.Millisecond)
+		if j.first() {
+			j.end("FAILED", 163)
+		}
+		j.end("FINISHED", 0)
+	case "tells":
+		j.tells = true
+		j.tell(1, "RUNNING")
+		time.Sleep(1500 * time.Millisecond)
+		j.end("FINISHED", 0)
 	case "fails":
 		time.Sleep(1500 * time.Millisecond)
 		j.end("FAILED", 163)
@@ -121,6 +132,7 @@ type job struct {
 	mu      sync.Mutex
 	status  string
 	save    string // directory of the savepoint
+	tells   bool   // it tells the platform of its end
 }
 
 // oracle adds a line to the file of what happened.
@@ -144,6 +156,9 @@ func (j *job) end(status string, code int) {
 	j.status = status
 	j.mu.Unlock()
 	j.oracle("end " + status)
+	if j.tells {
+		j.tell(2, status)
+	}
 	time.Sleep(700 * time.Millisecond)
 	os.Exit(code)
 }
