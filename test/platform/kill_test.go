@@ -45,6 +45,10 @@ func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == "serve" {
 		serve()
 	}
+	if len(os.Args) > 3 && os.Args[1] == "forward" {
+		fmt.Fprintln(os.Stderr, forward(os.Args[2], os.Args[3]))
+		os.Exit(1)
+	}
 	os.Exit(m.Run())
 }
 

@@ -26,6 +26,7 @@ type Settings struct {
 	Restarts         int           // by the restart policy, in a row
 	Backoff          time.Duration // before the first of them; doubled each time
 	StartWithin      time.Duration
+	LostAfter        time.Duration // without an answer, until the run is lost
 
 	catalogs     []string
 	catalogNodes []*yaml.Node
@@ -53,7 +54,7 @@ func SettingsOf(document []byte) (Settings, error) {
 
 // read reads x-platform. Unknown fields are faults, as everywhere in a definition.
 func read(root *yaml.Node, def *jobdef.Definition) (Settings, api.Faults) {
-	s := Settings{JobManagers: 1, TaskManagers: taskManagers(def), StartWithin: 5 * time.Minute, Backoff: 10 * time.Second,
+	s := Settings{JobManagers: 1, TaskManagers: taskManagers(def), StartWithin: 5 * time.Minute, LostAfter: 10 * time.Second, Backoff: 10 * time.Second,
 		Sized: !def.Resources.JobManager.Memory.IsZero() || !def.Resources.TaskManager.Memory.IsZero()}
 	s.HighAvailability = def.HighAvailability != nil && !strings.EqualFold(def.HighAvailability.Type, "none")
 	s.Streaming = !strings.EqualFold(setting(def, "execution.runtime-mode"), "batch")
@@ -79,6 +80,7 @@ func read(root *yaml.Node, def *jobdef.Definition) (Settings, api.Faults) {
 		"jobManagers":  func(n *yaml.Node, path string) { s.JobManagers = r.number(n, path, 1, 9) },
 		"taskManagers": func(n *yaml.Node, path string) { s.TaskManagers = r.number(n, path, 1, 1000) },
 		"startWithin":  func(n *yaml.Node, path string) { s.StartWithin = r.duration(n, path) },
+		"lostAfter":    func(n *yaml.Node, path string) { s.LostAfter = r.duration(n, path) },
 		"restart": func(n *yaml.Node, path string) {
 			r.mapping(n, path, map[string]func(*yaml.Node, string){
 				"attempts": func(n *yaml.Node, path string) { s.Restarts = r.number(n, path, 0, 1000) },

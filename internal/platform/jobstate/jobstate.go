@@ -119,7 +119,10 @@ type Run struct {
 	Exit     *Exit     `json:"exit,omitempty"`    // of the newest JobManager process
 	Gone     bool      `json:"gone,omitempty"`    // no process of the cluster is left
 	Misses   int       `json:"misses,omitempty"`  // looks without an answer, in a row
-	Pushes   bool      `json:"pushes,omitempty"`  // the cluster has proven that it pushes
+	// Unanswered is the time of the first of them, and LostAfter how long after it the run is lost: a short absence is not worth an event.
+	Unanswered time.Time     `json:"unanswered,omitzero"`
+	LostAfter  time.Duration `json:"lostAfter,omitempty"`
+	Pushes     bool          `json:"pushes,omitempty"` // the cluster has proven that it pushes
 	// Sequences is the last push seen of each attempt.
 	Sequences map[string]int64 `json:"sequences,omitempty"`
 	Stop      *Stop            `json:"stop,omitempty"`

@@ -216,7 +216,7 @@ func (s *step) note(id string, status Status) {
 
 // found: the cluster has answered.
 func (s *step) found() {
-	s.run.Misses = 0
+	s.run.Misses, s.run.Unanswered = 0, time.Time{}
 }
 
 func (s *step) answer(a Answer) {
@@ -340,14 +340,19 @@ func (s *step) noAnswer(why string) {
 	if r.Exit != nil && !r.HighAvailability {
 		return // its process has ended: the exit code, or something better, will say how
 	}
-	r.Misses++
-	if r.Misses < MissesToLost || r.Condition == Ending || r.Condition == Parked {
+	if r.Misses++; r.Unanswered.IsZero() {
+		r.Unanswered = s.now
+	}
+	if r.Misses < MissesToLost || r.Condition != Lost && s.now.Sub(r.Unanswered) < r.LostAfter || r.Condition == Ending || r.Condition == Parked {
 		s.do(AskProcesses)
 		return
 	}
 	s.do(AskProcesses)
 	if r.HighAvailability {
 		s.do(AskResultStore)
+	}
+	if r.Condition != Lost {
+		r.Misses = MissesToLost // looks back off from here
 	}
 	s.move(r.Queue, Lost, FromREST, "no answer: %s", why)
 }

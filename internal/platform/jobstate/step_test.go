@@ -89,6 +89,8 @@ func play(t *testing.T, text string) string {
 					r.HighAvailability = true
 				case "session":
 					r.Session = true
+				case "patient":
+					r.LostAfter = 10 * time.Second
 				case "several":
 					r.JobID = ""
 				case "running":

@@ -222,7 +222,9 @@ func (s *Server) begin(ctx context.Context, job string, version int, asked store
 		if settings.OneJob {
 			jobID = jobstate.JobIDOf(id)
 		}
-		return jobstate.New(id, jobID, settings.HighAvailability, false, now, settings.StartWithin)
+		r := jobstate.New(id, jobID, settings.HighAvailability, false, now, settings.StartWithin)
+		r.LostAfter = settings.LostAfter
+		return r
 	})
 }
 
