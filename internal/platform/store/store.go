@@ -49,6 +49,7 @@ var migrations embed.FS
 type Store struct {
 	dir      string
 	write    *sql.DB // SQLite has one writer
+	group    group
 	read     *sql.DB
 	d        dialect
 	instance string
@@ -237,17 +238,6 @@ func (s *Store) explain(err error) error {
 		return fmt.Errorf("%w %s: %w", ErrFull, s.dir, err)
 	}
 	return err
-}
-
-func (s *Store) once(ctx context.Context, f func(tx *sql.Tx) error) error {
-	tx, err := s.write.BeginTx(ctx, nil)
-	if err != nil {
-		return err
-	}
-	if err := f(tx); err != nil {
-		return errors.Join(err, ignoreDone(tx.Rollback()))
-	}
-	return tx.Commit()
 }
 
 func ignoreDone(err error) error {

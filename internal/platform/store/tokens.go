@@ -33,24 +33,30 @@ type Token struct {
 
 // MakeToken stores a new token and returns its secret, which is shown this once. ErrExists: the name has one.
 func (s *Store) MakeToken(ctx context.Context, t Token) (string, error) {
-	b := make([]byte, 32)
-	rand.Read(b) // never fails
-	secret := "fp_" + base64.RawURLEncoding.EncodeToString(b)
+	secret := newSecret()
 	return secret, s.keepToken(ctx, t, secret)
 }
 
+func newSecret() string {
+	b := make([]byte, 32)
+	rand.Read(b) // never fails
+	return "fp_" + base64.RawURLEncoding.EncodeToString(b)
+}
+
 func (s *Store) keepToken(ctx context.Context, t Token, secret string) error {
-	return s.tx(ctx, func(tx *sql.Tx) error {
-		var expires any
-		if !t.Expires.IsZero() {
-			expires = t.Expires.UnixMilli()
-		}
-		_, err := tx.ExecContext(ctx, "INSERT INTO tokens (name, role, team, run, digest, created, expires) VALUES (?, ?, ?, ?, ?, "+s.d.now+", ?)", t.Name, t.Role, t.Team, t.Run, tokenDigest(secret), expires)
-		if err != nil && s.d.unique(err) {
-			return ErrExists
-		}
-		return err
-	})
+	return s.tx(ctx, func(tx *sql.Tx) error { return s.addToken(ctx, tx, t, secret) })
+}
+
+func (s *Store) addToken(ctx context.Context, tx *sql.Tx, t Token, secret string) error {
+	var expires any
+	if !t.Expires.IsZero() {
+		expires = t.Expires.UnixMilli()
+	}
+	_, err := tx.ExecContext(ctx, "INSERT INTO tokens (name, role, team, run, digest, created, expires) VALUES (?, ?, ?, ?, ?, "+s.d.now+", ?)", t.Name, t.Role, t.Team, t.Run, tokenDigest(secret), expires)
+	if err != nil && s.d.unique(err) {
+		return ErrExists
+	}
+	return err
 }
 
 func tokenDigest(secret string) string {
@@ -95,11 +101,13 @@ func runTokenName(run string) string { return "run/" + run }
 // RenewRunToken makes a run's token again: the one before, if there was one, ends. It is written into the run's directory, so a start that
 // is repeated after a crash has a token although the first secret was never stored.
 func (s *Store) RenewRunToken(ctx context.Context, team, run string) (string, error) {
-	name := runTokenName(run)
-	if _, err := s.remove(ctx, "DELETE FROM tokens WHERE name = ?", name); err != nil {
-		return "", err
-	}
-	return s.MakeToken(ctx, Token{Name: name, Role: RoleRun, Team: team, Run: run})
+	t, secret := Token{Name: runTokenName(run), Role: RoleRun, Team: team, Run: run}, newSecret()
+	return secret, s.tx(ctx, func(tx *sql.Tx) error {
+		if _, err := tx.ExecContext(ctx, "DELETE FROM tokens WHERE name = ?", t.Name); err != nil {
+			return err
+		}
+		return s.addToken(ctx, tx, t, secret)
+	})
 }
 
 // An Answer is what a request with an Idempotency-Key was answered.

@@ -243,7 +243,7 @@ func measure(n int, window time.Duration, ending int, profile, data string) (*fi
 	out.cores = (after - before).Seconds() / took.Seconds()
 	out.memory, out.load = resident(c.cmd.Process.Pid), load()
 	out.pushing, out.polled = f.longest()
-	progress("measured; load %s", out.load)
+	progress("measured: %.1f checks/s, %.3f cores, %d MB; load %s", out.checks, out.cores, out.memory>>20, out.load)
 	if err := w.allEnded(3 * time.Minute); err != nil {
 		return nil, err
 	}
