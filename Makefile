@@ -136,17 +136,18 @@ test-kubelet: need-go need-pip need-podman build ## pods of deploy/ on a real AP
 	go run ./test/flinkhome 2.2.1 >/dev/null
 	go test -tags kubelet -count 1 -timeout 120m -v ./test/kubelet
 
-# How often the platform is killed; FLINK_SEED chooses the places.
-KILLS ?= 300
+# How often the platform is killed at its own places, and at system calls, no two of which are alike; FLINK_SEED chooses.
+KILLS      ?= 300
+CALL_KILLS ?= 300
 .PHONY: test-platform
 test-platform: need-go need-java need-pip need-curl ## the platform: killed anywhere, with simulated clusters and on real Flink; JobManagers killed, frozen, cut off; leaders
 	go run ./test/flinkhome $(MAIN_VERSIONS) >/dev/null
-	FLINK_VERSIONS="$(MAIN_VERSIONS)" KILLS=$(KILLS) go test -tags platform -parallel 8 -count 1 -timeout 120m ./test/platform
+	FLINK_VERSIONS="$(MAIN_VERSIONS)" KILLS=$(KILLS) CALL_KILLS=$(CALL_KILLS) go test -tags platform -parallel 8 -count 1 -timeout 120m ./test/platform
 
 .PHONY: test-platform-quick
-test-platform-quick: need-go need-java need-pip need-curl ## 40 kills of the platform, its page, and its jobs on one version of Flink
+test-platform-quick: need-go need-java need-pip need-curl ## 40 kills of the platform and 40 at its system calls, its page, and its jobs on one version of Flink
 	go run ./test/flinkhome $(lastword $(MAIN_VERSIONS)) >/dev/null
-	FLINK_VERSIONS="$(lastword $(MAIN_VERSIONS))" KILLS=40 FLINK_SEED=$(SEED) go test -tags platform -parallel 8 -count 1 -timeout 20m -run '^(TestKilled|TestPage|TestRealJobs)$$' ./test/platform
+	FLINK_VERSIONS="$(lastword $(MAIN_VERSIONS))" KILLS=40 CALL_KILLS=40 FLINK_SEED=$(SEED) go test -tags platform -parallel 8 -count 1 -timeout 20m -run '^(TestKilled|TestKilledAtCalls|TestPage|TestRealJobs)$$' ./test/platform
 
 FUZZTIME ?= 30s
 .PHONY: fuzz
@@ -164,7 +165,7 @@ test-full: need-go need-java need-pip need-podman need-curl lint build test-depl
 	FLINK_VERSIONS="$(ALL_VERSIONS)" FLINK_CASES=2000 FLINK_SCENARIOS=100 $(WITH_BINARY) go test -tags flink -p 1 -count 1 -timeout 180m ./...
 
 ##@ For numbers and pictures
-.PHONY: bench bench-jvm bench-growth
+.PHONY: bench bench-jvm bench-growth bench-platform
 bench: need-go need-java need-pip build ## measure the start beside the official way
 	go run ./test/flinkhome 1.18.1 1.20.5 2.2.1 >/dev/null
 	go run ./test/bench -binary $(BIN)
@@ -173,6 +174,11 @@ bench-jvm: need-go need-java need-pip build ## the same, real clusters until the
 	go run ./test/bench -binary $(BIN) -jvm -native
 bench-growth: need-go ## what a key, a catalog, a line of SQL, a MiB costs, from small inputs to huge ones
 	go run ./test/growth/table ./internal/cgroup ./internal/confpatch ./internal/jobdef ./internal/catalog ./internal/sqltext ./internal/sqlrunner ./internal/mock ./internal/fetch ./internal/boot
+
+# More or other numbers: CLUSTERS='1000 20000'.
+CLUSTERS ?= 100 1000 10000
+bench-platform: need-go ## the platform with 100, 1,000 and 10,000 simulated clusters, until each end is known (quarter of an hour)
+	go run ./test/platform/scale -clusters '$(CLUSTERS)'
 
 .PHONY: pictures
 pictures: need-go need-java need-pip build ## make the pictures of docs/images again, with a headless chromium

@@ -25,19 +25,33 @@ func forward(listen, to string) error {
 	if err != nil {
 		return err
 	}
-	pass(l, to, nil)
+	pass(l, to, &traffic{})
 	return nil
 }
 
-// pass passes each connection of a listener on, and counts them.
-func pass(l net.Listener, to string, count *atomic.Int64) {
+// traffic counts what comes from who asks, and from who answers, in pieces: a request without a body is one.
+type traffic struct{ asked, answered atomic.Int64 }
+
+// A counter counts the pieces that are read.
+type counter struct {
+	io.Reader
+	pieces *atomic.Int64
+}
+
+func (c counter) Read(b []byte) (int, error) {
+	n, err := c.Reader.Read(b)
+	if n > 0 {
+		c.pieces.Add(1)
+	}
+	return n, err
+}
+
+// pass passes each connection of a listener on.
+func pass(l net.Listener, to string, count *traffic) {
 	for {
 		in, err := l.Accept()
 		if err != nil {
 			return
-		}
-		if count != nil {
-			count.Add(1)
 		}
 		go func() {
 			defer in.Close()
@@ -47,8 +61,8 @@ func pass(l net.Listener, to string, count *atomic.Int64) {
 			}
 			defer out.Close()
 			done := make(chan bool, 2)
-			go func() { io.Copy(out, in); done <- true }()
-			go func() { io.Copy(in, out); done <- true }()
+			go func() { io.Copy(out, counter{in, &count.asked}); done <- true }()
+			go func() { io.Copy(in, counter{out, &count.answered}); done <- true }()
 			<-done
 		}()
 	}
@@ -122,17 +136,17 @@ func (n *namespace) forward(listen, to string) {
 	n.t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
 }
 
-// listen passes connections on, outside of the namespace, and counts them.
-func (n *namespace) listen(listen, to string) *atomic.Int64 {
+// listen passes connections on, outside of the namespace.
+func (n *namespace) listen(listen, to string) *traffic {
 	n.t.Helper()
 	l, err := net.Listen("tcp", listen)
 	if err != nil {
 		n.t.Fatal(err)
 	}
 	n.t.Cleanup(func() { l.Close() })
-	var count atomic.Int64
-	go pass(l, to, &count)
-	return &count
+	count := &traffic{}
+	go pass(l, to, count)
+	return count
 }
 
 // TestRealCut: a cluster whose network is cut goes on, and the platform says so: nothing of a cut that is shorter than lostAfter, "lost" of a
@@ -170,7 +184,7 @@ func TestRealCut(t *testing.T) {
 		})
 		rest := fmt.Sprintf(":%d", ports.REST[0])
 		// What the platform asks of the JobManager: into the namespace.
-		asked := n.listen("127.0.0.1"+rest, n.there+rest)
+		rests := n.listen("127.0.0.1"+rest, n.there+rest)
 		n.forward(n.there+rest, "127.0.0.1"+rest)
 		run = r.running(name)
 		r.wrote(run.ID, 5)
@@ -179,14 +193,14 @@ func TestRealCut(t *testing.T) {
 			t.Helper()
 			r.kill() // a server that starts looks at once, and not when the minute is over that a JobManager which pushes has
 			r.again()
-			before := asked.Load()
-			within(t, 2*time.Minute, "the platform has asked twice", func() bool { return asked.Load() >= before+2 })
+			before := rests.asked.Load()
+			within(t, 2*time.Minute, "the platform has asked twice", func() bool { return rests.asked.Load() >= before+2 })
 		}
 		n.cut()
 		misses()
 		n.join()
-		before := asked.Load()
-		within(t, 2*time.Minute, "the platform has asked again", func() bool { return asked.Load() > before })
+		before := rests.answered.Load()
+		within(t, 2*time.Minute, "the JobManager has answered", func() bool { return rests.answered.Load() > before })
 		r.goesOn(name, "running", func(run wire.Run) bool { return run.Condition == "" })
 		if lost := r.eventsOf(run.ID, "lost"); len(lost) > 0 {
 			t.Errorf("a short cut makes events: %q", lost)
