@@ -29,7 +29,7 @@ func forward(listen, to string) error {
 	return nil
 }
 
-// traffic counts what comes from who asks, and from who answers, in pieces: a request without a body is one.
+// traffic counts what comes from who asks, and from who answers: connections, and pieces of what is said. A request without a body is one.
 type traffic struct{ asked, answered atomic.Int64 }
 
 // A counter counts the pieces that are read.
@@ -53,6 +53,7 @@ func pass(l net.Listener, to string, count *traffic) {
 		if err != nil {
 			return
 		}
+		count.asked.Add(1)
 		go func() {
 			defer in.Close()
 			out, err := net.Dial("tcp", to)
