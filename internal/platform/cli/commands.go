@@ -111,7 +111,7 @@ func logFlags(f *pflag.FlagSet) {
 	f.BoolP("follow", "f", false, "go on until the run has ended")
 	f.String("run", "", "`ID` (the newest)")
 	f.String("process", "", "platform, jobmanager-1, taskmanager-1 … (all)")
-	f.Int("tail", 1000, "at most `N` lines of each process")
+	f.Int("tail", 1000, "the last `N` lines of each process")
 }
 
 func tokenFlags(f *pflag.FlagSet) {

@@ -94,8 +94,9 @@ type Driver interface {
 	// Remove forgets a deleted cluster with its logs. It succeeds where nothing is left, so a removal that was interrupted is repeated. ErrAlive: it is
 	// not deleted. A cluster of another platform is never touched.
 	Remove(ctx context.Context, run string) error
-	// Logs opens what a process has written, oldest first. The caller closes it.
-	Logs(ctx context.Context, run, process string) (io.ReadCloser, error)
+	// Logs opens what a process has written, oldest first, however many files it is in: the last lines, at most tail of them, or everything if tail
+	// is less than 0. Read returns io.EOF at the end of what there is, and what was written since when it is called again. The caller closes it.
+	Logs(ctx context.Context, run, process string, tail int) (io.ReadCloser, error)
 	// Runs lists the runs of this platform of which something is there.
 	Runs(ctx context.Context) ([]string, error)
 	// SavepointDir is where a run's savepoints go unless the user set a directory, as a URI.

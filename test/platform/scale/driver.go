@@ -142,7 +142,7 @@ func (d *driver) Remove(_ context.Context, run string) error {
 }
 
 // Logs is as cluster.Driver says.
-func (d *driver) Logs(context.Context, string, string) (io.ReadCloser, error) {
+func (d *driver) Logs(context.Context, string, string, int) (io.ReadCloser, error) {
 	return io.NopCloser(strings.NewReader("")), nil
 }
 

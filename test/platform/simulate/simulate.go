@@ -112,7 +112,7 @@ func (w *World) Delete(_ context.Context, run string) (bool, error) {
 func (w *World) Remove(context.Context, string) error { return nil }
 
 // Logs is as cluster.Driver says.
-func (w *World) Logs(context.Context, string, string) (io.ReadCloser, error) {
+func (w *World) Logs(context.Context, string, string, int) (io.ReadCloser, error) {
 	return io.NopCloser(strings.NewReader("")), nil
 }
 

@@ -5,11 +5,9 @@
 package process
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"net"
 	"os"
@@ -474,33 +472,6 @@ func (d *Driver) removeMarks(run string) error {
 	}
 	return os.Remove(dir)
 }
-
-// Logs opens a process's log: the older file, then the newer one.
-func (d *Driver) Logs(_ context.Context, run, process string) (io.ReadCloser, error) {
-	if process != filepath.Base(process) || !strings.Contains(process, "manager-") {
-		return nil, cluster.ErrUnknown
-	}
-	path := filepath.Join(d.run(run), process, logFile)
-	newer, err := os.Open(path)
-	if errors.Is(err, os.ErrNotExist) {
-		return io.NopCloser(bytes.NewReader(nil)), nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	older, err := os.Open(path + ".1")
-	if err != nil {
-		return newer, nil
-	}
-	return both{io.MultiReader(older, newer), older, newer}, nil
-}
-
-type both struct {
-	io.Reader
-	a, b io.Closer
-}
-
-func (b both) Close() error { return errors.Join(b.a.Close(), b.b.Close()) }
 
 // Runs lists the directories that belong to this platform.
 func (d *Driver) Runs(context.Context) ([]string, error) {

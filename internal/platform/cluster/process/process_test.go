@@ -116,7 +116,7 @@ func up(s cluster.Status) bool {
 
 func log(t *testing.T, d *Driver, run, name string) string {
 	t.Helper()
-	f, err := d.Logs(t.Context(), run, name)
+	f, err := d.Logs(t.Context(), run, name, -1)
 	if err != nil {
 		t.Fatal(err)
 	}
