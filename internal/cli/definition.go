@@ -97,7 +97,7 @@ func (p *program) validatedHere(ctx context.Context) (*boot.DefinitionSeen, []st
 	if err != nil {
 		return &job.Seen, run.Warnings(), err
 	}
-	warnings, err := validate.Script(job.Definition, version, p.opts.Definition, job.Source(script.Text))
+	warnings, err := validate.Script(job.Definition, validate.Application(job.Definition, version), p.opts.Definition, job.Source(script.Text))
 	if refused, ok := errors.AsType[*validate.Refused](err); ok {
 		err = phase.Fail(phase.SQL, refused, refused.Hint)
 	}

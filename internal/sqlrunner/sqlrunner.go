@@ -70,6 +70,12 @@ func Request(m Mode, p Plan) []byte {
 	return append(append(out, p.Script...), p.Index...)
 }
 
+// SessionArguments returns the program arguments of the main class in a session cluster, for a plan of an application: the script and its
+// index themselves, since the JobManager has no files of a job. The main submits the job and does not wait for its end.
+func SessionArguments(p Plan) []string {
+	return []string{"session", string(p.Script), string(p.Index)}
+}
+
 // Error is a script that is refused, before any Java runs. Part is empty for the user's own script; Line and
 // Column (from 1) count in the part, 0 where no single place is at fault.
 type Error struct {

@@ -52,10 +52,9 @@ func HasScript(def *jobdef.Definition) bool {
 	return s.Runs() && !s.Script.IsReference() && !s.ScriptURI.IsReference() && !s.ScriptSHA256.IsReference()
 }
 
-// Script finds what a start would refuse of a script. The error is a [Refused]. name is what its text calls the definition,
-// and source the places of the script's lines.
-func Script(def *jobdef.Definition, v flinkversion.Version, name string, source *Source) (warnings []string, err error) {
-	options := Application(def, v)
+// Script finds what a start would refuse of a script; options are [Application]'s, or like them. The error is a [Refused]. name is what its
+// text calls the definition, and source the places of the script's lines.
+func Script(def *jobdef.Definition, options sqlrunner.Options, name string, source *Source) (warnings []string, err error) {
 	options.Sensitive = flinkconf.Hidden
 	warnings, err = sqlrunner.Judge([]sqlrunner.Part{{Text: source.text}}, options)
 	if err == nil {

@@ -35,6 +35,8 @@ type API struct {
 	Log    *slog.Logger
 	// Prepare checks what a user sent and makes of it what pods get. name ends in .sql where it is a script alone.
 	Prepare func(ctx context.Context, team, name string, source []byte) (Document, error)
+	// PrepareCluster does it for a session cluster.
+	PrepareCluster func(name string, source []byte) (Document, error)
 	// CheckCatalog says what is wrong with a CREATE CATALOG statement for a name.
 	CheckCatalog func(name, statement string) Faults
 	// Decide applies an observation to a run, whoever else writes; see monitor.
@@ -143,6 +145,10 @@ func (a *API) Handler() http.Handler {
 	route("GET /v1/jobs/{job}/logs", store.RoleView, a.logs)
 	route("GET /v1/jobs/{job}/events", store.RoleView, a.events)
 	route("GET /v1/events", store.RoleView, a.events)
+	route("GET /v1/clusters", store.RoleView, a.listClusters)
+	route("GET /v1/clusters/{job}", store.RoleView, a.getCluster)
+	route("PUT /v1/clusters/{job}", store.RoleEdit, a.putCluster)
+	route("DELETE /v1/clusters/{job}", store.RoleEdit, a.deleteCluster)
 	route("GET /v1/catalogs", store.RoleView, a.listCatalogs)
 	route("GET /v1/catalogs/{name}", store.RoleView, a.getCatalog)
 	route("PUT /v1/catalogs/{name}", store.RoleEdit, a.putCatalog)

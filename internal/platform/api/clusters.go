@@ -32,11 +32,29 @@ func (a *API) flinkEvent(w http.ResponseWriter, r *http.Request) error {
 	if !flinkID.MatchString(p.JobID) || p.Attempt == "" || len(p.Attempt) > 200 || p.Sequence < 1 || len(p.Cause) > 64<<10 {
 		return refuse(http.StatusBadRequest, "jobId, attempt and sequence are needed", "")
 	}
-	_, err := a.Decide(r.Context(), p.Run, jobstate.Push{Attempt: p.Attempt, Sequence: p.Sequence, JobID: p.JobID, Status: jobstate.Status(p.Status), Cause: flinkrest.Cause(p.Cause)})
+	run, err := a.runOf(r, p.JobID)
+	if errors.Is(err, store.ErrNotFound) { // a job of a session cluster that no run has; the cluster's own run names it
+		w.WriteHeader(http.StatusNoContent)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	_, err = a.Decide(r.Context(), run, jobstate.Push{Attempt: p.Attempt, Sequence: p.Sequence, JobID: p.JobID, Status: jobstate.Status(p.Status), Cause: flinkrest.Cause(p.Cause)})
 	if err == nil {
 		w.WriteHeader(http.StatusNoContent)
 	}
 	return err
+}
+
+// runOf is the run that a Flink job of the caller's cluster belongs to: the caller's, or, if that is a session cluster, the run whose job it
+// is. ErrNotFound: no run has it.
+func (a *API) runOf(r *http.Request, flinkJob string) (string, error) {
+	run, err := a.Store.Run(r.Context(), who(r).run)
+	if err == nil && run.State.Cluster {
+		run, err = a.Store.RunOnSession(r.Context(), run.State.ID, flinkJob)
+	}
+	return run.State.ID, err
 }
 
 // archive: PUT /v1/runs/{run}/archive/NAME, by the file system plugin of a run's JobManager. It is stored before it counts.
@@ -56,6 +74,15 @@ func (a *API) archive(w http.ResponseWriter, r *http.Request) error {
 	}
 	// Flink 2.3 also archives the application, which says nothing about a job that the jobs' own archives do not say.
 	application := path.Base(path.Dir(name)) == "applications"
+	owner, err := a.runOf(r, job)
+	if errors.Is(err, store.ErrNotFound) { // of a session cluster: an application, or a job that no run has
+		w.WriteHeader(http.StatusNoContent)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	run = owner
 	var end jobstate.Archived
 	if !application {
 		of, err := a.Store.Run(r.Context(), run)

@@ -30,7 +30,7 @@ func (a *API) job(r *http.Request) (store.Job, error) {
 }
 
 func jobOf(l store.JobLine) wire.Job {
-	j := wire.Job{Name: l.Job.Name, Team: l.Job.Team, Newest: l.Job.Newest, Created: l.Job.Created, CreatedBy: l.Job.CreatedBy}
+	j := wire.Job{Name: l.Job.Name, Kind: string(l.Job.Kind), Team: l.Job.Team, Newest: l.Job.Newest, Created: l.Job.Created, CreatedBy: l.Job.CreatedBy}
 	if l.Run != nil {
 		r := runOf(*l.Run)
 		j.Run = &r
@@ -41,7 +41,7 @@ func jobOf(l store.JobLine) wire.Job {
 // listJobs: GET /v1/jobs?queue=&name=&after=&limit=
 func (a *API) listJobs(w http.ResponseWriter, r *http.Request) error {
 	q := r.URL.Query()
-	f := store.JobFilter{Team: who(r).team, Queue: q.Get("queue"), Name: q.Get("name"), After: q.Get("after")}
+	f := store.JobFilter{Team: who(r).team, Kind: store.KindJob, Queue: q.Get("queue"), Name: q.Get("name"), After: q.Get("after")}
 	var err error
 	if f.Limit, err = limit(r); err != nil {
 		return err
@@ -106,11 +106,17 @@ func ifMatch(r *http.Request, prefix string) (int, error) {
 	return n, nil
 }
 
-// putJob makes a version of what is sent. With an Idempotency-Key the same request is answered alike.
 func (a *API) putJob(w http.ResponseWriter, r *http.Request) error {
+	return a.put(w, r, store.KindJob, func(name string, source []byte) (Document, error) {
+		return a.Prepare(r.Context(), who(r).team, name, source)
+	})
+}
+
+// put makes a version of what is sent. With an Idempotency-Key the same request is answered alike.
+func (a *API) put(w http.ResponseWriter, r *http.Request, kind store.Kind, prepare func(name string, source []byte) (Document, error)) error {
 	c, name := who(r), r.PathValue("job")
 	if !nameForm.MatchString(name) {
-		return refuse(http.StatusBadRequest, fmt.Sprintf("%q is not a name of a job", name), "small letters, digits and hyphens, at most 63")
+		return refuse(http.StatusBadRequest, fmt.Sprintf("%q is not a name of a %s", name, kind), "small letters, digits and hyphens, at most 63")
 	}
 	source, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxDefinition))
 	if err != nil {
@@ -121,18 +127,18 @@ func (a *API) putJob(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return a.once(w, r, append([]byte(r.Method+r.URL.String()+"\n"+r.Header.Get("If-Match")+"\n"), source...), func() (int, any, error) {
-		d, err := a.Prepare(r.Context(), c.team, fileName(name, r), source)
+		d, err := prepare(fileName(name, r), source)
 		if err != nil {
 			return 0, nil, err
 		}
 		sum := sha256.Sum256(d.Document)
-		v, made, err := a.Store.PutJob(r.Context(), c.team, store.Version{Job: name, Document: d.Document, Digest: hex.EncodeToString(sum[:]), Source: source,
+		v, made, err := a.Store.PutJob(r.Context(), c.team, store.Version{Job: name, Kind: kind, Document: d.Document, Digest: hex.EncodeToString(sum[:]), Source: source,
 			Catalogs: d.Catalogs, Comment: r.URL.Query().Get("comment"), By: c.name}, seen)
 		switch {
 		case errors.Is(err, store.ErrConflict):
-			return 0, nil, refuse(http.StatusPreconditionFailed, "the job has another version by now", "read it again, and decide whether your change still fits")
+			return 0, nil, refuse(http.StatusPreconditionFailed, fmt.Sprintf("the %s has another version by now", kind), "read it again, and decide whether your change still fits")
 		case errors.Is(err, store.ErrExists):
-			return 0, nil, refuse(http.StatusConflict, fmt.Sprintf("the name %q is taken", name), "choose another one")
+			return 0, nil, refuse(http.StatusConflict, fmt.Sprintf("the name %q is taken", name), "choose another one; jobs and session clusters share their names")
 		case err != nil:
 			return 0, nil, err
 		}
@@ -207,6 +213,9 @@ func (a *API) deleteJob(w http.ResponseWriter, r *http.Request) error {
 	j, err := a.job(r)
 	if err != nil {
 		return err
+	}
+	if j.Kind != store.KindJob {
+		return refuse(http.StatusConflict, fmt.Sprintf("%s is a session cluster", j.Name), "delete it as one: flink-platform cluster delete "+j.Name)
 	}
 	err = a.Store.DeleteJob(r.Context(), j.Name)
 	if errors.Is(err, store.ErrInUse) {

@@ -35,7 +35,7 @@ func (a *API) logs(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	status, err := a.Driver.Observe(r.Context(), run.State.ID)
+	status, err := a.Driver.Observe(r.Context(), run.ClusterRun())
 	if err != nil {
 		return refuse(http.StatusNotFound, "the logs of this run are not kept any more", "")
 	}
@@ -56,7 +56,7 @@ func (a *API) logs(w http.ResponseWriter, r *http.Request) error {
 		if name := q.Get("process"); name != "" && name != p.Name {
 			continue
 		}
-		log, err := a.Driver.Logs(r.Context(), run.State.ID, p.Name, tail)
+		log, err := a.Driver.Logs(r.Context(), run.ClusterRun(), p.Name, tail)
 		if err != nil {
 			return err
 		}

@@ -22,7 +22,7 @@ func runOf(r store.Run) wire.Run {
 	s := r.State
 	out := wire.Run{ID: s.ID, Job: r.Job, Version: r.Version, Revision: r.Revision, Queue: string(s.Queue), Condition: string(s.Condition), Since: s.Since,
 		Desired: string(s.Desired), Reason: s.Reason, Outcome: string(s.Outcome), Evidence: string(s.Source), Created: r.Created, JobID: s.JobID, Attempt: s.Attempt,
-		From: r.Asked.StartFrom, Session: r.Asked.Session, By: r.Asked.By, Restart: r.Asked.Restart}
+		From: r.Asked.StartFrom, Session: r.Asked.Session, SessionOf: r.Asked.SessionRun, By: r.Asked.By, Restart: r.Asked.Restart}
 	for _, j := range s.Jobs {
 		out.Jobs = append(out.Jobs, wire.FlinkJob{ID: j.ID, Status: string(j.Status)})
 	}
@@ -182,6 +182,14 @@ func (a *API) stop(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if run.State.Cluster {
+		if in.Mode != "cancel" {
+			return refuse(http.StatusConflict, fmt.Sprintf("%s is a session cluster, which has no savepoint", run.Job), "stop its jobs with savepoints, then cancel it")
+		}
+		if err := a.unused(r); err != nil {
+			return err
+		}
+	}
 	switch in.Mode {
 	case "", "savepoint":
 		return a.decide(w, r, run, jobstate.AskStop{By: who(r).name})
@@ -298,7 +306,7 @@ func (a *API) asked(ctx context.Context, run store.Run, f func(base string) erro
 	if run.State.HasEnded() {
 		return errors.New("the run has ended")
 	}
-	return cluster.Ask(ctx, a.Driver, run.State.ID, f)
+	return cluster.Ask(ctx, a.Driver, run.ClusterRun(), f)
 }
 
 // archived is one answer of REST that a job's archive keeps.

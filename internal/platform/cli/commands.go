@@ -41,11 +41,12 @@ func with(more ...func(*pflag.FlagSet)) func(*pflag.FlagSet) {
 }
 
 const (
-	groupServer  = "The server"
-	groupJobs    = "Jobs"
-	groupWatch   = "Watch"
-	groupStored  = "What jobs use"
-	groupService = "Access"
+	groupServer   = "The server"
+	groupJobs     = "Jobs"
+	groupWatch    = "Watch"
+	groupClusters = "Session clusters (start, stop, job, logs and events take their names, too)"
+	groupStored   = "What jobs use"
+	groupService  = "Access"
 )
 
 // commands are all verbs.
@@ -68,6 +69,10 @@ var commands = []command{
 	{name: "logs", words: "NAME", group: groupWatch, short: "logs of the platform, JobManager and TaskManagers of a run", flags: with(logFlags), run: logs, least: 1, most: 1},
 	{name: "diff", words: "NAME OLD NEW", group: groupWatch, short: "what changed between two versions", flags: with(), run: diff, least: 3, most: 3},
 
+	{name: "clusters", group: groupClusters, short: "list session clusters, and the jobs on each", flags: with(), run: clusters},
+	{name: "cluster put", words: "NAME FILE", group: groupClusters, short: "make a version of a session cluster: a definition without a job", flags: with(clusterFlags), run: clusterPut, least: 2, most: 2},
+	{name: "cluster delete", words: "NAME", group: groupClusters, short: "delete a session cluster that does not run", flags: with(), run: deleteOf("/v1/clusters/"), least: 1, most: 1},
+
 	{name: "catalogs", group: groupStored, short: "list catalogs", flags: with(), run: catalogs},
 	{name: "catalog", words: "NAME", group: groupStored, short: "a catalog, and the jobs that have it", flags: with(), run: catalog, least: 1, most: 1},
 	{name: "catalog put", words: "NAME FILE", group: groupStored, short: "store a CREATE CATALOG statement", flags: with(), run: catalogPut, least: 2, most: 2},
@@ -87,6 +92,11 @@ func submitFlags(f *pflag.FlagSet) {
 	f.StringP("message", "m", "", "what this version changes")
 	f.Bool("start", false, "start it, too")
 	f.Bool("wait", false, "with --start: wait for its end; 24 if it is not finished")
+}
+
+func clusterFlags(f *pflag.FlagSet) {
+	f.StringP("message", "m", "", "what this version changes")
+	f.Bool("start", false, "start it, too")
 }
 
 func startFlags(f *pflag.FlagSet) {
@@ -187,6 +197,11 @@ func submit(c *call) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", c.words[0], err)
 	}
+	return c.made(cl, v)
+}
+
+// made shows a new version, or starts it.
+func (c *call) made(cl *client.Client, v wire.Version) error {
 	for _, w := range v.Warnings {
 		fmt.Fprintln(c.stderr, "warning:", w)
 	}
@@ -196,11 +211,53 @@ func submit(c *call) error {
 		}
 		return nil
 	}
-	r, err := cl.Start(c.ctx, name, wire.Start{Version: v.Number})
+	r, err := cl.Start(c.ctx, v.Job, wire.Start{Version: v.Number})
 	if err != nil {
 		return err
 	}
 	return c.follow(cl, r)
+}
+
+func clusterPut(c *call) error {
+	cl, err := c.client()
+	if err != nil {
+		return err
+	}
+	b, err := c.readFile(c.words[1])
+	if err != nil {
+		return err
+	}
+	v, err := cl.PutCluster(c.ctx, c.words[0], b, c.text("message"))
+	if err != nil {
+		return fmt.Errorf("%s: %w", c.words[1], err)
+	}
+	return c.made(cl, v)
+}
+
+func clusters(c *call) error {
+	cl, err := c.client()
+	if err != nil {
+		return err
+	}
+	all, err := cl.Clusters(c.ctx)
+	if err != nil || c.json(all) {
+		return err
+	}
+	if len(all) == 0 {
+		fmt.Fprintln(c.stdout, "no session clusters; make one with: flink-platform cluster put NAME FILE")
+		return nil
+	}
+	now := time.Now()
+	c.table("NAME\tSTATE\tSINCE\tVERSION\tNEWEST\tJOBS\tREASON", func(w io.Writer) {
+		for _, j := range all {
+			version, since, reason := "-", "-", ""
+			if j.Run != nil {
+				version, since, reason = strconv.Itoa(j.Run.Version), ago(j.Run.Since, now), firstLine(j.Run.Reason)
+			}
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d\t%d\t%s\n", j.Name, state(j.Run), since, version, j.Newest, len(j.Jobs), reason)
+		}
+	})
+	return nil
 }
 
 func start(c *call) error {
@@ -221,7 +278,7 @@ func start(c *call) error {
 
 // follow shows a run that was asked to start or stop, and with --wait its events until its end.
 func (c *call) follow(cl *client.Client, r wire.Run) error {
-	if !c.bool("wait") {
+	if c.flags.Lookup("wait") == nil || !c.bool("wait") {
 		if !c.json(r) {
 			fmt.Fprintf(c.stdout, "%s version %d, run %s: %s\n", r.Job, r.Version, r.ID, state(&r))
 		}
@@ -394,6 +451,9 @@ func job(c *call) error {
 	fmt.Fprintf(c.stdout, "%s: %s", j.Name, state(j.Run))
 	if j.Run != nil {
 		fmt.Fprintf(c.stdout, " (%s), version %d of %d", ago(j.Run.Since, now), j.Run.Version, j.Newest)
+		if j.Run.Session != "" {
+			fmt.Fprintf(c.stdout, ", on the session cluster %s", j.Run.Session)
+		}
 		if j.Run.Reason != "" {
 			fmt.Fprintf(c.stdout, "\n  %s", j.Run.Reason)
 		}

@@ -172,14 +172,30 @@ func (c *Client) Job(ctx context.Context, name string) (wire.Job, error) {
 	return out, err
 }
 
+// Clusters lists the session clusters.
+func (c *Client) Clusters(ctx context.Context) ([]wire.Job, error) {
+	var out struct{ Clusters []wire.Job }
+	err := c.Do(ctx, http.MethodGet, "/v1/clusters", nil, &out)
+	return out.Clusters, err
+}
+
 // Put makes a version of a definition. script: it is a SQL script alone.
 func (c *Client) Put(ctx context.Context, name string, definition []byte, script bool, comment string) (wire.Version, error) {
-	var out wire.Version
 	kind := "application/yaml" // JSON is YAML, too
 	if script {
 		kind = "application/sql"
 	}
-	resp, err := c.Send(ctx, http.MethodPut, job(name)+"?comment="+url.QueryEscape(comment), http.Header{"Content-Type": {kind}}, bytes.NewReader(definition))
+	return c.put(ctx, job(name), kind, definition, comment)
+}
+
+// PutCluster makes a version of the definition of a session cluster.
+func (c *Client) PutCluster(ctx context.Context, name string, definition []byte, comment string) (wire.Version, error) {
+	return c.put(ctx, "/v1/clusters/"+url.PathEscape(name), "application/yaml", definition, comment)
+}
+
+func (c *Client) put(ctx context.Context, path, kind string, definition []byte, comment string) (wire.Version, error) {
+	var out wire.Version
+	resp, err := c.Send(ctx, http.MethodPut, path+"?comment="+url.QueryEscape(comment), http.Header{"Content-Type": {kind}}, bytes.NewReader(definition))
 	if err != nil {
 		return out, err
 	}

@@ -25,36 +25,38 @@ import (
 // limits are the limits of a definition.
 var limits = yaml.Options{Strict: true, Bytes: jobdef.MaxSize, Depth: 100, Aliased: 10_000}
 
-// Prepare checks a definition and makes what pods get. A name that ends in .sql says that the source is a script alone, which is a
-// definition too. catalogOf finds a stored catalog. The error is an api.Faults where the definition is wrong.
-func Prepare(name string, source []byte, catalogOf func(name string) (store.Catalog, error)) (api.Document, error) {
+// Known is what definitions name.
+type Known struct {
+	Catalog  func(name string) (store.Catalog, error) // store.ErrNotFound: it is not stored
+	Clusters func() ([]string, error)                 // names of the session clusters
+}
+
+// Prepare checks a definition of a job and makes what pods get. A name that ends in .sql says that the source is a script alone, which is a
+// definition too. The error is an api.Faults where the definition is wrong.
+func Prepare(name string, source []byte, known Known) (api.Document, error) {
 	if strings.HasSuffix(name, ".sql") {
 		return fromScript(name, source)
 	}
-	def, err := jobdef.Decode(name, source)
+	def, doc, err := decode(name, source)
 	if err != nil {
-		var faults api.Faults
-		for _, p := range validate.Problems(err) {
-			faults = append(faults, wire.Fault(p))
-		}
-		if faults == nil {
+		return api.Document{}, err
+	}
+	settings, faults := read(store.KindJob, doc.Root, def)
+	faults = append(faults, secretsIn(def)...)
+	if settings.session != nil {
+		wrong, err := onSession(doc.Root, def, settings, known.Clusters)
+		if err != nil {
 			return api.Document{}, err
 		}
-		return api.Document{}, faults
+		faults = append(faults, wrong...)
 	}
-	doc, err := yaml.Read(source, limits)
-	if err != nil {
-		return api.Document{}, fmt.Errorf("internal error (a bug): a definition that was read cannot be read: %w", err)
-	}
-	settings, faults := read(doc.Root, def)
-	faults = append(faults, secretsIn(def)...)
-	warnings, wrong := script(def, name, source)
+	warnings, wrong := script(def, name, source, settings.session != nil)
 	faults = append(faults, wrong...)
 	out := api.Document{Document: source, Warnings: warnings}
 	var chosen []object
 	for i, name := range settings.catalogs {
 		at := settings.catalogNodes[i]
-		c, err := catalogOf(name)
+		c, err := known.Catalog(name)
 		if errors.Is(err, store.ErrNotFound) {
 			faults = append(faults, fault(at, "x-platform.catalogs", fmt.Sprintf("unknown catalog %q", name), "flink-platform catalogs lists them; store one with: flink-platform catalog put NAME FILE"))
 			continue
@@ -81,17 +83,41 @@ func Prepare(name string, source []byte, catalogOf func(name string) (store.Cata
 			return out, err
 		}
 		// What was written is what pods read, so it is read here too.
-		if _, err := jobdef.Decode("the definition with its catalogs", out.Document); err != nil {
+		written, err := jobdef.Decode("the definition with its catalogs", out.Document)
+		if err == nil && settings.session != nil {
+			_, err = programOf(written, versionOf(written))
+		}
+		if err != nil {
 			return out, api.Faults{{Path: "x-platform.catalogs", Line: settings.catalogNodes[0].Content.Line + 1, Column: settings.catalogNodes[0].Content.Column + 1, Message: err.Error()}}
 		}
 	}
 	return out, nil
 }
 
+// decode reads a definition, and its document for what the entrypoint does not read.
+func decode(name string, source []byte) (*jobdef.Definition, *yaml.Document, error) {
+	def, err := jobdef.Decode(name, source)
+	if err != nil {
+		var faults api.Faults
+		for _, p := range validate.Problems(err) {
+			faults = append(faults, wire.Fault(p))
+		}
+		if faults == nil {
+			return nil, nil, err
+		}
+		return nil, nil, faults
+	}
+	doc, err := yaml.Read(source, limits)
+	if err != nil {
+		return nil, nil, fmt.Errorf("internal error (a bug): a definition that was read cannot be read: %w", err)
+	}
+	return def, doc, nil
+}
+
 // fromScript makes a definition of a script alone.
 func fromScript(name string, source []byte) (api.Document, error) {
 	def := jobdef.FromSQL(name, source)
-	warnings, faults := script(def, name, nil)
+	warnings, faults := script(def, name, nil, false)
 	if len(faults) > 0 {
 		return api.Document{}, faults
 	}
@@ -144,13 +170,15 @@ func secretsIn(def *jobdef.Definition) api.Faults {
 	return faults
 }
 
-// script says what a start would refuse of the script, at its places in what the user sent.
-func script(def *jobdef.Definition, name string, source []byte) (warnings []string, faults api.Faults) {
+// script says what a start would refuse of the script, at its places in what the user sent. oneJob: it may start only one.
+func script(def *jobdef.Definition, name string, source []byte, oneJob bool) (warnings []string, faults api.Faults) {
 	text, ok := plainScript(def)
 	if !ok {
 		return nil, nil
 	}
-	warnings, err := validate.Script(def, versionOf(def), name, validate.SourceOf(def, name, source, text, new(redact.Redactor).Redact))
+	options := validate.Application(def, versionOf(def))
+	options.FixedJobID = options.FixedJobID || oneJob
+	warnings, err := validate.Script(def, options, name, validate.SourceOf(def, name, source, text, new(redact.Redactor).Redact))
 	refused, ok := errors.AsType[*validate.Refused](err)
 	switch {
 	case err == nil:

@@ -2,12 +2,14 @@ package document
 
 import (
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"time"
 
 	"flink-entrypoint/internal/jobdef"
 	"flink-entrypoint/internal/platform/api"
+	"flink-entrypoint/internal/platform/store"
 	"flink-entrypoint/internal/sqlrunner"
 	"flink-entrypoint/internal/validate"
 	"flink-entrypoint/internal/yaml"
@@ -23,20 +25,22 @@ type Settings struct {
 	Sized            bool // the definition says how large the containers are
 	JobManagers      int
 	TaskManagers     int
-	Restarts         int           // by the restart policy, in a row
+	Restarts         int           // by the restart policy, in a row; a session cluster is restarted without end unless it says otherwise
 	Backoff          time.Duration // before the first of them; doubled each time
 	StartWithin      time.Duration
 	LostAfter        time.Duration // without an answer, until the run is lost
+	Session          string        // the session cluster that the job runs on; empty: a cluster of its own
 
 	catalogs     []string
 	catalogNodes []*yaml.Node
+	session      *yaml.Node // of Session
 }
 
 // The field x-platform of a definition. The entrypoint ignores fields that begin with x-.
 const field = "x-platform"
 
-// SettingsOf reads the settings of a stored definition.
-func SettingsOf(document []byte) (Settings, error) {
+// SettingsOf reads the settings of a stored definition of a job or session cluster.
+func SettingsOf(kind store.Kind, document []byte) (Settings, error) {
 	def, err := jobdef.Decode("definition", document)
 	if err != nil {
 		return Settings{}, err
@@ -45,7 +49,7 @@ func SettingsOf(document []byte) (Settings, error) {
 	if err != nil {
 		return Settings{}, err
 	}
-	s, faults := read(doc.Root, def)
+	s, faults := read(kind, doc.Root, def)
 	if len(faults) > 0 {
 		return s, faults
 	}
@@ -53,7 +57,7 @@ func SettingsOf(document []byte) (Settings, error) {
 }
 
 // read reads x-platform. Unknown fields are faults, as everywhere in a definition.
-func read(root *yaml.Node, def *jobdef.Definition) (Settings, api.Faults) {
+func read(kind store.Kind, root *yaml.Node, def *jobdef.Definition) (Settings, api.Faults) {
 	s := Settings{JobManagers: 1, TaskManagers: taskManagers(def), StartWithin: 5 * time.Minute, LostAfter: 10 * time.Second, Backoff: 10 * time.Second,
 		Sized: !def.Resources.JobManager.Memory.IsZero() || !def.Resources.TaskManager.Memory.IsZero()}
 	s.HighAvailability = def.HighAvailability != nil && !strings.EqualFold(def.HighAvailability.Type, "none")
@@ -61,13 +65,17 @@ func read(root *yaml.Node, def *jobdef.Definition) (Settings, api.Faults) {
 	if s.HighAvailability {
 		s.JobManagers, s.ResultStore = 2, resultStore(def)
 	}
-	s.OneJob = oneJob(def, s.HighAvailability)
+	if kind == store.KindCluster {
+		s.Restarts, s.Backoff = math.MaxInt, time.Second
+	} else {
+		s.OneJob = oneJob(def, s.HighAvailability)
+	}
 	n := root.Get(field)
 	if n == nil {
 		return s, nil
 	}
 	r := reader{}
-	r.mapping(n, field, map[string]func(*yaml.Node, string){
+	fields := map[string]func(*yaml.Node, string){
 		"catalogs": func(n *yaml.Node, path string) {
 			if n.Kind != yaml.SequenceNode {
 				r.wrong(n, path, "expected a list of names of stored catalogs", "catalogs: [ods]")
@@ -87,7 +95,28 @@ func read(root *yaml.Node, def *jobdef.Definition) (Settings, api.Faults) {
 				"backoff":  func(n *yaml.Node, path string) { s.Backoff = r.duration(n, path) },
 			})
 		},
-	})
+		"cluster": func(n *yaml.Node, path string) {
+			word, name, _ := strings.Cut(n.Text, " ")
+			if s.Session = strings.TrimSpace(name); n.Kind != yaml.ScalarNode || word != "session" || s.Session == "" {
+				r.wrong(n, path, "expected: session NAME", "cluster: session shared; flink-platform clusters lists them")
+			}
+			s.session = n
+		},
+	}
+	if kind == store.KindCluster { // what is of a job alone is unknown
+		delete(fields, "catalogs")
+		delete(fields, "cluster")
+		delete(fields, "jobManagers")
+	}
+	r.mapping(n, field, fields)
+	if s.session != nil {
+		s.OneJob = true
+		for _, of := range []string{"jobManagers", "taskManagers"} {
+			if other := n.Get(of); other != nil {
+				r.wrong(other, field+"."+of, "the job runs on a session cluster, which has its own", "say it in the definition of the cluster")
+			}
+		}
+	}
 	return s, r.faults
 }
 

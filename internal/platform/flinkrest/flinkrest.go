@@ -25,6 +25,7 @@ import (
 // Limits of one request.
 const (
 	Timeout     = 5 * time.Second
+	RunTimeout  = time.Minute // of RunJar: the main method runs before the answer
 	maxBody     = 16 << 20
 	perHost     = 2
 	maxLogBytes = 64 << 20
@@ -33,16 +34,26 @@ const (
 // A Client asks clusters. Its zero value is not usable; see New.
 type Client struct {
 	http *http.Client
+	slow *http.Client // for answers that may take longer than Timeout
 	mu   sync.Mutex
 	host map[string]chan struct{} // at most perHost requests at a time
+
+	uploading sync.Map // by base, a *sync.Mutex
 }
 
 // New makes a client. transport nil is one of its own, with connections that are kept.
 func New(transport http.RoundTripper) *Client {
+	slow := transport
 	if transport == nil {
-		transport = &http.Transport{MaxIdleConnsPerHost: perHost, MaxIdleConns: 2000, IdleConnTimeout: 90 * time.Second, ResponseHeaderTimeout: Timeout}
+		t := &http.Transport{MaxIdleConnsPerHost: perHost, MaxIdleConns: 2000, IdleConnTimeout: 90 * time.Second, ResponseHeaderTimeout: Timeout}
+		s := t.Clone()
+		s.ResponseHeaderTimeout = RunTimeout
+		transport, slow = t, s
 	}
-	return &Client{http: &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}, host: map[string]chan struct{}{}}
+	client := func(t http.RoundTripper) *http.Client {
+		return &http.Client{Transport: t, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	}
+	return &Client{http: client(transport), slow: client(slow), host: map[string]chan struct{}{}}
 }
 
 // An Error is an answer that is not what was asked for.
@@ -92,6 +103,10 @@ func (c *Client) do(ctx context.Context, method, base, path string, in, out any)
 		return err
 	}
 	defer done()
+	return c.send(ctx, c.http, method, base, path, in, out)
+}
+
+func (c *Client) send(ctx context.Context, by *http.Client, method, base, path string, in, out any) error {
 	var body io.Reader
 	if in != nil {
 		b, err := json.Marshal(in)
@@ -107,7 +122,7 @@ func (c *Client) do(ctx context.Context, method, base, path string, in, out any)
 	if in != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}
-	resp, err := c.http.Do(req)
+	resp, err := by.Do(req)
 	if err != nil {
 		return plain(err)
 	}
@@ -448,7 +463,7 @@ func (c *Client) UploadJar(ctx context.Context, base, name string, jar []byte) (
 		return "", err
 	}
 	req.Header.Set("Content-Type", kind)
-	resp, err := c.http.Do(req)
+	resp, err := c.slow.Do(req)
 	if err != nil {
 		return "", plain(err)
 	}
@@ -468,7 +483,8 @@ func (c *Client) UploadJar(ctx context.Context, base, name string, jar []byte) (
 	return o.Filename[strings.LastIndexByte(o.Filename, '/')+1:], nil
 }
 
-// RunJar starts a job from an uploaded jar under a job id.
+// RunJar starts a job from an uploaded jar under a job id. The JobManager runs the main method before it answers, so this waits longer than
+// other requests, and takes none of their turns.
 func (c *Client) RunJar(ctx context.Context, base, jar, jobID, class string, args []string, savepoint string, allowLost bool, configuration map[string]string) error {
 	in := map[string]any{"entryClass": class, "programArgsList": args, "jobId": jobID}
 	if savepoint != "" {
@@ -477,7 +493,9 @@ func (c *Client) RunJar(ctx context.Context, base, jar, jobID, class string, arg
 	if len(configuration) > 0 {
 		in["flinkConfiguration"] = configuration
 	}
-	return c.do(ctx, http.MethodPost, base, "/jars/"+url.PathEscape(jar)+"/run", in, nil)
+	ctx, cancel := context.WithTimeout(ctx, RunTimeout)
+	defer cancel()
+	return c.send(ctx, c.slow, http.MethodPost, base, "/jars/"+url.PathEscape(jar)+"/run", in, nil)
 }
 
 // Log opens the log of the JobManager, or of a TaskManager. Flink answers the whole file, so at most 64 MiB are read. The caller closes it.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"sync"
 )
 
 // A Submission is a job for a session cluster.
@@ -17,6 +18,15 @@ type Submission struct {
 	Arguments []string
 	Savepoint string // to start from; empty: without state
 	AllowLost bool   // state of the savepoint that the job has no place for is left out
+
+	// Point, if not nil, is called at each place where a crash must do no harm. Tests kill the process there.
+	Point func(place string)
+}
+
+func (s *Submission) at(place string) {
+	if s.Point != nil {
+		s.Point(place)
+	}
 }
 
 // A Rejected is a submission that the cluster's program refused: trying it again gives the same answer.
@@ -36,11 +46,14 @@ func (c *Client) Submit(ctx context.Context, base string, s Submission) error {
 	if err != nil || have {
 		return err
 	}
+	s.at("job looked for")
 	jar, err := c.jar(ctx, base, s.JarName, s.Jar)
 	if err != nil {
 		return fmt.Errorf("upload of %s: %w", s.JarName, err)
 	}
+	s.at("jar uploaded")
 	failed := c.RunJar(ctx, base, jar, s.JobID, s.MainClass, s.Arguments, s.Savepoint, s.AllowLost, nil)
+	s.at("jar run")
 	if failed == nil {
 		return nil
 	}
@@ -70,6 +83,9 @@ func (c *Client) Has(ctx context.Context, base, job string) (bool, error) {
 
 // jar is the id of the uploaded jar of this name. A cluster that does not have it gets it.
 func (c *Client) jar(ctx context.Context, base, name string, content []byte) (string, error) {
+	one, _ := c.uploading.LoadOrStore(base, new(sync.Mutex)) // two jobs of a new cluster would both send it
+	one.(*sync.Mutex).Lock()
+	defer one.(*sync.Mutex).Unlock()
 	var o struct{ Files *[]struct{ ID, Name string } }
 	if err := c.do(ctx, http.MethodGet, base, "/jars", nil, &o); err != nil {
 		return "", err

@@ -105,7 +105,10 @@ type Run struct {
 	// JobID is the Flink job id that the platform gave, 32 hexadecimal digits. Empty: the application may have several jobs.
 	JobID            string `json:"jobId,omitempty"`
 	HighAvailability bool   `json:"highAvailability,omitempty"`
-	Session          bool   `json:"session,omitempty"` // a job of a session cluster, which outlives it
+	Session          bool   `json:"session,omitempty"`     // a job of a session cluster, which outlives it
+	SessionName      string `json:"sessionName,omitempty"` // of that cluster
+	// Cluster: the run is a session cluster itself. It has no job of its own, and goes on until it is canceled or its JobManager ends.
+	Cluster bool `json:"cluster,omitempty"`
 
 	Condition Condition `json:"condition,omitempty"`
 	Since     time.Time `json:"since"`            // of the condition, or of the queue without one

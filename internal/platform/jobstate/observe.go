@@ -25,7 +25,12 @@ type Answer struct {
 	ApplicationFailed string
 	// Disputed: another JobManager process of the cluster is alive and did not say the same, so this one may have lost its leadership.
 	Disputed bool
+	// TaskManagers is how many have registered; of a session cluster's own run alone. Its Jobs are those that no run has.
+	TaskManagers int
 }
+
+// NotSubmitted: the session cluster that would get the job is not chosen yet, so no cluster has it.
+type NotSubmitted struct{}
 
 // Seen is one job of an Answer.
 type Seen struct {
@@ -125,6 +130,7 @@ func (AskCancel) observation()      {}
 func (AskResolve) observation()     {}
 func (AskStartEmpty) observation()  {}
 func (SavepointSeen) observation()  {}
+func (NotSubmitted) observation()   {}
 func (Tick) observation()           {}
 
 // An Effect is something to do outside. Each has a name made from the run, so doing it twice is doing it once.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -125,6 +126,12 @@ func (s *step) stranger(name string) bool {
 
 func (s *step) observe(o Observation) {
 	r := &s.run
+	if r.Cluster { // what its jobs do is theirs
+		switch o.(type) {
+		case Push, Archived, Recorded:
+			return
+		}
+	}
 	switch o := o.(type) {
 	case ClusterStarted:
 		if r.Attempt != o.Attempt {
@@ -150,9 +157,17 @@ func (s *step) observe(o Observation) {
 			s.do(StartCluster)
 		}
 	case Answer:
-		s.answer(o)
+		if r.Cluster {
+			s.clusterAnswers(o)
+		} else {
+			s.answer(o)
+		}
 	case NoAnswer:
 		s.noAnswer(o.Reason)
+	case NotSubmitted:
+		if r.Session && r.Desired == WantCancel && len(r.Jobs) == 0 {
+			s.end(IsCanceled, FromDriver, "it was not submitted yet")
+		}
 	case Push:
 		s.push(o)
 	case Archived:
@@ -262,6 +277,32 @@ func (s *step) answer(a Answer) {
 	s.alive(mine)
 }
 
+// clusterAnswers: the JobManager of a session cluster answers. The cluster runs when a TaskManager can take a job.
+func (s *step) clusterAnswers(a Answer) {
+	r := &s.run
+	s.found()
+	r.Gone = false
+	for _, j := range a.Jobs {
+		if s.stranger("job " + j.ID) {
+			s.tell(FromREST, "it runs a job that the platform did not submit, %s", j.ID)
+		}
+	}
+	switch {
+	case r.Desired != WantRun || r.Resolve != nil: // its end is on its way
+	case a.TaskManagers == 0 && r.Queue == Accept:
+		s.move(Accept, WaitingForSlots, FromREST, "no TaskManager has registered yet")
+	case a.TaskManagers == 0:
+		s.move(Running, WaitingForSlots, FromREST, "no TaskManager is registered")
+	default:
+		s.move(Running, None, FromREST, "the session cluster takes jobs")
+	}
+}
+
+// sessionName is the session cluster of a run, for texts.
+func (s *step) sessionName() string {
+	return strings.TrimSuffix("the session cluster "+s.run.SessionName, " ")
+}
+
 // noJob: the leader answers, and does not know the run's job.
 func (s *step) noJob(a Answer) {
 	r := &s.run
@@ -270,11 +311,11 @@ func (s *step) noJob(a Answer) {
 		s.end(IsFailed, FromREST, a.ApplicationFailed)
 	case r.Session && len(r.Jobs) > 0 && a.Attempt != "" && a.Attempt != r.Attempt && !r.HighAvailability:
 		// Without high availability a new JobManager knows nothing of the jobs of the one before.
-		s.end(IsFailed, FromREST, "the session cluster's JobManager restarted without high availability, which ends its jobs")
+		s.end(IsFailed, FromREST, s.sessionName()+" has another JobManager; it restarted without high availability, which ends its jobs")
 	case r.Session && len(r.Jobs) == 0 && r.Desired == WantCancel:
 		s.end(IsCanceled, FromREST, "it was not submitted yet")
 	case r.Session && len(r.Jobs) == 0 && r.Queue == Accept && !s.now.Before(r.Deadline):
-		s.end(IsFailed, FromREST, "the session cluster did not take it within "+r.Deadline.Sub(r.Started).String()+because(r.Reason))
+		s.end(IsFailed, FromREST, s.sessionName()+" did not take it within "+r.Deadline.Sub(r.Started).String()+because(r.Reason))
 	case r.Queue == Accept && len(r.Jobs) == 0:
 		s.found() // the application's main is still on its way to its first job
 	default:
@@ -636,14 +677,18 @@ func (s *step) byExit() {
 		s.end(IsFailed, FromExit, reason)
 		return
 	}
-	if s.now.Sub(x.At) < GraceOfExit {
+	if s.now.Sub(x.At) < GraceOfExit && !r.Cluster {
 		return // a push or the archive may still come: they know more
 	}
 	if reason == "" {
 		reason = fmt.Sprintf("the JobManager ended with %d", x.Code)
 	}
-	switch x.Code {
-	case 0:
+	switch {
+	case r.Cluster && r.Desired == WantCancel: // it was asked to end; what its processes answer to that does not matter
+		s.end(IsCanceled, FromDriver, "")
+	case r.Cluster:
+		s.end(IsFailed, FromExit, fmt.Sprintf("its JobManager ended with %d%s", x.Code, because(x.Message)))
+	case x.Code == 0:
 		var e *Event
 		switch {
 		case r.Desired == WantCancel, slices.ContainsFunc(r.Jobs, func(j Job) bool { return j.Status == Cancelling }):
@@ -678,9 +723,9 @@ func (s *step) bySessionExit() {
 	case r.Stop != nil && r.Stop.State == SavepointCompleted:
 		s.end(IsStopped, FromExit, "with savepoint "+r.Stop.Path).Inferred = true
 	case r.Desired == WantCancel:
-		s.end(IsCanceled, FromExit, fmt.Sprintf("the session cluster's JobManager ended with %d", x.Code)).Inferred = true
+		s.end(IsCanceled, FromExit, fmt.Sprintf("%s lost its JobManager (exit code %d)", s.sessionName(), x.Code)).Inferred = true
 	default:
-		s.end(IsFailed, FromExit, fmt.Sprintf("the session cluster's JobManager ended with %d, and without high availability its jobs with it%s", x.Code, because(x.Message)))
+		s.end(IsFailed, FromExit, fmt.Sprintf("%s lost its JobManager (exit code %d), and without high availability its jobs with it%s", s.sessionName(), x.Code, because(x.Message)))
 	}
 }
 

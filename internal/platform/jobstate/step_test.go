@@ -88,9 +88,11 @@ func play(t *testing.T, text string) string {
 				case "ha":
 					r.HighAvailability = true
 				case "session":
-					r.Session = true
+					r.Session, r.SessionName = true, "s1"
 				case "patient":
 					r.LostAfter = 10 * time.Second
+				case "cluster":
+					r.Cluster, r.JobID = true, ""
 				case "several":
 					r.JobID = ""
 				case "running":
@@ -164,7 +166,9 @@ func parse(t *testing.T, w []string) Observation {
 		return AskStartEmpty{By: w[1]}
 	case "noanswer":
 		return NoAnswer{Reason: rest(1)}
-	case "answer": // answer [of=ATTEMPT] [disputed] [ID:]STATUS R/T[/SCHEDULED] …
+	case "notsubmitted":
+		return NotSubmitted{}
+	case "answer": // answer [of=ATTEMPT] [disputed] [taskmanagers=N] [ID:]STATUS R/T[/SCHEDULED] …
 		var a Answer
 		for i := 1; i < len(w); i++ {
 			if attempt, ok := strings.CutPrefix(w[i], "of="); ok {
@@ -173,6 +177,10 @@ func parse(t *testing.T, w []string) Observation {
 			}
 			if w[i] == "disputed" {
 				a.Disputed = true
+				continue
+			}
+			if n, ok := strings.CutPrefix(w[i], "taskmanagers="); ok {
+				a.TaskManagers, _ = strconv.Atoi(n)
 				continue
 			}
 			id, status, ok := strings.Cut(w[i], ":")
@@ -246,7 +254,7 @@ func random(r *rand.Rand) Observation {
 	ids := []string{"aa", "bb"}
 	attempts := []string{"a1", "a2"}
 	status := func() Status { return statuses[r.IntN(len(statuses))] }
-	switch r.IntN(17) {
+	switch r.IntN(18) {
 	case 0:
 		return ClusterStarted{attempts[r.IntN(2)]}
 	case 1:
@@ -254,7 +262,7 @@ func random(r *rand.Rand) Observation {
 	case 2:
 		return NoStartPoint{"no checkpoint"}
 	case 3, 4, 5:
-		a := Answer{Attempt: []string{"", "a1", "a2"}[r.IntN(3)], Disputed: r.IntN(3) == 0}
+		a := Answer{Attempt: []string{"", "a1", "a2"}[r.IntN(3)], Disputed: r.IntN(3) == 0, TaskManagers: r.IntN(2)}
 		for range r.IntN(3) {
 			a.Jobs = append(a.Jobs, Seen{ID: ids[r.IntN(2)], Status: status(), Tasks: Tasks{Total: 2, Running: r.IntN(3), Scheduled: r.IntN(3)}})
 		}
@@ -277,6 +285,8 @@ func random(r *rand.Rand) Observation {
 		return AskCancel{By: "ann"}
 	case 15:
 		return SavepointSeen{State: []SavepointState{SavepointCompleted, SavepointFailed, SavepointMissing}[r.IntN(3)], Path: "file:/s"}
+	case 16:
+		return NotSubmitted{}
 	}
 	return Tick{}
 }
@@ -294,6 +304,9 @@ func TestRulesThatAlwaysHold(t *testing.T) {
 	for range 20000 {
 		now := epoch
 		r := New("r1", []string{"aa", ""}[rnd.IntN(2)], rnd.IntN(2) == 0, rnd.IntN(4) == 0, now, time.Minute)
+		if !r.Session && rnd.IntN(8) == 0 {
+			r.Cluster, r.HighAvailability, r.JobID = true, false, ""
+		}
 		if rnd.IntN(2) == 0 {
 			r.Attempt, r.Queue, r.Condition, r.Jobs = "a1", Running, None, []Job{{ID: "aa", Status: StRunning}}
 			if rnd.IntN(2) == 0 {

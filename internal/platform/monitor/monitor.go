@@ -41,11 +41,20 @@ type Monitor struct {
 	// FindSavepoint looks for a completed savepoint in a directory where only one stop of one run writes. "" without an error: it has none, or
 	// cannot be read from here.
 	FindSavepoint func(ctx context.Context, dir string) (string, error)
+	// Session is the newest run of the session cluster that a run asks for. An error that is a *cluster.Refusal fails the run.
+	Session func(ctx context.Context, r store.Run) (store.Run, error)
+	// Program is what a session cluster of a version of Flink gets of a run. An error that is a *cluster.Refusal fails the run.
+	Program func(ctx context.Context, r store.Run, flink string) (flinkrest.Submission, error)
+	// Decide applies an observation to a run, whoever else writes.
+	Decide func(ctx context.Context, run string, o jobstate.Observation) (store.Run, error)
 	// Point, if not nil, is called at each place where a crash must do no harm, with the place and the run's queue. Tests kill the process there.
 	Point func(place string)
 	// Owner names this process in leases.
 	Owner string
 	Lease time.Duration // 0: 30 s
+
+	polls   polls
+	submits submits
 }
 
 // Pools and how many runs of each are looked at at the same time. A turn mostly waits for an answer; one that never comes takes 5 s.
@@ -73,11 +82,13 @@ func (m *Monitor) Run(ctx context.Context) {
 	if m.Lease == 0 {
 		m.Lease = 30 * time.Second
 	}
+	m.submits.life = ctx
 	var all sync.WaitGroup
 	for _, p := range pools {
 		all.Go(func() { m.pool(ctx, p.queue, p.workers) })
 	}
 	all.Wait()
+	m.submits.all.Wait()
 }
 
 func (m *Monitor) pool(ctx context.Context, queue jobstate.Queue, workers int) {
@@ -289,7 +300,7 @@ func (m *Monitor) do(ctx context.Context, t *turn, e jobstate.Effect) (done bool
 		if s.HasEnded() || s.Stop == nil || s.Stop.State != jobstate.SavepointAsked {
 			return true, nil
 		}
-		err := cluster.Ask(ctx, m.Driver, t.run.State.ID, func(base string) error {
+		err := cluster.Ask(ctx, m.Driver, t.run.ClusterRun(), func(base string) error {
 			return m.REST.Stop(ctx, base, m.jobID(t.run), s.Stop.Trigger, cluster.StopDir(m.Driver, s.ID, s.Stop.Trigger), s.Stop.Drain)
 		})
 		if refused, ok := errors.AsType[*flinkrest.Error](err); ok && refused.Status >= 400 && refused.Status < 500 && refused.Status != 404 {
@@ -301,7 +312,10 @@ func (m *Monitor) do(ctx context.Context, t *turn, e jobstate.Effect) (done bool
 		if s.HasEnded() && !s.Session { // a session cluster can get the job after the run was given up
 			return true, nil
 		}
-		err := cluster.Ask(ctx, m.Driver, t.run.State.ID, func(base string) error { return m.REST.Cancel(ctx, base, m.jobID(t.run)) })
+		if s.Session {
+			return m.cancelOnSession(ctx, t.run)
+		}
+		err := cluster.Ask(ctx, m.Driver, s.ID, func(base string) error { return m.REST.Cancel(ctx, base, m.jobID(t.run)) })
 		return err == nil, err
 	case jobstate.ConsiderRestart:
 		return m.Restart(ctx, t.run)
@@ -343,6 +357,9 @@ func (m *Monitor) start(ctx context.Context, t *turn) (done bool, err error) {
 		t.run.Asked, t.asked, t.changed = asked, &asked, true
 		return false, nil // first it is written down: a start that is repeated starts from the same
 	}
+	if r.State.Session {
+		return m.submit(ctx, t)
+	}
 	spec, err := m.Spec(ctx, r)
 	if err == nil {
 		err = m.Driver.Start(ctx, spec)
@@ -360,7 +377,11 @@ func (m *Monitor) start(ctx context.Context, t *turn) (done bool, err error) {
 
 // look learns how a run is: from the driver, then from Flink, then from what high availability keeps.
 func (m *Monitor) look(ctx context.Context, t *turn) {
-	id := t.run.State.ID
+	id := t.run.ClusterRun()
+	if id == "" {
+		t.step(jobstate.NotSubmitted{})
+		return
+	}
 	status, err := m.Driver.Observe(ctx, id)
 	switch {
 	case errors.Is(err, cluster.ErrUnknown):
@@ -377,7 +398,16 @@ func (m *Monitor) look(ctx context.Context, t *turn) {
 		return
 	}
 	if len(status.REST) > 0 {
-		t.step(m.jobs(ctx, t, status))
+		ask := m.jobs
+		switch {
+		case t.run.State.Cluster:
+			ask = m.cluster
+		case t.run.State.Session:
+			ask = m.onSession
+		}
+		if o := ask(ctx, t, status); o != nil {
+			t.step(o)
+		}
 	}
 	s := &t.run.State
 	if s.HasEnded() {
@@ -469,21 +499,8 @@ func (m *Monitor) jobs(ctx context.Context, t *turn, status cluster.Status) jobs
 	}
 	jobs, base := answers[best], status.REST[best]
 	a := jobstate.Answer{Disputed: len(heard) > 1 || len(answers) > 1 && len(why) > len(answers)-jobManagers(status)}
-	if s.Session {
-		for _, p := range status.Processes {
-			if p.JobManager && p.Alive {
-				a.Attempt = p.Attempt
-			}
-		}
-	}
 	for _, j := range jobs {
-		seen := j.Seen()
-		if seen.Status == jobstate.StFailed {
-			if x, err := m.REST.Exceptions(ctx, base, j.ID); err == nil && len(x) > 0 {
-				seen.Cause = flinkrest.Cause(x[0].Text)
-			}
-		}
-		a.Jobs = append(a.Jobs, seen)
+		a.Jobs = append(a.Jobs, m.seen(ctx, base, j))
 	}
 	if len(jobs) == 0 && s.JobID == "" || len(jobs) == 0 && s.Queue == jobstate.Accept {
 		if failed, err := m.REST.Applications(ctx, base); err == nil {
@@ -491,6 +508,17 @@ func (m *Monitor) jobs(ctx context.Context, t *turn, status cluster.Status) jobs
 		}
 	}
 	return a
+}
+
+// seen is a job of an answer, with the cause if it has failed.
+func (m *Monitor) seen(ctx context.Context, base string, j flinkrest.Job) jobstate.Seen {
+	seen := j.Seen()
+	if seen.Status == jobstate.StFailed {
+		if x, err := m.REST.Exceptions(ctx, base, j.ID); err == nil && len(x) > 0 {
+			seen.Cause = flinkrest.Cause(x[0].Text)
+		}
+	}
+	return seen
 }
 
 // jobManagers is how many are alive.

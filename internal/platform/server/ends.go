@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"flink-entrypoint/internal/platform/cluster"
 	"flink-entrypoint/internal/platform/document"
@@ -178,7 +179,7 @@ func (s *Server) resultStore(ctx context.Context, r store.Run) (jobstate.Observa
 	if err != nil {
 		return nil, err
 	}
-	settings, err := document.SettingsOf(v.Document)
+	settings, err := document.SettingsOf(store.KindJob, v.Document)
 	if err != nil {
 		return nil, err
 	}
@@ -203,6 +204,9 @@ func (s *Server) resultStore(ctx context.Context, r store.Run) (jobstate.Observa
 	return nil, nil
 }
 
+// stable is how long a session cluster ran when its next restart counts as the first again.
+const stable = 10 * time.Minute
+
 // restart applies the restart policy to a run that has failed: a new run of the same version, from the newest savepoint or checkpoint.
 // done false without an error: its time has not come yet.
 func (s *Server) restart(ctx context.Context, r store.Run) (done bool, err error) {
@@ -210,16 +214,22 @@ func (s *Server) restart(ctx context.Context, r store.Run) (done bool, err error
 	if err != nil {
 		return false, err
 	}
-	settings, err := document.SettingsOf(v.Document)
-	if err != nil || settings.Restarts <= r.Asked.Restart || r.State.Desired != jobstate.WantRun {
+	kind, before := store.KindJob, r.Asked.Restart
+	if r.State.Cluster {
+		if kind = store.KindCluster; r.State.Ended.Sub(r.State.Started) >= stable {
+			before = 0
+		}
+	}
+	settings, err := document.SettingsOf(kind, v.Document)
+	if err != nil || settings.Restarts <= before || r.State.Desired != jobstate.WantRun {
 		return err == nil, err
 	}
 	now, err := s.Store.Now(ctx)
-	if err != nil || now.Before(r.State.Ended.Add(settings.Backoff<<min(r.Asked.Restart, 6))) {
+	if err != nil || now.Before(r.State.Ended.Add(settings.Backoff<<min(before, 6))) {
 		return false, err
 	}
-	asked := store.Asked{By: r.Asked.By, Savepoint: "latest", Restart: r.Asked.Restart + 1, After: r.State.ID}
-	if !settings.Streaming {
+	asked := store.Asked{By: r.Asked.By, Savepoint: "latest", Restart: before + 1, After: r.State.ID}
+	if !settings.Streaming || r.State.Cluster {
 		asked.Savepoint = "none" // a bounded job begins again
 	}
 	if _, err := s.begin(ctx, r.Job, r.Version, asked); err != nil && !errors.Is(err, store.ErrExists) {
@@ -249,7 +259,7 @@ func (s *Server) keepArchive(ctx context.Context, r store.Run) (done bool, err e
 	if err != nil || !now.Before(r.State.Ended.Add(s.o.ArchiveWait)) {
 		return err == nil, err
 	}
-	status, err := s.driver.Observe(ctx, r.State.ID)
+	status, err := s.driver.Observe(ctx, r.ClusterRun())
 	if errors.Is(err, cluster.ErrUnknown) {
 		return true, nil
 	}

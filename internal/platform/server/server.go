@@ -108,7 +108,7 @@ func start(ctx context.Context, o Options, listener net.Listener) (*Server, erro
 		s.URL = "http://" + address.String()
 	}
 	a := &api.API{Store: st, Driver: s.driver, REST: s.rest, Log: o.Log, Open: !o.Auth, Observes: st.OnlyObserves, Decide: s.decide, Begin: s.begin,
-		Prepare: s.prepare, CheckCatalog: document.CheckCatalog, Limits: o.Limits, OneTeam: o.Driver == nil}
+		Prepare: s.prepare, PrepareCluster: document.PrepareCluster, CheckCatalog: document.CheckCatalog, Limits: o.Limits, OneTeam: o.Driver == nil}
 	s.http = &http.Server{Handler: a.Handler(), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 5 * time.Minute, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10}
 	working, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	s.ending = cancel
@@ -129,7 +129,8 @@ func start(ctx context.Context, o Options, listener net.Listener) (*Server, erro
 		o.Log.Warn("open runs are looked at only when their time comes", "error", err)
 	}
 	m := &monitor.Monitor{Store: st, Driver: s.driver, REST: s.rest, Log: o.Log, Owner: "server-" + store.NewID(), Spec: s.spec, StartPoint: s.startPoint,
-		Restart: s.restart, Cause: s.cause, KeepArchive: s.keepArchive, FindSavepoint: s.findSavepoint, ResultStore: s.resultStore, Point: o.Point}
+		Restart: s.restart, Cause: s.cause, KeepArchive: s.keepArchive, FindSavepoint: s.findSavepoint, ResultStore: s.resultStore,
+		Session: s.session, Program: s.program, Decide: s.decide, Point: o.Point}
 	s.running.Go(func() { m.Run(working) })
 	s.running.Go(func() { s.retention().Run(working) })
 	return s, nil
@@ -204,14 +205,19 @@ func (s *Server) at(place string, r jobstate.Run) {
 
 // begin makes a run of a version. Its job id is new, so that nothing of an earlier run can be taken for this one's.
 func (s *Server) begin(ctx context.Context, job string, version int, asked store.Asked) (store.Run, error) {
+	j, err := s.Store.Job(ctx, job)
+	if err != nil {
+		return store.Run{}, err
+	}
 	v, err := s.Store.Version(ctx, job, version)
 	if err != nil {
 		return store.Run{}, err
 	}
-	settings, err := document.SettingsOf(v.Document)
+	settings, err := document.SettingsOf(j.Kind, v.Document)
 	if err != nil {
 		return store.Run{}, err
 	}
+	asked.Session = settings.Session
 	switch asked.Savepoint {
 	case "", "none", "latest":
 	default:
@@ -222,8 +228,9 @@ func (s *Server) begin(ctx context.Context, job string, version int, asked store
 		if settings.OneJob {
 			jobID = jobstate.JobIDOf(id)
 		}
-		r := jobstate.New(id, jobID, settings.HighAvailability, false, now, settings.StartWithin)
+		r := jobstate.New(id, jobID, settings.HighAvailability, settings.Session != "", now, settings.StartWithin)
 		r.LostAfter = settings.LostAfter
+		r.SessionName, r.Cluster = settings.Session, j.Kind == store.KindCluster
 		return r
 	})
 }
@@ -238,11 +245,11 @@ func (s *Server) spec(ctx context.Context, r store.Run) (cluster.Spec, error) {
 	if err != nil {
 		return cluster.Spec{}, err
 	}
-	settings, err := document.SettingsOf(v.Document)
+	settings, err := document.SettingsOf(j.Kind, v.Document)
 	if err != nil {
 		return cluster.Spec{}, &cluster.Refusal{Err: err}
 	}
-	spec := cluster.Spec{Run: r.State.ID, Definition: fmt.Sprintf("%s/v1/jobs/%s/versions/%d", s.URL, r.Job, r.Version), Digest: v.Digest, Events: s.URL + "/v1/flink-events", Token: func(ctx context.Context) (string, error) { return s.Store.RenewRunToken(ctx, j.Team, r.State.ID) },
+	spec := cluster.Spec{Run: r.State.ID, Session: r.State.Cluster, Definition: fmt.Sprintf("%s/v1/jobs/%s/versions/%d", s.URL, r.Job, r.Version), Digest: v.Digest, Events: s.URL + "/v1/flink-events", Token: func(ctx context.Context) (string, error) { return s.Store.RenewRunToken(ctx, j.Team, r.State.ID) },
 		JobID: r.State.JobID, Savepoint: r.Asked.StartFrom, JobManagers: 1, TaskManagers: settings.TaskManagers, KeepMemory: !settings.Sized}
 	if settings.HighAvailability {
 		spec.ClusterID, spec.JobManagers = jobstate.ClusterIDOf(r.State.ID), settings.JobManagers
@@ -278,5 +285,15 @@ func (s *Server) orphans(ctx context.Context) error {
 
 // prepare checks a definition and writes the chosen catalogs into it.
 func (s *Server) prepare(ctx context.Context, team, name string, source []byte) (api.Document, error) {
-	return document.Prepare(name, source, func(name string) (store.Catalog, error) { return s.Store.Catalog(ctx, team, name) })
+	return document.Prepare(name, source, document.Known{
+		Catalog: func(name string) (store.Catalog, error) { return s.Store.Catalog(ctx, team, name) },
+		Clusters: func() ([]string, error) {
+			all, err := s.Store.Jobs(ctx, store.JobFilter{Team: team, Kind: store.KindCluster})
+			names := make([]string, len(all))
+			for i, c := range all {
+				names[i] = c.Job.Name
+			}
+			return names, err
+		},
+	})
 }

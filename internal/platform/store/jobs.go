@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
@@ -10,9 +11,19 @@ import (
 	"time"
 )
 
+// A Kind says what a name with versions is.
+type Kind string
+
+// Kinds.
+const (
+	KindJob     Kind = "job"
+	KindCluster Kind = "cluster" // a session cluster: its runs are clusters without a job of their own
+)
+
 // A Job is a name with versions.
 type Job struct {
 	Name, Team string
+	Kind       Kind
 	Newest     int // number of its newest version
 	Created    time.Time
 	CreatedBy  string
@@ -21,6 +32,7 @@ type Job struct {
 // A Version is an immutable definition of a job.
 type Version struct {
 	Job      string
+	Kind     Kind // of Job; read by PutJob alone, empty is a job
 	Number   int
 	Document []byte // what pods get
 	Digest   string // SHA-256 of Document, hexadecimal
@@ -37,7 +49,8 @@ type UsedCatalog struct {
 	Revision int    `json:"revision"`
 }
 
-// PutJob adds a version to a job of a team, and makes the job if it does not exist. newest is the number of the newest version that the
+// PutJob adds a version to a job or session cluster of a team, and makes it if it does not exist. ErrExists: the name is another team's, or
+// of another kind. newest is the number of the newest version that the
 // user has seen: 0 where the job must not exist yet, -1 where it does not matter; else ErrConflict. A document that the newest version
 // has already makes no version: that one is returned.
 func (s *Store) PutJob(ctx context.Context, team string, v Version, newest int) (Version, bool, error) {
@@ -45,21 +58,22 @@ func (s *Store) PutJob(ctx context.Context, team string, v Version, newest int) 
 	err := s.tx(ctx, func(tx *sql.Tx) error {
 		made = false
 		var owner string
+		var is Kind
 		var have int
-		err := tx.QueryRowContext(ctx, "SELECT team, newest FROM jobs WHERE name = ?", v.Job).Scan(&owner, &have)
+		err := tx.QueryRowContext(ctx, "SELECT team, kind, newest FROM jobs WHERE name = ?", v.Job).Scan(&owner, &is, &have)
 		switch {
 		case errors.Is(err, sql.ErrNoRows):
 			if newest > 0 {
 				return ErrConflict
 			}
-			if _, err := tx.ExecContext(ctx, "INSERT INTO jobs (name, team, created, created_by, newest) VALUES (?, ?, "+s.d.now+", ?, 0)", v.Job, team, v.By); err != nil {
+			if _, err := tx.ExecContext(ctx, "INSERT INTO jobs (name, team, kind, created, created_by, newest) VALUES (?, ?, ?, "+s.d.now+", ?, 0)", v.Job, team, cmp.Or(v.Kind, KindJob), v.By); err != nil {
 				return err
 			}
 			have = 0
 		case err != nil:
 			return err
-		case owner != team:
-			return fmt.Errorf("job %s: %w", v.Job, ErrExists)
+		case owner != team || is != cmp.Or(v.Kind, KindJob):
+			return fmt.Errorf("%s: %w", v.Job, ErrExists)
 		case newest >= 0 && newest != have:
 			return ErrConflict
 		}
@@ -164,7 +178,7 @@ func collect[T any](rows *sql.Rows, read func(*sql.Rows) (T, error)) ([]T, error
 func (s *Store) Job(ctx context.Context, name string) (Job, error) {
 	j := Job{Name: name}
 	var created int64
-	err := s.read.QueryRowContext(ctx, "SELECT team, newest, created, created_by FROM jobs WHERE name = ?", name).Scan(&j.Team, &j.Newest, &created, &j.CreatedBy)
+	err := s.read.QueryRowContext(ctx, "SELECT team, kind, newest, created, created_by FROM jobs WHERE name = ?", name).Scan(&j.Team, &j.Kind, &j.Newest, &created, &j.CreatedBy)
 	j.Created = at(created)
 	return j, found(err)
 }
@@ -172,6 +186,7 @@ func (s *Store) Job(ctx context.Context, name string) (Job, error) {
 // A JobFilter chooses jobs. Empty fields choose all.
 type JobFilter struct {
 	Team  string
+	Kind  Kind
 	Queue string // of the newest run; "none": it has no run
 	Name  string // a part of it
 	After string // names after this one
@@ -186,11 +201,14 @@ type JobLine struct {
 
 // Jobs lists jobs by name.
 func (s *Store) Jobs(ctx context.Context, f JobFilter) ([]JobLine, error) {
-	query := `SELECT j.name, j.team, j.newest, j.created, j.created_by, COALESCE(r.id, '') FROM jobs j
+	query := `SELECT j.name, j.team, j.kind, j.newest, j.created, j.created_by, COALESCE(r.id, '') FROM jobs j
 		LEFT JOIN runs r ON r.id = (SELECT id FROM runs WHERE job = j.name ORDER BY created DESC, id DESC LIMIT 1) WHERE j.name > ?`
 	args := []any{f.After}
 	if f.Team != "" {
 		query, args = query+" AND j.team = ?", append(args, f.Team)
+	}
+	if f.Kind != "" {
+		query, args = query+" AND j.kind = ?", append(args, f.Kind)
 	}
 	switch f.Queue {
 	case "":
@@ -214,7 +232,7 @@ func (s *Store) Jobs(ctx context.Context, f JobFilter) ([]JobLine, error) {
 		var l JobLine
 		var created int64
 		var id string
-		err := rows.Scan(&l.Job.Name, &l.Job.Team, &l.Job.Newest, &created, &l.Job.CreatedBy, &id)
+		err := rows.Scan(&l.Job.Name, &l.Job.Team, &l.Job.Kind, &l.Job.Newest, &created, &l.Job.CreatedBy, &id)
 		l.Job.Created = at(created)
 		ids = append(ids, id)
 		return l, err
@@ -229,11 +247,12 @@ func (s *Store) Jobs(ctx context.Context, f JobFilter) ([]JobLine, error) {
 	return lines, err
 }
 
-// DeleteJob deletes a job with its versions and ended runs, and notes the runs' directories for removal. ErrInUse: a run has not ended.
+// DeleteJob deletes a job, or a session cluster, with its versions and ended runs, and notes the runs' directories for removal. ErrInUse: a
+// run has not ended, or one of a job on the cluster.
 func (s *Store) DeleteJob(ctx context.Context, name string) error {
 	return s.tx(ctx, func(tx *sql.Tx) error {
 		var open int
-		if err := tx.QueryRowContext(ctx, "SELECT COUNT(*) FROM runs WHERE job = ? AND (ended IS NULL OR pending <> '[]')", name).Scan(&open); err != nil {
+		if err := tx.QueryRowContext(ctx, "SELECT COUNT(*) FROM runs WHERE (job = ? OR session = ?) AND (ended IS NULL OR pending <> '[]')", name, name).Scan(&open); err != nil {
 			return err
 		}
 		if open > 0 {

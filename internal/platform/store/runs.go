@@ -30,10 +30,21 @@ type Asked struct {
 	By        string `json:"by"`
 	Savepoint string `json:"savepoint,omitempty"` // a path, "latest" or "none"
 	Session   string `json:"session,omitempty"`   // the session cluster that it runs on; empty: one of its own
+	// SessionRun is the run of the session cluster that gets the job; it is fixed before the job is submitted, so that a repeated start
+	// submits to the same one.
+	SessionRun string `json:"sessionRun,omitempty"`
 	// StartFrom is the savepoint or checkpoint that was found for "latest"; it is fixed once found, so that a repeated start is the same.
 	StartFrom string `json:"startFrom,omitempty"`
 	Restart   int    `json:"restart,omitempty"` // how many runs the restart policy has made in a row
 	After     string `json:"after,omitempty"`   // the run that it follows
+}
+
+// ClusterRun is the run that a driver knows the run's cluster by; "": a session cluster that is not chosen yet.
+func (r Run) ClusterRun() string {
+	if r.State.Session {
+		return r.Asked.SessionRun
+	}
+	return r.State.ID
 }
 
 const runColumns = "id, job, version, revision, state, pending, cluster, asked, created, COALESCE(due, 0)"
@@ -75,8 +86,9 @@ func (s *Store) CreateRun(ctx context.Context, job string, version int, asked As
 		if err != nil {
 			return err
 		}
-		_, err = tx.ExecContext(ctx, `INSERT INTO runs (id, job, version, revision, queue, condition, desired, outcome, state, pending, cluster, asked, created, due, owner, lease)
-			VALUES (?, ?, ?, 1, ?, ?, ?, '', ?, ?, '{}', ?, ?, ?, '', 0)`, state.ID, job, version, state.Queue, state.Condition, state.Desired, texts[0], texts[1], texts[2], now, now)
+		_, err = tx.ExecContext(ctx, `INSERT INTO runs (id, job, version, revision, queue, condition, desired, outcome, state, pending, cluster, asked, created, due, owner, lease, session, flink_job)
+			VALUES (?, ?, ?, 1, ?, ?, ?, '', ?, ?, '{}', ?, ?, ?, '', 0, ?, ?)`, state.ID, job, version, state.Queue, state.Condition, state.Desired, texts[0], texts[1], texts[2], now, now,
+			asked.Session, state.JobID)
 		if err != nil {
 			if s.d.unique(err) {
 				return ErrExists
@@ -245,7 +257,7 @@ func (s *Store) Transition(ctx context.Context, id string, revision int64, owner
 			if err != nil {
 				return err
 			}
-			query, args = query+", asked = ?", append(args, asked[0])
+			query, args = query+", asked = ?, session_run = ?", append(args, asked[0], c.Asked.SessionRun)
 		}
 		query, args = query+" WHERE id = ? AND revision = ?", append(args, id, revision)
 		if owner != "" {
@@ -316,12 +328,50 @@ func (s *Store) Release(ctx context.Context, owner string, returns []Return) err
 	})
 }
 
-// Wake makes a run due now.
+// Wake makes a run due now, and the runs of jobs on it if it is a session cluster's.
 func (s *Store) Wake(ctx context.Context, id string) error {
 	return s.tx(ctx, func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, "UPDATE runs SET due = "+s.d.now+" WHERE id = ? AND due IS NOT NULL", id)
-		return err
+		for _, which := range []string{"id = ?", "session_run = ?"} {
+			if _, err := tx.ExecContext(ctx, "UPDATE runs SET due = "+s.d.now+" WHERE "+which+" AND due IS NOT NULL", id); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
+}
+
+// RunOnSession is the run that a Flink job of a session cluster's run belongs to.
+func (s *Store) RunOnSession(ctx context.Context, clusterRun, flinkJob string) (Run, error) {
+	return scanRun(s.read.QueryRowContext(ctx, "SELECT "+runColumns+" FROM runs WHERE session_run = ? AND flink_job = ? AND session_run <> ''", clusterRun, flinkJob))
+}
+
+// OpenOnSession lists the Flink jobs of runs on a session cluster's run that have not ended.
+func (s *Store) OpenOnSession(ctx context.Context, clusterRun string) ([]string, error) {
+	rows, err := s.read.QueryContext(ctx, "SELECT flink_job FROM runs WHERE session_run = ? AND session_run <> '' AND ended IS NULL", clusterRun)
+	if err != nil {
+		return nil, err
+	}
+	return collect(rows, func(rows *sql.Rows) (string, error) {
+		var id string
+		err := rows.Scan(&id)
+		return id, err
+	})
+}
+
+// JobsOnSessions lists, by session cluster, the jobs with a run on it that has not ended, by name.
+func (s *Store) JobsOnSessions(ctx context.Context, team string) (map[string][]string, error) {
+	rows, err := s.read.QueryContext(ctx, "SELECT r.session, r.job FROM runs r JOIN jobs j ON j.name = r.job WHERE r.session <> '' AND r.ended IS NULL AND j.team = ? ORDER BY r.session, r.job", team)
+	if err != nil {
+		return nil, err
+	}
+	on := map[string][]string{}
+	_, err = collect(rows, func(rows *sql.Rows) (string, error) {
+		var session, job string
+		err := rows.Scan(&session, &job)
+		on[session] = append(on[session], job)
+		return job, err
+	})
+	return on, err
 }
 
 // WakeAll makes every open run due now: a server that starts looks at what happened while there was none.

@@ -4,14 +4,16 @@ package wire
 
 import "time"
 
-// A Job is a name, with its newest run.
+// A Job is a job or a session cluster, with its newest run.
 type Job struct {
 	Name      string    `json:"name"`
+	Kind      string    `json:"kind"` // job or cluster
 	Team      string    `json:"team"`
 	Newest    int       `json:"newestVersion"`
 	Created   time.Time `json:"created"`
 	CreatedBy string    `json:"createdBy"`
 	Run       *Run      `json:"run,omitempty"`
+	Jobs      []string  `json:"jobs,omitempty"` // of a session cluster: with a run on it that has not ended
 }
 
 // A Version is an immutable definition of a job.
@@ -55,7 +57,8 @@ type Run struct {
 	Jobs      []FlinkJob `json:"flinkJobs,omitempty"`
 	From      string     `json:"startedFrom,omitempty"` // savepoint or checkpoint
 	Savepoint string     `json:"savepoint,omitempty"`   // that its stop made
-	Session   string     `json:"session,omitempty"`
+	Session   string     `json:"session,omitempty"`     // the session cluster that it runs on
+	SessionOf string     `json:"sessionRun,omitempty"`  // the run of that cluster which got its job
 	By        string     `json:"startedBy,omitempty"`
 	Restart   int        `json:"restart,omitempty"` // how many runs the restart policy has made in a row
 }

@@ -37,6 +37,8 @@ type Cluster struct {
 	JobID           string
 	Token           string       // that its pods have
 	Spec            cluster.Spec // it was started with
+	Session         Session      // of a session cluster
+	jar             string       // its uploaded one
 }
 
 // New makes a world that ends with the test.
@@ -134,6 +136,8 @@ func (w *World) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		http.Error(rw, "no cluster", http.StatusBadGateway)
 	case c.Broken != "":
 		http.Error(rw, c.Broken, http.StatusInternalServerError)
+	case c.Spec.Session:
+		w.session(rw, r, c, rest)
 	case rest == "jobs/overview" && c.Status == "":
 		io.WriteString(rw, `{"jobs":[]}`)
 	case rest == "jobs/overview":

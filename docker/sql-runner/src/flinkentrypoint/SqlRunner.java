@@ -36,9 +36,12 @@ import org.apache.flink.table.api.ValidationException;
 /**
  * Runs the statements of a SQL script in the order an index gives, on Flink 1.13 to 2.3.
  *
- * <p>Arguments: {@code run|local|check SCRIPT INDEX}. {@code run} is the main of an application cluster: what goes
+ * <p>Arguments: {@code run|local|check|session SCRIPT INDEX}. {@code run} is the main of an application cluster: what goes
  * wrong is thrown, so that the cluster ends with Flink's exit code. {@code local} runs in this process until
  * all jobs have ended and exits with 0 or 1. {@code check} plans instead of running and reports every error.
+ * With {@code session} SCRIPT and INDEX are the texts themselves: it is the main of a job for a session cluster, which runs in the
+ * JobManager, submits the job and does not wait for its end, since a web submission has no result. What goes wrong is thrown as
+ * one exception with the statement and the reason: Flink drops what is printed.
  *
  * <p>Or the one argument {@code serve}: stdin then has requests, each a line {@code MODE LENGTH LENGTH}, and the bytes of a script and of
  * its index. The modes are {@code local}, after which the process exits; {@code check}; {@code ask}, which reports what the index
@@ -101,6 +104,7 @@ public final class SqlRunner {
     private final boolean local;
     private final boolean check;
     private final boolean ask;
+    private final boolean session;
     private final List<Statement> statements = new ArrayList<>();
     private final List<String> masks = new ArrayList<>();
     private final Map<String, String> conf = new HashMap<>();
@@ -117,6 +121,7 @@ public final class SqlRunner {
         ask = mode.equals("ask");
         check = ask || mode.equals("check");
         local = check || mode.equals("local");
+        session = mode.equals("session");
     }
 
     public static void main(String[] args) throws Exception {
@@ -124,10 +129,14 @@ public final class SqlRunner {
             end(serve());
         }
         if (args.length != 3) {
-            throw new IllegalArgumentException("expected: run|local|check SCRIPT INDEX, or serve, got " + args.length + " arguments");
+            throw new IllegalArgumentException("expected: run|local|check|session SCRIPT INDEX, or serve, got " + args.length + " arguments");
         }
         SqlRunner runner = new SqlRunner(args[0]);
-        runner.read(Files.readAllBytes(Paths.get(args[1])), new String(Files.readAllBytes(Paths.get(args[2])), StandardCharsets.UTF_8));
+        if (runner.session) {
+            runner.read(args[1].getBytes(StandardCharsets.UTF_8), args[2]);
+        } else {
+            runner.read(Files.readAllBytes(Paths.get(args[1])), new String(Files.readAllBytes(Paths.get(args[2])), StandardCharsets.UTF_8));
+        }
         if (!runner.local) {
             runner.run();
             return;
@@ -283,7 +292,13 @@ public final class SqlRunner {
             try {
                 execute(s);
             } catch (Throwable t) {
-                say(s.kind.equals("submit") ? culprit(s, t) : s, t);
+                Statement at = s.kind.equals("submit") ? culprit(s, t) : s;
+                if (session) {
+                    Cleaned told = new Cleaned(at + ": " + reason(t, at), null);
+                    told.setStackTrace(t.getStackTrace());
+                    throw told;
+                }
+                say(at, t);
                 throw thrown(t);
             }
         }
@@ -383,6 +398,9 @@ public final class SqlRunner {
         }
         if (!quiet) {
             System.err.println(s + ": job " + client.getJobID() + " submitted");
+        }
+        if (session) {
+            return;
         }
         if (!batch) {
             jobs.put(client.getJobExecutionResult(), s);
