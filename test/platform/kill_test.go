@@ -52,13 +52,14 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// serve is the server. It kills itself at the place whose number is in KILL_AT, and notes the place.
+// serve is the server. It kills itself at the place whose number is in KILL_AT, or whose name begins with KILL_PLACE, and notes the place.
 func serve() {
 	self, err := os.Executable()
 	if err != nil {
 		panic(err)
 	}
 	at, _ := strconv.Atoi(os.Getenv("KILL_AT"))
+	named := os.Getenv("KILL_PLACE")
 	var mu sync.Mutex
 	n := 0
 	point := func(place string) {
@@ -67,7 +68,7 @@ func serve() {
 		if os.Getenv("TRACED") != "" {
 			tellTracer(place)
 		}
-		if n++; n == at {
+		if n++; n == at || named != "" && strings.HasPrefix(place, named) {
 			os.WriteFile(os.Getenv("KILLED_AT"), []byte(place), 0o600)
 			syscall.Kill(os.Getpid(), syscall.SIGKILL)
 			select {}
@@ -95,6 +96,7 @@ type site struct {
 	ended            chan struct{}
 	traced           func(trace.Call) bool // if not nil, the server is killed at the first of its system calls for which this is true
 	again            func()                // starts the server again after it was killed
+	place            string                // where the next server kills itself, too; empty: only by number
 	log              bytes.Buffer
 	mu               sync.Mutex
 }
@@ -136,7 +138,8 @@ func (s *site) start(killAt int) {
 	}
 	s.cmd = exec.Command(self, "serve")
 	s.cmd.Env = []string{"PATH=/usr/bin:/bin", "FLINK_HOME=" + s.home, "ENTRYPOINT=" + s.entrypoint, "DATA=" + filepath.Join(s.dir, "data"), "LISTEN=" + s.listen,
-		"KILL_AT=" + strconv.Itoa(killAt), "KILLED_AT=" + filepath.Join(s.dir, "killed")}
+		"KILL_AT=" + strconv.Itoa(killAt), "KILL_PLACE=" + s.place, "KILLED_AT=" + filepath.Join(s.dir, "killed")}
+	s.place = ""
 	s.cmd.Stderr = s
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	s.ended = make(chan struct{})
@@ -227,8 +230,9 @@ func (s *site) call(method, path string, body any, out any) (int, error) {
 }
 
 // jobs of the scenario: what each does, and what becomes of it.
+// Those that begin with session- are on the session cluster shared.
 var jobs = map[string]string{"finishes": "finished", "fails": "failed", "canceled": "canceled", "stopped": "stopped", "refused": "failed", "crashes": "failed",
-	"tells": "finished", "restarts": "finished"}
+	"tells": "finished", "restarts": "finished", "session-finishes": "finished", "session-canceled": "canceled", "shared": "canceled"}
 
 // restarting is what the job that restarts has more.
 const restarting = "configuration: {execution.runtime-mode: batch}\nx-platform: {restart: {attempts: 1, backoff: 1 s}}\n"
@@ -238,12 +242,19 @@ const script = "sql:\n  script: |\n    CREATE TABLE s (id INT) WITH ('connector'
 // live makes every job go its way, whenever the server is killed.
 func (s *site) live() {
 	s.t.Helper()
-	for _, name := range slices.Sorted(mapKeys(jobs)) {
-		more := ""
-		if name == "restarts" {
-			more = restarting
+	for _, name := range append([]string{"shared"}, slices.Sorted(mapKeys(jobs))...) {
+		path, text := "/v1/jobs/"+name, "apiVersion: flink-entrypoint/v1\nname: "+name+"\n"
+		switch {
+		case name == "shared":
+			path = "/v1/clusters/" + name
+		case strings.HasPrefix(name, "session-"):
+			text += "x-platform: {cluster: session shared}\n" + script
+		case name == "restarts":
+			text += restarting + script
+		default:
+			text += script
 		}
-		if code, err := s.call("PUT", "/v1/jobs/"+name, "apiVersion: flink-entrypoint/v1\nname: "+name+"\n"+more+script, nil); err != nil {
+		if code, err := s.call("PUT", path, text, nil); err != nil {
 			s.t.Fatalf("put %s: %d %v\n%s", name, code, err, s.log.String())
 		}
 		// 409: the answer of an earlier try was lost.
@@ -251,15 +262,21 @@ func (s *site) live() {
 			s.t.Fatalf("start %s: %d %v", name, code, err)
 		}
 	}
-	for name, mode := range map[string]string{"canceled": "cancel", "stopped": "savepoint"} {
+	for name, mode := range map[string]string{"canceled": "cancel", "stopped": "savepoint", "session-canceled": "cancel"} {
 		s.until(name, "running", func(r wire.Run) bool { return r.Queue == "running" || r.Outcome != "" })
 		if code, err := s.call("POST", "/v1/jobs/"+name+"/stop", wire.Stop{Mode: mode}, nil); err != nil && code != http.StatusConflict {
 			s.t.Fatalf("stop %s: %d %v", name, code, err)
 		}
 	}
 	for name := range jobs {
-		s.until(name, "ended", func(r wire.Run) bool { return r.Outcome != "" && (name != "restarts" || r.Restart > 0) })
+		if name != "shared" {
+			s.until(name, "ended", func(r wire.Run) bool { return r.Outcome != "" && (name != "restarts" || r.Restart > 0) })
+		}
 	}
+	if code, err := s.call("POST", "/v1/jobs/shared/stop", wire.Stop{Mode: "cancel"}, nil); err != nil && code != http.StatusConflict {
+		s.t.Fatalf("stop shared: %d %v", code, err)
+	}
+	s.until("shared", "ended", func(r wire.Run) bool { return r.Outcome != "" })
 }
 
 func mapKeys[V any](m map[string]V) func(func(string) bool) {
@@ -309,7 +326,7 @@ func (s *site) judge() {
 			ends[w[0]] = w[4]
 		}
 	}
-	total := 0
+	total, known := 0, map[string]bool{}
 	for name, want := range jobs {
 		var runs struct{ Runs []wire.Run }
 		if _, err := s.call("GET", "/v1/jobs/"+name+"/runs", nil, &runs); err != nil {
@@ -326,22 +343,26 @@ func (s *site) judge() {
 		if first := runs.Runs[asked-1]; asked == 2 && (first.Outcome != "failed" || starts[first.ID] != 1) {
 			s.t.Errorf("the first run of %s is %s (%s, by %s), and ran %d times", name, first.Outcome, first.Reason, first.Evidence, starts[first.ID])
 		}
+		for _, run := range runs.Runs {
+			known[run.ID] = true
+		}
 		r := runs.Runs[0]
 		total++
-		if n := starts[r.ID]; n != 1 && !(name == "refused" && n == 0) && !(r.Outcome == "failed" && n == 0) {
+		id := r.ID
+		if r.Session != "" {
+			id = r.JobID // several are in the process of one run
+		}
+		known[id] = true
+		if n := starts[id]; n != 1 && !(name == "refused" && n == 0) && !(r.Outcome == "failed" && n == 0) {
 			s.t.Errorf("%s ran %d times", name, n)
 		}
 		if r.Outcome != want {
-			s.t.Errorf("%s is %s (%s, by %s), want %s; it wrote %q", name, r.Outcome, r.Reason, r.Evidence, want, ends[r.ID])
+			s.t.Errorf("%s is %s (%s, by %s), want %s; it wrote %q", name, r.Outcome, r.Reason, r.Evidence, want, ends[id])
 		}
 	}
 	for id := range starts {
-		if !slices.ContainsFunc(slices.Collect(mapKeys(jobs)), func(name string) bool {
-			var run wire.Run
-			_, err := s.call("GET", "/v1/jobs/"+name+"/runs/"+id, nil, &run)
-			return err == nil
-		}) {
-			s.t.Errorf("a cluster ran for the run %s, which the platform does not know", id)
+		if !known[id] {
+			s.t.Errorf("a cluster or job ran for the run %s, which the platform does not know", id)
 		}
 	}
 	for end := time.Now().Add(20 * time.Second); len(s.processes()) > 0; time.Sleep(50 * time.Millisecond) {
@@ -352,7 +373,7 @@ func (s *site) judge() {
 	}
 }
 
-// TestKilled kills the server at one of its places, starts it again, and compares the ends of eight jobs with what they wrote. KILLS says how
+// TestKilled kills the server at one of its places, starts it again, and compares the ends of its jobs with what they wrote. KILLS says how
 // often; the places are chosen by FLINK_SEED.
 func TestKilled(t *testing.T) {
 	kills, seed := 12, uint64(1)
@@ -369,7 +390,7 @@ func TestKilled(t *testing.T) {
 	places := map[string]int{}
 	t.Run("places", func(t *testing.T) {
 		for i := range kills {
-			at := 1 + rnd.IntN(160)
+			at := 1 + rnd.IntN(260)
 			t.Run(fmt.Sprint(i, "-at-", at), func(t *testing.T) {
 				t.Parallel()
 				s := newSite(t, fake)
@@ -384,6 +405,21 @@ func TestKilled(t *testing.T) {
 					mu.Lock()
 					places[string(b)]++
 					mu.Unlock()
+				}
+				s.judge()
+			})
+		}
+	})
+	t.Run("submit", func(t *testing.T) { // few places, each in a request that must not be repeated blindly
+		for _, place := range []string{"job looked for", "jar uploaded", "jar run"} {
+			t.Run(strings.ReplaceAll(place, " ", "-"), func(t *testing.T) {
+				t.Parallel()
+				s := newSite(t, fake)
+				s.place = place
+				s.start(0)
+				s.live()
+				if b, err := os.ReadFile(filepath.Join(s.dir, "killed")); err != nil || !strings.HasPrefix(string(b), place) {
+					t.Errorf("killed at %q, %v", b, err)
 				}
 				s.judge()
 			})

@@ -49,12 +49,16 @@ func main() {
 		os.WriteFile(flag("--termination-log"), []byte("definition invalid"), 0o600)
 		os.Exit(22)
 	}
-	j := &job{id: flag("--job-id"), run: run, status: "RUNNING"}
+	j := &job{id: flag("--job-id"), run: run, status: "RUNNING", exits: true}
 	if j.id == "" {
 		j.id = "0123456789abcdef0123456789abcdef"
 	}
 	j.oracle("start")
-	http.HandleFunc("/", j.serve)
+	if slices.Contains(os.Args, "jobmanager") {
+		http.Handle("/", &session{jobs: map[string]*job{}})
+	} else {
+		http.HandleFunc("/", j.serve)
+	}
 	go http.ListenAndServe("127.0.0.1:"+flag("-Drest.port"), nil)
 	end := make(chan os.Signal, 1)
 	signal.Notify(end, syscall.SIGTERM)
@@ -63,8 +67,14 @@ func main() {
 		j.oracle("terminated")
 		os.Exit(143)
 	}()
+	j.live(name)
+	select {}
+}
+
+// live is what becomes of a job of a name.
+func (j *job) live(name string) {
 	switch name {
-	case "finishes":
+	case "finishes", "session-finishes":
 		time.Sleep(1500 * time.Millisecond)
 		j.end("FINISHED", 0)
 	case "restarts": // the run after it, which the restart policy makes, finishes
@@ -86,7 +96,6 @@ func main() {
 		j.oracle("end CRASHED")
 		os.Exit(137)
 	}
-	select {}
 }
 
 // nameForm is the name in a definition, in YAML or JSON.
@@ -128,7 +137,8 @@ func nameOf(url, tokenFile string) (string, error) {
 }
 
 type job struct {
-	id, run string
+	id, run string // run: what the oracle calls it
+	exits   bool   // the process ends with the job
 	mu      sync.Mutex
 	status  string
 	save    string // directory of the savepoint
@@ -151,11 +161,17 @@ func (j *job) end(status string, code int) {
 	j.mu.Lock()
 	if j.status != "RUNNING" {
 		j.mu.Unlock()
+		if !j.exits {
+			return
+		}
 		select {} // another end is on its way
 	}
 	j.status = status
 	j.mu.Unlock()
 	j.oracle("end " + status)
+	if !j.exits {
+		return
+	}
 	if j.tells {
 		j.tell(2, status)
 	}
