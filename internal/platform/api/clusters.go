@@ -1,11 +1,8 @@
 package api
 
 import (
-	"bytes"
-	"compress/gzip"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"path"
 	"regexp"
@@ -68,10 +65,11 @@ func (a *API) archive(w http.ResponseWriter, r *http.Request) error {
 	if !flinkID.MatchString(job) {
 		return refuse(http.StatusBadRequest, fmt.Sprintf("%q is not the id of a job", job), "")
 	}
-	content, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxArchive))
+	received, err := a.Store.Receive(http.MaxBytesReader(w, r.Body, maxArchive))
 	if err != nil {
 		return err
 	}
+	defer received.Close()
 	// Flink 2.3 also archives the application, which says nothing about a job that the jobs' own archives do not say.
 	application := path.Base(path.Dir(name)) == "applications"
 	owner, err := a.runOf(r, job)
@@ -93,21 +91,19 @@ func (a *API) archive(w http.ResponseWriter, r *http.Request) error {
 		if of.State.Stop != nil {
 			savepoints = cluster.StopDir(a.Driver, run, of.State.Stop.Trigger)
 		}
+		content, err := received.Open()
+		if err != nil {
+			return err
+		}
 		if end, err = flinkrest.EndOf(content, job, savepoints); err != nil {
 			return refuse(http.StatusUnprocessableEntity, err.Error(), "")
 		}
-	}
-	var b bytes.Buffer
-	z := gzip.NewWriter(&b)
-	z.Write(content)
-	if err := z.Close(); err != nil {
-		return err
 	}
 	stored := job
 	if application {
 		stored = "applications/" + job
 	}
-	if err := a.Store.PutArchive(r.Context(), run, stored, b.Bytes()); err != nil {
+	if err := a.Store.PutArchive(r.Context(), run, stored, received); err != nil {
 		return err
 	}
 	if application {

@@ -1,12 +1,9 @@
 package api
 
 import (
-	"bytes"
-	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -311,15 +308,7 @@ func (a *API) asked(ctx context.Context, run store.Run, f func(base string) erro
 
 // archived is one answer of REST that a job's archive keeps.
 func (a *API) archived(ctx context.Context, run, job, path string) ([]byte, error) {
-	gzipped, err := a.Store.Archive(ctx, run, job)
-	if err != nil {
-		return nil, err
-	}
-	z, err := gzip.NewReader(bytes.NewReader(gzipped))
-	if err != nil {
-		return nil, err
-	}
-	content, err := io.ReadAll(io.LimitReader(z, 2*maxArchive))
+	content, err := a.Store.Archive(ctx, run, job)
 	if err != nil {
 		return nil, err
 	}

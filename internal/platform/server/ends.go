@@ -109,7 +109,7 @@ func (s *Server) usable(points []store.Point) string {
 
 // checkpoints of an ended run are in its archive.
 func (s *Server) checkpoints(ctx context.Context, r store.Run, job string) (flinkrest.Checkpoints, error) {
-	content, err := s.unzipped(ctx, r.State.ID, job)
+	content, err := s.Store.Archive(ctx, r.State.ID, job)
 	if err != nil {
 		return flinkrest.Checkpoints{}, err
 	}

@@ -163,7 +163,7 @@ func (o *old) checkpoint() string {
 func (o *old) have() map[string][]string {
 	o.t.Helper()
 	all := map[string][]string{}
-	for kind, query := range map[string]string{"runs": "SELECT id FROM runs", "events": "SELECT run || ' ' || revision FROM events", "archives": "SELECT run FROM archives", "answers": "SELECT key FROM answers",
+	for kind, query := range map[string]string{"runs": "SELECT id FROM runs", "events": "SELECT run || ' ' || revision FROM events", "archives": "SELECT run FROM archives", "parts": "SELECT run FROM archive_parts", "answers": "SELECT key FROM answers",
 		"artifacts": "SELECT name FROM artifacts", "tokens": "SELECT name FROM tokens", "removals": "SELECT run FROM removals"} {
 		rows, err := o.db.Query(query)
 		if err != nil {
@@ -251,6 +251,7 @@ func TestLifetimes(t *testing.T) {
 	step("runs and artifacts", 30*day, func() {
 		without("runs", first)
 		without("archives", first)
+		without("parts", first)
 		without("events", first+" 2")
 		without("artifacts", "free.jar")
 		all["contents"] = slices.Delete(slices.Clone(all["contents"]), 0, 1)
@@ -404,7 +405,7 @@ func TestRetentionCrashes(t *testing.T) {
 		for i := 1; i <= 700; i++ {
 			events = append(events, fmt.Sprint(newest, " ", i))
 		}
-		o.want(fmt.Sprint(place), map[string][]string{"runs": {newest}, "events": events, "archives": nil, "directories": nil, "removals": nil, "artifacts": nil, "contents": nil, "tokens": nil})
+		o.want(fmt.Sprint(place), map[string][]string{"runs": {newest}, "events": events, "archives": nil, "parts": nil, "directories": nil, "removals": nil, "artifacts": nil, "contents": nil, "tokens": nil})
 		if crash == len(places) {
 			break
 		}
@@ -453,9 +454,10 @@ func TestRetentionGrowth(t *testing.T) {
 		o.exec(`WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < ? - 1)
 			INSERT INTO runs (id, job, version, revision, queue, condition, desired, outcome, state, pending, cluster, asked, created, ended, owner, lease)
 			SELECT 'run-' || i, 'job-' || (i % ?), 1, 1, 'failed', '', 'run', 'failed', ?, '[]', '{}', '{}', i, ?, '', 0 FROM n`, n, jobs, string(state), epoch.UnixMilli())
-		o.exec(`WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10)
+		o.exec(`WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3)
 			INSERT INTO events (run, job, team, revision, position, at, event, person) SELECT r.id, r.job, 'default', n.i, 0, ?, '{}', n.i = 1 FROM runs r, n`, epoch.UnixMilli())
-		o.exec("INSERT INTO archives (run, name, content, stored) SELECT id, 'x', randomblob(2000), 0 FROM runs")
+		o.exec("INSERT INTO archives (run, name, size, stored) SELECT id, 'x', 2000, 0 FROM runs")
+		o.exec("INSERT INTO archive_parts (run, name, part, content) SELECT id, 'x', 0, randomblob(2000) FROM runs")
 		o.exec(`WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?)
 			INSERT INTO answers (token, key, request, status, body, created) SELECT 'ann', i, '', 200, x'', ? FROM n`, n, epoch.UnixMilli())
 		r := o.retention()
@@ -474,7 +476,7 @@ func TestRetentionGrowth(t *testing.T) {
 		}
 		runtime.ReadMemStats(&after)
 		have := o.have()
-		if len(have["runs"]) != jobs || len(have["events"]) != jobs*10+n-jobs || len(have["archives"]) != jobs || len(have["answers"]) != 0 {
+		if len(have["runs"]) != jobs || len(have["events"]) != jobs*3+n-jobs || len(have["archives"]) != jobs || len(have["answers"]) != 0 {
 			t.Errorf("%d: left are %d runs, %d events, %d archives, %d answers", n, len(have["runs"]), len(have["events"]), len(have["archives"]), len(have["answers"]))
 		}
 		t.Logf("%d runs: %d MiB allocated, %d transactions, %v", n, (after.TotalAlloc-before.TotalAlloc)>>20, transactions, time.Since(began))
@@ -485,8 +487,8 @@ func TestRetentionGrowth(t *testing.T) {
 	if large > 15*small {
 		t.Errorf("1,000 runs allocate %d bytes, 10,000 runs %d: more than 15 times as many", small, large)
 	}
-	// Each run has 9 events to remove, an archive and a row.
-	if transactions < 10_000*11/1000 {
+	// Each run has 2 events to remove, an archive and a row.
+	if transactions < 10_000*4/500-1 {
 		t.Errorf("only %d transactions", transactions)
 	}
 }

@@ -177,35 +177,3 @@ func (s *Store) DeleteArtifact(ctx context.Context, team, name string) error {
 	s.at("name of an artifact removed")
 	return s.dropBlob(ctx, a.Digest)
 }
-
-// PutArchive keeps a file that a run's JobManager archived, compressed by gzip. The first one of a name stays.
-func (s *Store) PutArchive(ctx context.Context, run, name string, gzipped []byte) error {
-	return s.tx(ctx, func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, "INSERT INTO archives (run, name, content, stored) VALUES (?, ?, ?, "+s.d.now+") ON CONFLICT (run, name) DO NOTHING", run, name, gzipped)
-		if err != nil {
-			return err
-		}
-		_, err = tx.ExecContext(ctx, "UPDATE runs SET points = NULL WHERE id = ?", run)
-		return err
-	})
-}
-
-// Archive is a file that a run's JobManager archived, compressed by gzip.
-func (s *Store) Archive(ctx context.Context, run, name string) ([]byte, error) {
-	var content []byte
-	err := s.read.QueryRowContext(ctx, "SELECT content FROM archives WHERE run = ? AND name = ?", run, name).Scan(&content)
-	return content, found(err)
-}
-
-// Archives lists the names of a run's archived files.
-func (s *Store) Archives(ctx context.Context, run string) ([]string, error) {
-	rows, err := s.read.QueryContext(ctx, "SELECT name FROM archives WHERE run = ? ORDER BY name", run)
-	if err != nil {
-		return nil, err
-	}
-	return collect(rows, func(rows *sql.Rows) (string, error) {
-		var name string
-		err := rows.Scan(&name)
-		return name, err
-	})
-}

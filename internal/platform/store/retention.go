@@ -152,7 +152,7 @@ func (s *Store) removeRun(ctx context.Context, tx *sql.Tx, id string, left *Budg
 	if left.Rows -= int(events); left.Rows <= 0 {
 		return false, nil
 	}
-	rows, err := tx.QueryContext(ctx, "SELECT name, LENGTH(content) FROM archives WHERE run = ?", id)
+	rows, err := tx.QueryContext(ctx, "SELECT name, size FROM archives WHERE run = ?", id)
 	if err != nil {
 		return false, err
 	}

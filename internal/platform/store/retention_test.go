@@ -1,7 +1,11 @@
 package store
 
 import (
+	"bytes"
+	"compress/gzip"
 	"database/sql"
+	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -101,15 +105,21 @@ func TestUpgradeOfTheFirstTables(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	var zipped bytes.Buffer
+	z := gzip.NewWriter(&zipped)
+	z.Write([]byte("an archive"))
+	z.Close()
 	for _, q := range []string{sqliteDialect.types.Replace(string(first)), "CREATE TABLE schema_version (number INTEGER PRIMARY KEY)", "INSERT INTO schema_version VALUES (1)",
-		"INSERT INTO jobs VALUES ('clicks', 'team', 1, 'ann', 1)", "INSERT INTO versions VALUES ('clicks', 1, '/v1/artifacts/a.jar', '', '', '[]', '', 1, 'ann')",
+		"INSERT INTO jobs VALUES ('clicks', 'team', 1, 'ann', 1)",
+		"INSERT INTO runs (id, job, version, revision, queue, condition, desired, outcome, state, pending, cluster, asked, created, owner, lease) VALUES ('r', 'clicks', 1, 1, '', '', '', '', '{}', '[]', '{}', '{}', 1, '', 0)", "INSERT INTO versions VALUES ('clicks', 1, '/v1/artifacts/a.jar', '', '', '[]', '', 1, 'ann')",
 		"INSERT INTO artifacts VALUES ('a.jar', 'team', 'd1', 1, 1, 'ann'), ('b.jar', 'team', 'd2', 1, 1, 'ann')",
 		`INSERT INTO events VALUES (1, 'r', 'clicks', 'team', 1, 0, 1, '{"source":"user","text":"x"}'), (2, 'r', 'clicks', 'team', 2, 0, 1, '{"source":"REST","text":"a \"source\":\"user\""}')`} {
 		if _, err := db.Exec(q); err != nil {
 			t.Fatal(q, err)
 		}
 	}
-	if err := db.Close(); err != nil {
+	_, err = db.Exec("INSERT INTO archives (run, name, content, stored) VALUES ('r', 'n', ?, 1)", zipped.Bytes())
+	if err := errors.Join(err, db.Close()); err != nil {
 		t.Fatal(err)
 	}
 	for range 2 { // once is enough
@@ -121,6 +131,11 @@ func TestUpgradeOfTheFirstTables(t *testing.T) {
 		err = s.read.QueryRow("SELECT (SELECT GROUP_CONCAT(name) FROM artifacts WHERE unused > 0), (SELECT GROUP_CONCAT(id) FROM events WHERE person = 1)").Scan(&unused, &people)
 		if err != nil || unused != "b.jar" || people != "1" {
 			t.Errorf("unused %q, events of people %q, %v", unused, people, err)
+		}
+		if content, err := s.Archive(t.Context(), "r", "n"); err != nil {
+			t.Error(err)
+		} else if b, err := io.ReadAll(content); string(b) != "an archive" || err != nil {
+			t.Errorf("%q %v", b, err)
 		}
 		if err := s.Close(); err != nil {
 			t.Fatal(err)
