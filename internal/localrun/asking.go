@@ -31,6 +31,9 @@ func (l *Local) start(ctx context.Context, mode sqlrunner.Mode, mocks func() (mo
 	if err := l.round(); err != nil {
 		return err
 	}
+	if l.served {
+		return nil
+	}
 	return l.command(ctx)
 }
 

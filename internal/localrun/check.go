@@ -15,7 +15,11 @@ import (
 // Check makes a SQL job ready to be planned, not run, by the real planner. Tables whose connector or format has no jar on the
 // class path are mocked, the others stay; nothing is written to a real catalog. The caller closes the result, which is not nil even with an error.
 func Check(ctx context.Context, opts boot.Options, w boot.World) (*Local, error) {
-	l, err := prepare(ctx, opts, w, true)
+	return check(ctx, opts, w, false)
+}
+
+func check(ctx context.Context, opts boot.Options, w boot.World, served bool) (*Local, error) {
+	l, err := prepare(ctx, opts, w, true, served)
 	if err != nil {
 		return l, err
 	}
@@ -83,6 +87,9 @@ func (l *Local) mockAbsent(jars []string, absentCatalog func(kind string) bool) 
 			continue
 		}
 		mocks := missing("connector", t.Connector)
+		if l.served && !slices.Contains(plannedAway(), t.Connector) {
+			mocks = true
+		}
 		if !mocks {
 			for _, f := range t.Formats {
 				mocks = missing("format", f) || mocks

@@ -20,12 +20,14 @@ type Options struct {
 	Data          map[string]string // table to file
 	Seed          int64
 	Training      bool // for warmup: from no archive, and with nothing on the class path that moves
+
+	served bool
 }
 
 // Debug makes a SQL job ready to run here on mocked tables. With start false it only rewrites the script, which needs no
 // Flink home and no Java. The caller closes the result, which is not nil even with an error.
 func Debug(ctx context.Context, start bool, opts boot.Options, d Options, w boot.World) (*Local, error) {
-	l, err := prepare(ctx, opts, w, start)
+	l, err := prepare(ctx, opts, w, start, d.served)
 	if err != nil {
 		return l, err
 	}

@@ -37,6 +37,7 @@ type Engine struct {
 	Log       string // where Flink logs
 	ClassPath []string
 	Java      distribution.Java
+	Bounded   bool // its lines are cut where they are long: they are not of the user of this machine
 }
 
 // engineOptions are what an engine is made of.
@@ -46,6 +47,7 @@ type engineOptions struct {
 	jars         []string // the class path without ours: Flink's and, after them, others
 	classArchive string   // boot.Options.ClassArchive
 	training     bool     // for an archive of classes: from none, and with nothing on the class path that moves
+	java         []string // more options
 	warn         func(string)
 }
 
@@ -80,7 +82,7 @@ func newEngine(dir string, o engineOptions) (Engine, error) {
 	if err := writeFiles(dir, files); err != nil {
 		return e, err
 	}
-	e.Argv = append(append([]string{"java"}, o.startOptions(e, vars)...), e.javaOptions()...)
+	e.Argv = slices.Concat([]string{"java"}, o.startOptions(e, vars), e.javaOptions(), o.java)
 	e.Argv = append(e.Argv, "-Dlog4j.configurationFile="+filepath.Join(dir, loggingFile), "-Dlog.file="+e.Log, "-Djava.io.tmpdir="+dir,
 		"-classpath", strings.Join(e.ClassPath, ":"), sqlrunner.MainClass)
 	if o.training {

@@ -46,6 +46,7 @@ type Local struct {
 	place      *placement.Placement
 	secrets    []string // what the runner masks
 	training   bool     // for an archive of classes, see warmup
+	served     bool     // see Text
 	parts      []mock.Part
 	statements [2]*sqltext.Script // of the init SQL and of the script, as they were written; nil where they cannot be cut, or nothing is started
 	asking
@@ -63,16 +64,18 @@ func (l *Local) Close() {
 
 // prepare reads the definition and makes its init SQL and script. The Flink home may be missing where nothing will be
 // started and none was named: the newest version is then assumed.
-func prepare(ctx context.Context, opts boot.Options, w boot.World, starts bool) (*Local, error) {
+func prepare(ctx context.Context, opts boot.Options, w boot.World, starts, served bool) (*Local, error) {
 	if opts.Definition == "" {
 		return nil, phase.Fail(phase.Usage, boot.ErrNoDefinition, "name a definition or a .sql file")
 	}
-	l := &Local{opts: opts, run: boot.New(boot.Explain, role, opts, w)}
+	l := &Local{opts: opts, served: served, run: boot.New(boot.Explain, role, opts, w)}
 	home, err := l.run.OpenHome()
 	if err != nil && (starts || environ.Of(w.Env).Get("FLINK_HOME") != "") {
 		return l, err
 	}
-	if l.proc, err = l.run.BecomeFlink(home); err != nil {
+	if served { // the server stays who it is
+		l.proc = boot.Process{Env: w.Env, Vars: environ.Of(w.Env)}
+	} else if l.proc, err = l.run.BecomeFlink(home); err != nil {
 		return l, err
 	}
 	return l, l.proc.Denied(l.read(ctx, home, starts))

@@ -30,12 +30,15 @@ type Process struct {
 	stdout, stderr func(line string)
 
 	killing sync.Mutex
-	ended   bool // its number may be another process's
+	ended   bool // another process may have its number
 
 	panicked string
 	code     int
 	err      error
 }
+
+// maxLine is where a longer line of an engine with Bounded is cut.
+const maxLine = 256 << 10
 
 // Start starts an engine. What it says goes to the two functions, until Listen names others. change, which may be nil, changes the
 // command before it is started.
@@ -60,7 +63,7 @@ func (p *Process) run(change func(*exec.Cmd) error, started chan<- error) {
 	if err != nil {
 		return
 	}
-	// While it is a zombie, no other process gets its number, which its group has, too.
+	// While it is a zombie, no other process or group has its number.
 	for {
 		if err := unix.Waitid(unix.P_PID, p.cmd.Process.Pid, nil, unix.WEXITED|unix.WNOWAIT, nil); !errors.Is(err, syscall.EINTR) {
 			break
@@ -125,12 +128,26 @@ func (p *Process) read(from io.Reader, to func(line string)) {
 	}()
 	lines := bufio.NewReader(from)
 	for {
-		line, err := lines.ReadString('\n')
+		line, err := p.line(lines)
 		if line != "" {
 			p.hear(to, strings.TrimRight(line, "\r\n"))
 		}
 		if err != nil {
 			return
+		}
+	}
+}
+
+func (p *Process) line(lines *bufio.Reader) (string, error) {
+	if !p.Bounded {
+		return lines.ReadString('\n')
+	}
+	var line strings.Builder
+	for {
+		piece, err := lines.ReadSlice('\n')
+		line.Write(piece[:min(len(piece), maxLine-line.Len())])
+		if !errors.Is(err, bufio.ErrBufferFull) {
+			return line.String(), err
 		}
 	}
 }

@@ -8,9 +8,11 @@ import (
 	"log/slog"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"flink-entrypoint/internal/phase"
+	"flink-entrypoint/internal/sqlrunner"
 	"flink-entrypoint/internal/validate"
 )
 
@@ -49,7 +51,7 @@ func (l *Local) Run(ctx context.Context, o Output, began time.Time) error {
 	return err
 }
 
-// Events are called with what a run does, one at a time. All texts are without secrets.
+// Events hear what a run does, one thing at a time. All texts are without secrets.
 type Events struct {
 	Ready func()                        // the warnings and the mocked tables are known, the script begins
 	Row   func(table, kind, row string) // of a sink: kind is +I, -U, +U or -D, row is in brackets
@@ -111,13 +113,19 @@ func (l *Local) Plan(ctx context.Context, children func()) error {
 	return l.PlanOn(ctx, nil)
 }
 
-// PlanOn lets the planner of a process check the script, or of one that it starts where that is nil.
+// PlanOn lets the planner of a process check the script, or of one that it starts where that is nil. The given process lives on,
+// unless the check stopped early or ctx ended.
 func (l *Local) PlanOn(ctx context.Context, on *Process) error {
 	var out, errs strings.Builder
 	line := func(b *strings.Builder) func(string) {
 		return func(s string) { b.WriteString(s + "\n") }
 	}
-	code, err := l.execute(ctx, on, func() {}, line(&out), line(&errs))
+	code, err := 0, error(nil)
+	if on != nil {
+		code, err = l.checkOn(ctx, on, line(&out), line(&errs))
+	} else {
+		code, err = l.execute(ctx, nil, func() {}, line(&out), line(&errs))
+	}
 	if err == nil {
 		err = ctx.Err()
 	}
@@ -146,6 +154,9 @@ func lastWords(text string) string {
 
 // keepLog moves the log of a failed run, with the stack traces, to where it survives, and says where that is.
 func (l *Local) keepLog(traces string) string {
+	if l.served {
+		return ""
+	}
 	redact := l.run.Redactor().Redact
 	out, err := os.CreateTemp("", "flink-entrypoint-debug-*.log")
 	if err != nil {
@@ -201,6 +212,38 @@ func (l *Local) execute(ctx context.Context, on *Process, ready func(), stdout, 
 		return 0, refused
 	}
 	return code, err
+}
+
+// checkOn lets a process check the script that lives on after it. Where the check stopped early, the process has ended.
+func (l *Local) checkOn(ctx context.Context, p *Process, stdout, stderr func(line string)) (code int, err error) {
+	stop := context.AfterFunc(ctx, p.Kill)
+	defer stop()
+	var refused error
+	checked := make(chan struct{})
+	over := sync.OnceFunc(func() { close(checked) })
+	p.Listen(func(line string) {
+		if l.Asks() {
+			reply, err := l.Answer(line)
+			if refused = err; err != nil {
+				over()
+			} else if reply != nil {
+				p.Send(reply)
+			}
+			return
+		}
+		stdout(line)
+		if _, done := sqlrunner.ParseReport(line); done {
+			over()
+		}
+	}, stderr)
+	p.Send(l.next)
+	select {
+	case <-checked:
+		p.Listen(func(string) {}, func(string) {})
+		return 0, refused
+	case <-p.Done():
+		return p.Wait()
+	}
 }
 
 // send writes the next request. The request to run the script is the last one.

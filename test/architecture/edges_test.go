@@ -59,6 +59,7 @@ var edges = map[string][]string{
 	"internal/platform/server":          {"internal/flinkversion", "internal/platform/api", "internal/platform/cluster", "internal/platform/cluster/process", "internal/platform/document", "internal/platform/flinkrest", "internal/platform/jobstate", "internal/platform/monitor", "internal/platform/store", "internal/sqlrunner"},
 	"internal/platform/store":           {"internal/platform/jobstate"},
 	"internal/platform/wire":            {},
+	"internal/platform/workbench":       {"internal/flinkversion", "internal/jobdef", "internal/localrun", "internal/sqlrunner", "internal/sqltext", "internal/validate"},
 	"internal/health":                   {"internal/boot"},
 	"internal/warmup":                   {"internal/atomicfile", "internal/boot", "internal/classarchive", "internal/distribution", "internal/environ", "internal/launch", "internal/localrun", "internal/phase", "internal/privileges", "internal/rundir", "internal/sqlrunner"},
 	"internal/limits":                   {"internal/cgroup", "internal/flinkconf", "internal/memory", "internal/phase"},

@@ -1,0 +1,159 @@
+package workbench
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"flink-entrypoint/internal/localrun"
+)
+
+// planner is the one JVM that plans the scripts of all users, one after the other. It never executes, and gets plain SQL alone, so that
+// nothing of a script stays in it. Its successor is started while it still serves.
+type planner struct {
+	w *Workbench
+
+	one     sync.Mutex // who holds it may use the process
+	process *localrun.Process
+	scripts int
+	started time.Time
+
+	mu      sync.Mutex
+	next    *localrun.Process // ready to succeed
+	coming  bool              // it is being started
+	context context.Context
+	ending  context.CancelFunc
+	running sync.WaitGroup
+}
+
+func newPlanner(w *Workbench) *planner {
+	p := &planner{w: w}
+	p.context, p.ending = context.WithCancel(context.Background())
+	if w.o.Warm > 0 {
+		p.prepare()
+	}
+	return p
+}
+
+// check lets the planner check a script.
+func (p *planner) check(ctx context.Context, l *localrun.Local) error {
+	p.one.Lock()
+	defer p.one.Unlock()
+	if err := ctx.Err(); err != nil { // it waited too long
+		return err
+	}
+	if p.context.Err() != nil {
+		return &Refused{"the server is ending", "", true}
+	}
+	if p.process != nil && ended(p.process) {
+		p.end()
+	}
+	if next := p.successor(); next != nil {
+		if p.process != nil {
+			p.end()
+		}
+		p.process, p.scripts, p.started = next, 0, p.w.o.Now()
+	}
+	if p.process == nil {
+		process, err := p.w.start(ctx)
+		if err != nil {
+			return err
+		}
+		p.process, p.scripts, p.started = process, 0, p.w.o.Now()
+	}
+	p.scripts++
+	err := l.PlanOn(ctx, p.process)
+	switch {
+	case ctx.Err() != nil || ended(p.process): // it was killed, or died
+		p.end()
+		p.prepare()
+	case p.scripts >= p.w.o.PlannerScripts || p.w.o.Now().Sub(p.started) >= p.w.o.PlannerAge:
+		p.prepare()
+	}
+	return err
+}
+
+// prepare starts a successor in the background, unless one is coming. Where that fails the next check starts its own.
+func (p *planner) prepare() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.coming || p.next != nil || p.context.Err() != nil {
+		return
+	}
+	p.coming = true
+	p.running.Go(func() {
+		process, err := p.warm()
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.coming = false
+		if err == nil {
+			p.next = process
+		} else if p.context.Err() == nil {
+			p.w.o.Log.Error("no planner in store: the next check starts its own", "error", err)
+		}
+	})
+}
+
+// warm starts a planner that has planned once.
+func (p *planner) warm() (*localrun.Process, error) {
+	ctx, cancel := context.WithTimeout(p.context, warmUpTime)
+	defer cancel()
+	l, err := p.w.served.WarmUpCheck(ctx)
+	if l != nil {
+		defer l.Close()
+	}
+	if err != nil {
+		return nil, err
+	}
+	process, err := p.w.start(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := l.PlanOn(ctx, process); err != nil {
+		p.w.end(process)
+		return nil, err
+	}
+	return process, nil
+}
+
+func (p *planner) successor() *localrun.Process {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	next := p.next
+	p.next = nil
+	return next
+}
+
+// Planner reports whether a planner waits for the first script since it was started.
+func (w *Workbench) Planner() bool {
+	w.plan.mu.Lock()
+	defer w.plan.mu.Unlock()
+	return w.plan.next != nil
+}
+
+func ended(p *localrun.Process) bool {
+	select {
+	case <-p.Done():
+		return true
+	default:
+		return false
+	}
+}
+
+func (p *planner) end() {
+	p.w.end(p.process)
+	p.process = nil
+}
+
+func (p *planner) close() {
+	p.ending()
+	p.running.Wait()
+	p.one.Lock()
+	defer p.one.Unlock()
+	if p.process != nil {
+		p.end()
+	}
+	if next := p.successor(); next != nil {
+		p.w.end(next)
+	}
+}

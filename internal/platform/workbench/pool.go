@@ -1,0 +1,260 @@
+package workbench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"flink-entrypoint/internal/localrun"
+	"flink-entrypoint/internal/sqlrunner"
+)
+
+// jvm is one JVM with the runner.
+type jvm struct {
+	process  *localrun.Process
+	replaced bool // another one was asked for in its place
+}
+
+// pool keeps JVMs that wait for one script each.
+type pool struct {
+	w *Workbench
+
+	mu      sync.Mutex
+	warm    []*jvm
+	wanted  int           // to be started
+	changed chan struct{} // capacity 1: something is wanted
+	ending  context.CancelFunc
+	running sync.WaitGroup
+	context context.Context
+}
+
+// Times of a pool.
+const (
+	warmUpTime = 2 * time.Minute // for a JVM to be ready on a busy machine
+	retryFirst = time.Second     // after a JVM that did not become ready; doubled each time
+	retryMost  = time.Minute
+)
+
+func newPool(w *Workbench) *pool {
+	p := &pool{w: w, wanted: w.o.Warm, changed: make(chan struct{}, 1)}
+	p.context, p.ending = context.WithCancel(context.Background())
+	if w.o.Warm > 0 {
+		p.running.Go(p.fill)
+		p.changed <- struct{}{}
+	}
+	return p
+}
+
+// fill starts what is wanted, one after the other: JVMs that start together take longer each.
+func (p *pool) fill() {
+	retry := retryFirst
+	for {
+		select {
+		case <-p.context.Done():
+			return
+		case <-p.changed:
+		}
+		for p.wants() {
+			began := p.w.o.Now()
+			j, err := p.w.ready(p.context)
+			if err == nil {
+				retry = retryFirst
+				p.add(j)
+				p.w.o.Log.Info("a JVM is ready", "flink", p.w.Version().String(), "took", p.w.o.Now().Sub(began).Round(time.Millisecond))
+				continue
+			}
+			if p.context.Err() != nil {
+				return
+			}
+			p.w.o.Log.Error("no JVM in store: debug runs start their own", "error", err, "retry", retry)
+			select {
+			case <-p.context.Done():
+				return
+			case <-time.After(retry):
+			}
+			retry = min(2*retry, retryMost)
+		}
+	}
+}
+
+func (p *pool) wants() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.wanted > 0
+}
+
+func (p *pool) add(j *jvm) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.wanted--
+	p.warm = append(p.warm, j)
+	p.running.Go(func() { p.watch(j) })
+}
+
+// watch replaces a JVM that ends before it was used.
+func (p *pool) watch(j *jvm) {
+	select {
+	case <-p.context.Done():
+		return
+	case <-j.process.Done():
+	}
+	p.mu.Lock()
+	i := slices.Index(p.warm, j)
+	if i >= 0 {
+		p.warm = slices.Delete(p.warm, i, i+1)
+	}
+	p.mu.Unlock()
+	if i >= 0 {
+		code, err := j.process.Wait()
+		p.w.o.Log.Warn("a JVM ended before it was used", "exitCode", code, "error", err)
+		p.used(j)
+	}
+}
+
+func (p *pool) waiting() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.warm)
+}
+
+// take returns a JVM for one run: one in store, or one that it starts.
+func (p *pool) take(ctx context.Context) (j *jvm, warm bool, err error) {
+	p.mu.Lock()
+	if len(p.warm) > 0 {
+		j, p.warm = p.warm[0], p.warm[1:]
+	}
+	p.mu.Unlock()
+	if j != nil {
+		return j, true, nil
+	}
+	process, err := p.w.start(ctx)
+	return &jvm{process: process, replaced: true}, false, err
+}
+
+// replace asks for another JVM in the place of one from the store, once.
+func (p *pool) replace(j *jvm) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if j.replaced {
+		return
+	}
+	j.replaced = true
+	p.wanted++
+	select {
+	case p.changed <- struct{}{}:
+	default:
+	}
+}
+
+// used ends a JVM that has served, and waits for its end.
+func (p *pool) used(j *jvm) {
+	p.w.end(j.process)
+	p.replace(j)
+}
+
+func (p *pool) close() {
+	p.ending()
+	p.running.Wait()
+	for _, j := range p.warm {
+		p.w.end(j.process)
+	}
+	p.warm = nil
+}
+
+// start starts a JVM.
+func (w *Workbench) start(context.Context) (*localrun.Process, error) {
+	dir, err := os.MkdirTemp(w.o.Dir, "jvm-")
+	if err != nil {
+		return nil, err
+	}
+	const mib = 1 << 20
+	e, err := w.served.Engine(dir, fmt.Sprintf("-Xmx%dm", w.o.Memory/3/mib), fmt.Sprintf("-XX:MaxMetaspaceSize=%dm", w.o.Memory/4/mib),
+		fmt.Sprintf("-XX:MaxDirectMemorySize=%dm", w.o.Memory/6/mib), "-XX:+ExitOnOutOfMemoryError")
+	var process *localrun.Process
+	if err == nil {
+		process, err = e.Start(nil, func(string) {}, func(string) {})
+	}
+	if err != nil {
+		os.RemoveAll(dir)
+		return nil, err
+	}
+	// Memory that Java can write to; what it has only reserved does not count. An error: the process has ended.
+	limit := unix.Rlimit{Cur: uint64(w.o.Memory), Max: uint64(w.o.Memory)}
+	if err := unix.Prlimit(process.PID(), unix.RLIMIT_DATA, &limit, nil); err != nil && !errors.Is(err, unix.ESRCH) {
+		w.end(process)
+		return nil, fmt.Errorf("cannot limit the memory of a JVM: %w", err)
+	}
+	return process, nil
+}
+
+// end kills a JVM and everything it has started, waits, and removes its files.
+func (w *Workbench) end(p *localrun.Process) {
+	p.Kill()
+	<-p.Done()
+	if err := os.RemoveAll(p.Dir); err != nil {
+		w.o.Log.Warn("files of a JVM are left", "error", err)
+	}
+}
+
+// ready starts a JVM and has it run the warm-up script.
+func (w *Workbench) ready(ctx context.Context) (*jvm, error) {
+	request, err := w.served.WarmUp(ctx)
+	if err != nil {
+		return nil, err
+	}
+	process, err := w.start(ctx)
+	if err != nil {
+		return nil, err
+	}
+	ready := make(chan string, 1)
+	var said tail
+	process.Listen(func(line string) {
+		if reason, ok := sqlrunner.ParseReady(line); ok {
+			ready <- reason
+		}
+	}, said.add)
+	process.Send(request)
+	ctx, cancel := context.WithTimeout(ctx, warmUpTime)
+	defer cancel()
+	select {
+	case reason := <-ready:
+		if reason == "" {
+			return &jvm{process: process}, nil
+		}
+		err = fmt.Errorf("the warm-up script failed: %s", reason)
+	case <-process.Done():
+		code, _ := process.Wait()
+		err = fmt.Errorf("java ended with exit code %d: %s", code, said.text())
+	case <-ctx.Done():
+		err = fmt.Errorf("a JVM is not ready: %w", ctx.Err())
+	}
+	w.end(process)
+	return nil, err
+}
+
+// tail keeps the last lines of what a process says.
+type tail struct {
+	mu    sync.Mutex
+	lines []string
+}
+
+func (t *tail) add(line string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.lines = append(t.lines, line); len(t.lines) > 5 {
+		t.lines = t.lines[1:]
+	}
+}
+
+func (t *tail) text() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return strings.Join(t.lines, " | ")
+}
