@@ -32,44 +32,59 @@ func (r *rowReader) sink(identifier, short string) {
 	slices.SortStableFunc(r.sinks, func(a, b sinkName) int { return len(b.identifier) - len(a.identifier) })
 }
 
-// rowWriter shows the output of a run.
-type rowWriter struct {
-	w      io.Writer
-	colour bool
-	width  int // of the longest name of a sink
-	count  int // of rows of sinks and queries
-	first  time.Time
+// Rows shows the output of a run on W.
+type Rows struct {
+	W      io.Writer
+	Colour bool
+
+	width int // of the longest name of a sink
+	count int // of rows of sinks and queries
+	first time.Time
+	table tableReader // of Line
+}
+
+// Names says which sinks there are, so that their rows are aligned.
+func (r *Rows) Names(sinks []string) {
+	for _, name := range sinks {
+		r.width = max(r.width, len([]rune(name)))
+	}
+}
+
+// Line shows a line that is not a row of a sink, and finds out itself whether it is of a query of a streaming script.
+func (r *Rows) Line(line string) {
+	begun, rows := r.table.line(line)
+	r.text(line, begun, rows)
 }
 
 // text shows a line that is not a row of a sink, such as one of the table of a SELECT, as it is.
-func (r *rowWriter) text(line string, begun bool, rows int) {
+func (r *Rows) text(line string, begun bool, rows int) {
 	if begun {
 		r.begin()
 	}
 	r.count += rows
-	fmt.Fprintln(r.w, line)
+	fmt.Fprintln(r.W, line)
 }
 
-// row shows a row of a sink, aligned.
-func (r *rowWriter) row(name, op, row string) {
+// Row shows a row of a sink, aligned.
+func (r *Rows) Row(name, op, row string) {
 	r.begin()
 	r.count++
 	shown := op
-	if r.colour {
+	if r.Colour {
 		shown = map[string]string{"+I": "\x1b[32m", "-U": "\x1b[2;36m", "+U": "\x1b[36m", "-D": "\x1b[31m"}[op] + op + "\x1b[0m"
 	}
-	fmt.Fprintf(r.w, "%s%s  %s  %s\n", name, strings.Repeat(" ", max(0, r.width-len([]rune(name)))), shown, row)
+	fmt.Fprintf(r.W, "%s%s  %s  %s\n", name, strings.Repeat(" ", max(0, r.width-len([]rune(name)))), shown, row)
 }
 
 // begin notes when the first row came.
-func (r *rowWriter) begin() {
+func (r *Rows) begin() {
 	if r.first.IsZero() {
 		r.first = time.Now()
 	}
 }
 
-// summary tells how many rows there were. expected: the script has something that gives rows.
-func (r *rowWriter) summary(w io.Writer, start time.Time, took time.Duration, expected bool) {
+// Summary tells how many rows there were. expected: the script has something that gives rows.
+func (r *Rows) Summary(w io.Writer, start time.Time, took time.Duration, expected bool) {
 	if r.count > 0 {
 		fmt.Fprintf(w, "%d rows in %.1f s, the first after %.1f s\n", r.count, took.Seconds(), r.first.Sub(start).Seconds())
 		return

@@ -27,26 +27,22 @@ type Output struct {
 // Run starts the runner, shows the rows of every sink, and says what went wrong where. began is the time that the rows are
 // counted from.
 func (l *Local) Run(ctx context.Context, o Output, began time.Time) error {
-	rows := &rowWriter{w: o.Stdout, colour: o.Colour}
+	rows := &Rows{W: o.Stdout, Colour: o.Colour}
 	o.Children()
 	err := l.Follow(ctx, nil, Events{
 		Ready: func() {
 			for _, w := range l.Warnings {
 				o.Log.Warn(w)
 			}
-			for _, t := range l.Mocked.Tables {
-				if t.Identifier != "" {
-					rows.width = max(rows.width, len([]rune(t.Short)))
-				}
-			}
+			rows.Names(l.Sinks())
 		},
-		Row:   rows.row,
+		Row:   rows.Row,
 		Text:  rows.text,
 		Warn:  func(w string) { o.Log.Warn(w) },
 		Other: func(line string) { fmt.Fprintln(o.Stderr, line) },
 	})
 	if err == nil {
-		rows.summary(o.Stderr, began, time.Since(began), len(l.Mocked.Flows) > 0)
+		rows.Summary(o.Stderr, began, time.Since(began), len(l.Mocked.Flows) > 0)
 	}
 	return err
 }
@@ -105,6 +101,17 @@ func (l *Local) Follow(ctx context.Context, on *Process, e Events) error {
 		return &phase.Error{Phase: phase.SQL, Err: fmt.Errorf("java ended with exit code %d without naming a statement: %s", code, lastWords(rest.String())), Hint: kept}
 	}
 	return &phase.Error{Phase: phase.SQL, Err: &validate.FaultsError{Faults: faults}, Hint: kept}
+}
+
+// Sinks are the names of the tables whose rows a run shows.
+func (l *Local) Sinks() []string {
+	var names []string
+	for _, t := range l.Mocked.Tables {
+		if t.Identifier != "" {
+			names = append(names, t.Short)
+		}
+	}
+	return names
 }
 
 // Plan lets Flink's planner check the script. children is called before the process is started.

@@ -28,14 +28,14 @@ func TestRowsOfQueries(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var out, errs bytes.Buffer
-			r := &rowWriter{w: &out, width: 1}
+			r := &Rows{W: &out, width: 1}
 			lines := rowReader{redact: func(s string) string { return s }}
 			lines.table.batch = tt.batch
 			lines.sink("s", "s")
 			for line := range strings.Lines(tt.output) {
-				lines.line(strings.TrimSuffix(line, "\n"), r.row, r.text)
+				lines.line(strings.TrimSuffix(line, "\n"), r.Row, r.text)
 			}
-			r.summary(&errs, time.Now(), time.Second, true)
+			r.Summary(&errs, time.Now(), time.Second, true)
 			if got := errs.String(); !strings.HasPrefix(got, tt.want) || strings.Contains(got, "none") || strings.HasPrefix(got, "0") != strings.Contains(got, "hint: ") ||
 				strings.HasPrefix(got, "0") == strings.Contains(got, "the first after") {
 				t.Errorf("summary %q, want %q", got, tt.want)

@@ -25,6 +25,7 @@ import (
 	"flink-entrypoint/internal/platform/jobstate"
 	"flink-entrypoint/internal/platform/store"
 	"flink-entrypoint/internal/platform/wire"
+	"flink-entrypoint/internal/platform/workbench"
 )
 
 // An API answers requests.
@@ -50,6 +51,8 @@ type API struct {
 	// OneTeam: every cluster runs as the same user of one machine, where the jobs of one team can read those of another.
 	OneTeam bool
 	Limits  Limits
+	// Workbench tries and checks scripts; nil: this server does not.
+	Workbench *workbench.Workbench
 
 	usage usage
 }
@@ -161,6 +164,9 @@ func (a *API) Handler() http.Handler {
 	route("POST /v1/tokens", store.RoleAdmin, a.makeToken)
 	route("DELETE /v1/tokens/{name}", store.RoleAdmin, a.deleteToken)
 	route("GET /v1/health", store.RoleView, a.health)
+	route("POST /v1/validate", store.RoleEdit, a.validate)
+	route("POST /v1/debug", store.RoleEdit, a.debug)
+	route("POST /v1/lineage", store.RoleView, a.lineage)
 	route("POST /v1/flink-events", roleOfRun, a.flinkEvent)
 	route("PUT /v1/runs/{run}/archive/{name...}", roleOfRun, a.archive)
 	handle("GET /healthz", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "ok\n") }))

@@ -47,6 +47,7 @@ const (
 	groupClusters = "Session clusters (start, stop, job, logs and events take their names, too)"
 	groupStored   = "What jobs use"
 	groupService  = "Access"
+	groupScripts  = "SQL, before it is a job"
 )
 
 // commands are all verbs.
@@ -56,6 +57,10 @@ var commands = []command{
 	{name: "restore", words: "DIR", group: groupServer, short: "make a data directory from a backup", flags: dataFlag, run: restore, least: 1, most: 1},
 	{name: "resume", group: groupServer, short: "let a restored server act again", flags: dataFlag, run: resume},
 	{name: "health", group: groupServer, short: "queues of the server", flags: with(), run: health},
+
+	{name: "validate", words: "FILE", group: groupScripts, short: "let Flink's planner check a definition or a .sql file (-: a script on standard input)", flags: with(), run: validateScript, least: 1, most: 1},
+	{name: "debug", words: "FILE", group: groupScripts, short: "run a script on generated rows; nothing of its tables is reached", flags: with(debugFlags), run: debugScript, least: 1, most: 1},
+	{name: "lineage", words: "FILE", group: groupScripts, short: "what feeds what in a script", flags: with(), run: lineageOf, least: 1, most: 1},
 
 	{name: "submit", words: "FILE [NAME]", group: groupJobs, short: "make a version of a job: a definition, or a .sql file alone (-: standard input)", flags: with(submitFlags), run: submit, least: 1, most: 2},
 	{name: "start", words: "NAME", group: groupJobs, short: "start a job", flags: with(startFlags), run: start, least: 1, most: 1},

@@ -22,6 +22,7 @@ import (
 	"flink-entrypoint/internal/platform/jobstate"
 	"flink-entrypoint/internal/platform/monitor"
 	"flink-entrypoint/internal/platform/store"
+	"flink-entrypoint/internal/platform/workbench"
 )
 
 // Options are what a server needs to know.
@@ -46,6 +47,8 @@ type Options struct {
 	Limits api.Limits
 	// Keep says how long things are kept.
 	Keep store.Lifetimes
+	// Warm is how many JVMs are started ahead for debug runs.
+	Warm int
 }
 
 // A Server is one that runs.
@@ -55,6 +58,7 @@ type Server struct {
 
 	o       Options
 	driver  cluster.Driver
+	bench   *workbench.Workbench // nil: it cannot be opened
 	rest    *flinkrest.Client
 	http    *http.Server
 	ending  context.CancelFunc
@@ -109,6 +113,14 @@ func start(ctx context.Context, o Options, listener net.Listener) (*Server, erro
 	}
 	a := &api.API{Store: st, Driver: s.driver, REST: s.rest, Log: o.Log, Open: !o.Auth, Observes: st.OnlyObserves, Decide: s.decide, Begin: s.begin,
 		Prepare: s.prepare, PrepareCluster: document.PrepareCluster, CheckCatalog: document.CheckCatalog, Limits: o.Limits, OneTeam: o.Driver == nil}
+	if o.Home != "" {
+		s.bench, err = workbench.Open(workbench.Options{Home: o.Home, Dir: filepath.Join(dir, "workbench"), Env: o.Env, Log: o.Log, Warm: o.Warm})
+		if err != nil {
+			o.Log.Error("no workbench: debug, validate and lineage are not answered", "error", err)
+			s.bench = nil
+		}
+		a.Workbench = s.bench
+	}
 	s.http = &http.Server{Handler: a.Handler(), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 5 * time.Minute, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10}
 	working, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	s.ending = cancel
@@ -160,6 +172,9 @@ func (s *Server) Close() error {
 		err = s.http.Close()
 	}
 	s.running.Wait()
+	if s.bench != nil {
+		s.bench.Close()
+	}
 	return errors.Join(err, s.Store.Close())
 }
 

@@ -60,7 +60,7 @@ func newFixture(t *testing.T, auth bool, more ...Options) *fixture {
 func (f *fixture) start() {
 	f.t.Helper()
 	s, err := Start(context.Background(), Options{DataDir: f.dir, Listen: "127.0.0.1:0", ArchiveWait: 200 * time.Millisecond, Driver: func(string) cluster.Driver { return f.world },
-		Log: slog.New(slog.NewTextHandler(f.log, nil)), Auth: f.auth, Limits: f.more.Limits})
+		Log: slog.New(slog.NewTextHandler(f.log, nil)), Auth: f.auth, Limits: f.more.Limits, Home: f.more.Home, Env: f.more.Env, Warm: f.more.Warm})
 	if err != nil {
 		f.t.Fatal(err)
 	}
@@ -271,6 +271,10 @@ func TestEveryOperation(t *testing.T) {
 	f.as(made.Secret, func() { f.want(403, "PUT", "/v1/jobs/clicks", definition, nil) })
 	f.want(204, "DELETE", "/v1/tokens/ann", nil, nil)
 	f.as(made.Secret, func() { f.want(401, "GET", "/v1/jobs", nil, nil) })
+
+	for _, path := range []string{"/v1/validate", "/v1/debug", "/v1/lineage"} { // no Flink here; see TestWorkbench
+		f.want(503, "POST", path, "SELECT 1;", nil)
+	}
 
 	f.want(403, "POST", "/v1/flink-events", wire.Push{Run: r.ID}, nil)
 	token := f.runToken(r.ID)

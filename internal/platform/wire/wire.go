@@ -193,3 +193,95 @@ type Queue struct {
 	Leased  int     `json:"leased"`
 	Overdue float64 `json:"overdueSeconds"`
 }
+
+// A ScriptFault is one thing that is wrong with a script, in the user's text.
+type ScriptFault struct {
+	File       string `json:"file,omitempty"`   // init.sql: what the definition's fields became
+	Line       int    `json:"line,omitempty"`   // from 1
+	Column     int    `json:"column,omitempty"` // from 1
+	EndLine    int    `json:"endLine,omitempty"`
+	EndColumn  int    `json:"endColumn,omitempty"` // of the last character
+	Statement  string `json:"statement,omitempty"`
+	Message    string `json:"message"`
+	Hint       string `json:"hint,omitempty"`
+	Text       string `json:"text,omitempty"` // the line, or what is around the fault in a long one
+	TextColumn int    `json:"textColumn,omitempty"`
+	TextEnd    int    `json:"textEnd,omitempty"` // after the fault
+}
+
+// Validated is what the planner says of a script.
+type Validated struct {
+	Valid    bool          `json:"valid"`
+	Flink    string        `json:"flink"`
+	Faults   []ScriptFault `json:"faults"`
+	Warnings []string      `json:"warnings"`
+}
+
+// Names of the events of a debug run, in the order in which they can come; each one's data is the type beside it.
+const (
+	DebugStarted = "started" // DebugStart
+	DebugRunning = "running" // DebugRun
+	DebugRow     = "row"     // Row
+	DebugLine    = "line"    // Text
+	DebugWarning = "warning" // Text
+	DebugFault   = "fault"   // ScriptFault
+	DebugEnd     = "end"     // DebugEnded, the last one
+)
+
+// DebugStart: the text is good as far as it was looked at without Flink.
+type DebugStart struct {
+	Flink string `json:"flink"`
+	Warm  bool   `json:"warm"` // on a JVM that was started ahead
+}
+
+// DebugRun: the script begins.
+type DebugRun struct {
+	Sinks    []string `json:"sinks"` // the tables that rows may name
+	Warnings []string `json:"warnings"`
+}
+
+// A Row of a sink.
+type Row struct {
+	Table string `json:"table"`
+	Kind  string `json:"kind"` // +I, -U, +U or -D
+	Row   string `json:"row"`  // as Flink's print connector writes it, in brackets
+}
+
+// A Text is a line of the table that shows a query, or of other output; or a warning.
+type Text struct {
+	Text string `json:"text"`
+}
+
+// DebugEnded is the end of a debug run.
+type DebugEnded struct {
+	Outcome string  `json:"outcome"` // finished, limited (by time, rows or output), failed (faults, or reason)
+	Reason  string  `json:"reason,omitempty"`
+	Rows    int     `json:"rows"`
+	First   float64 `json:"firstRowSeconds,omitempty"` // since the request
+	Took    float64 `json:"seconds"`
+	Expects bool    `json:"expectsRows"` // the script has something that gives rows
+}
+
+// Lineage is what feeds what in a script.
+type Lineage struct {
+	Tables []LineageTable `json:"tables"`
+	Edges  []LineageEdge  `json:"edges"`
+}
+
+// A LineageTable is a table or view of a script.
+type LineageTable struct {
+	Name      string `json:"name"`  // catalog.database.table
+	Short     string `json:"short"` // the shortest name that no other table has
+	Role      string `json:"role"`  // source, sink, both, lookup, unused, view
+	Connector string `json:"connector,omitempty"`
+	InCatalog bool   `json:"inCatalog,omitempty"` // the script does not create it
+	Line      int    `json:"line"`                // in the script: of its CREATE, or of its first use
+}
+
+// A LineageEdge says that rows of a table or view go into another one.
+type LineageEdge struct {
+	From      string `json:"from"`
+	To        string `json:"to,omitempty"` // none: a query, whose rows are shown
+	Part      string `json:"part,omitempty"`
+	Statement int    `json:"statement,omitempty"` // the INSERT or query; none between a view and what it reads
+}

@@ -26,7 +26,7 @@ func TestRealFlink(t *testing.T) {
 			continue // Java 17 needs more options there than a workbench gives
 		}
 		t.Run(version, func(t *testing.T) {
-			w, err := workbench.Open(workbench.Options{Home: homes.Home(t, version), Dir: filepath.Join(t.TempDir(), "workbench"), Env: os.Environ(), Warm: 1,
+			w, err := workbench.Open(workbench.Options{Home: homes.Home(t, version), Dir: filepath.Join(t.TempDir(), "workbench"), Env: os.Environ(), Warm: 1, Time: 5 * time.Minute,
 				Log: slog.New(slog.NewTextHandler(t.Output(), nil))})
 			if err != nil {
 				t.Fatal(err)
@@ -36,7 +36,8 @@ func TestRealFlink(t *testing.T) {
 			for _, warm := range []bool{true, false} {
 				tables := map[string]int{}
 				end, err := w.Debug(t.Context(), "ada", workbench.Script{Name: "clicks.sql", Source: example}, workbench.DebugOptions{Rows: 10, Seed: 7}, workbench.Events{
-					Ready: func([]string) {},
+					Start: func(bool) {},
+					Ready: func(_, _ []string) {},
 					Row:   func(table, kind, row string) { tables[table]++ },
 					Line:  func(line string) { t.Errorf("a line that is not a row: %q", line) },
 					Warn:  func(string) {},

@@ -12,14 +12,7 @@ import (
 // plain refuses what would read, write or call something of the server's: without a wall around Java, what is left is SQL on
 // generated rows. The errors of a script have the places of its statements.
 func (w *Workbench) plain(s Script) error {
-	def, err := decode(s)
-	if err != nil {
-		return err
-	}
-	script, err := scriptOf(def)
-	if err == nil {
-		err = w.plainDefinition(def)
-	}
+	def, script, err := w.read(s)
 	if err != nil {
 		return err
 	}
@@ -40,6 +33,19 @@ func (w *Workbench) plain(s Script) error {
 		return &validate.FaultsError{Faults: faults}
 	}
 	return nil
+}
+
+// read reads what a user sent, and refuses what a definition names beside its script.
+func (w *Workbench) read(s Script) (*jobdef.Definition, string, error) {
+	def, err := decode(s)
+	if err != nil {
+		return nil, "", err
+	}
+	script, err := scriptOf(def)
+	if err == nil {
+		err = w.plainDefinition(def)
+	}
+	return def, script, err
 }
 
 func decode(s Script) (*jobdef.Definition, error) {

@@ -170,9 +170,10 @@ type DebugOptions struct {
 
 // Events hear what a run does, one thing at a time.
 type Events struct {
-	Ready func(warnings []string)       // the script begins
-	Row   func(table, kind, row string) // of a sink: kind is +I, -U, +U or -D
-	Line  func(line string)             // of the table that shows a query, or of other output
+	Start func(warm bool)                // the text is good, Java has the script or gets it as soon as it runs
+	Ready func(sinks, warnings []string) // the script begins; sinks are the tables that Row may name
+	Row   func(table, kind, row string)  // of a sink: kind is +I, -U, +U or -D
+	Line  func(line string)              // of the table that shows a query, or of other output
 	Warn  func(warning string)
 }
 
@@ -226,6 +227,7 @@ func (w *Workbench) Debug(ctx context.Context, user string, s Script, d DebugOpt
 	}
 	defer w.pool.used(jvm)
 	end.Warm = warm
+	e.Start(warm)
 	bytes := 0
 	// room reports whether a line may be shown; the first one that may not ends the run.
 	room := func(line string, isRow bool) bool {
@@ -249,7 +251,7 @@ func (w *Workbench) Debug(ctx context.Context, user string, s Script, d DebugOpt
 	err = local.Follow(ctx, jvm.process, localrun.Events{
 		Ready: func() {
 			end.Tables = len(local.Mocked.Flows) > 0
-			e.Ready(local.Warnings)
+			e.Ready(local.Sinks(), local.Warnings)
 		},
 		Row: func(table, kind, row string) {
 			if room(table+kind+row, true) {

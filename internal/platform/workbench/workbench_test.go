@@ -18,32 +18,6 @@ import (
 	"flink-entrypoint/test/world"
 )
 
-// runner behaves as SqlRunner does with "serve", and otherwise as a comment in the script says. Each process, and what it starts,
-// writes its number into the file pids.
-const runner = `pids=$(dirname "$0")/../../pids
-echo $$ >>"$pids"
-[ -e "$(dirname "$0")/../../broken" ] && { echo "no such option" >&2; exit 1; }
-while read -r mode a b; do
-  script=$(head -c "$a")
-  head -c "$b" >/dev/null
-  case $mode in
-  warm) printf 'ready\t\n';;
-  check)
-    case $script in *HANG*) sleep 1000;; *DIE*) exit 3;; *WRONG*) printf 'error\t1\t41\tstatement 1\tColumn not found (planner %s)\n' $$;; esac
-    printf 'checked\t1\n';;
-  local)
-    case $script in
-    *FOREVER*) sleep 1000 & echo $! >>"$pids"; echo "p> +I[$$]"; wait;;
-    *MANY*) i=0; while [ $i -lt 50 ]; do echo "p> +I[$i]"; i=$((i+1)); done; sleep 1000;;
-    *LEAVE*) sleep 1000 >/dev/null 2>&1 & echo $! >>"$pids"; echo "p> +I[$$]";;
-    *FAIL*) echo 'error: statement 2, line 2: Division by zero' >&2; exit 1;;
-    *) echo "p> +I[$$]";;
-    esac
-    exit 0;;
-  esac
-done
-`
-
 const script = `CREATE TABLE p (id INT) WITH ('connector' = 'kafka');
 INSERT INTO p VALUES (1);
 `
@@ -59,7 +33,7 @@ type fixture struct {
 func open(t *testing.T, o Options) *fixture {
 	f := &fixture{t: t, dir: t.TempDir()}
 	f.mark = filepath.Join(f.dir, "broken")
-	world.Write(t, f.dir, world.Stub("2.2.1", "", runner))
+	world.Write(t, f.dir, world.Stub("2.2.1", "", world.Runner))
 	o.Home, o.Dir = filepath.Join(f.dir, "flink"), filepath.Join(f.dir, "workbench")
 	o.Env = []string{"PATH=" + os.Getenv("PATH"), "JAVA_HOME=" + filepath.Join(f.dir, "java"), "AWS_SECRET_ACCESS_KEY=hunter2"}
 	o.Log = slog.New(slog.NewTextHandler(t.Output(), nil))
@@ -124,7 +98,7 @@ func (f *fixture) ready(n int) {
 // debug runs a script, and returns its rows.
 func (f *fixture) debug(ctx context.Context, user, sql string, row func()) ([]string, End, error) {
 	var rows []string
-	end, err := f.Debug(ctx, user, Script{"job.sql", []byte(sql)}, DebugOptions{}, Events{Ready: func([]string) {}, Line: func(string) {}, Warn: func(string) {},
+	end, err := f.Debug(ctx, user, Script{"job.sql", []byte(sql)}, DebugOptions{}, Events{Start: func(bool) {}, Ready: func(_, _ []string) {}, Line: func(string) {}, Warn: func(string) {},
 		Row: func(table, kind, text string) {
 			rows = append(rows, table+kind+text)
 			if row != nil {
@@ -257,7 +231,7 @@ func TestADeadJVMIsReplaced(t *testing.T) {
 
 // TestPlanner: one process for all scripts, until it has had enough of them, is too old, or was killed.
 func TestPlanner(t *testing.T) {
-	f := open(t, Options{Warm: 1, PlannerScripts: 3, PlannerAge: time.Hour, Time: 500 * time.Millisecond})
+	f := open(t, Options{Warm: 1, PlannerScripts: 3, PlannerAge: time.Hour, Time: 4 * time.Second})
 	planner := func() string {
 		t.Helper()
 		_, err := f.Validate(t.Context(), Script{"job.sql", []byte("CREATE TABLE p (id INT) WITH ('connector' = 'kafka'); -- WRONG")})
