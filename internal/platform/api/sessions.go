@@ -21,9 +21,13 @@ func (a *API) session(r *http.Request) (store.Job, error) {
 	return j, err
 }
 
-// listClusters: GET /v1/clusters
+// listClusters: GET /v1/clusters?after=NAME&limit=
 func (a *API) listClusters(w http.ResponseWriter, r *http.Request) error {
-	lines, err := a.Store.Jobs(r.Context(), store.JobFilter{Team: who(r).team, Kind: store.KindCluster})
+	n, err := limit(r)
+	if err != nil {
+		return err
+	}
+	lines, err := a.Store.Jobs(r.Context(), store.JobFilter{Team: who(r).team, Kind: store.KindCluster, After: r.URL.Query().Get("after"), Limit: n})
 	if err != nil {
 		return err
 	}

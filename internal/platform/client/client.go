@@ -174,9 +174,7 @@ func (c *Client) Job(ctx context.Context, name string) (wire.Job, error) {
 
 // Clusters lists the session clusters.
 func (c *Client) Clusters(ctx context.Context) ([]wire.Job, error) {
-	var out struct{ Clusters []wire.Job }
-	err := c.Do(ctx, http.MethodGet, "/v1/clusters", nil, &out)
-	return out.Clusters, err
+	return pages(ctx, c, "/v1/clusters", url.Values{}, "clusters", 0, func(j wire.Job) string { return j.Name })
 }
 
 // Put makes a version of a definition. script: it is a SQL script alone.

@@ -19,7 +19,7 @@ import (
 // lists are the operations that list what can grow, with the key that the next page begins after.
 var lists = map[string]struct{ list, key string }{
 	"/v1/jobs": {"jobs", "name"}, "/v1/jobs/{job}/versions": {"versions", "number"}, "/v1/jobs/{job}/runs": {"runs", "id"}, "/v1/jobs/{job}/events": {"events", "id"}, "/v1/events": {"events", "id"},
-	"/v1/catalogs": {"catalogs", "name"}, "/v1/artifacts": {"artifacts", "name"}, "/v1/tokens": {"tokens", "name"},
+	"/v1/catalogs": {"catalogs", "name"}, "/v1/artifacts": {"artifacts", "name"}, "/v1/tokens": {"tokens", "name"}, "/v1/clusters": {"clusters", "name"},
 }
 
 // filled makes some of everything that is listed.
@@ -48,6 +48,9 @@ func filled(t *testing.T, f *fixture) {
 			t.Fatal(err)
 		}
 		if _, err := s.PutArtifact(ctx, store.Artifact{Team: "default", Name: n}, strings.NewReader(n), "", 0); err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := s.PutJob(ctx, "default", store.Version{Job: "cluster-" + n, Kind: store.KindCluster, Document: []byte(sessionCluster), Source: []byte(sessionCluster), Digest: strings.Repeat("0", 64)}, 0); err != nil {
 			t.Fatal(err)
 		}
 		f.tokenOf(n, "default", store.RoleView)
@@ -129,7 +132,8 @@ func TestClientFollowsPages(t *testing.T) {
 	const many = 1200 // more than two pages
 	numbers := fmt.Sprintf("WITH RECURSIVE n (i) AS (SELECT 1000 UNION ALL SELECT i + 1 FROM n WHERE i < %d) ", 1000+many-1)
 	for _, q := range []string{
-		"INSERT INTO jobs SELECT 'j' || i, team, created, created_by, newest FROM n, jobs WHERE name = 'x1'",
+		"INSERT INTO jobs (name, team, created, created_by, newest, kind) SELECT 'j' || i, team, created, created_by, newest, kind FROM n, jobs WHERE name = 'x1'",
+		"INSERT INTO jobs (name, team, created, created_by, newest, kind) SELECT 'k' || i, team, created, created_by, newest, kind FROM n, jobs WHERE name = 'cluster-x1'",
 		"INSERT INTO catalogs SELECT 'c' || i, team, revision, statement, changed, changed_by FROM n, catalogs WHERE name = 'x1'",
 		"INSERT INTO artifacts SELECT 'a' || i, team, digest, size, created, created_by, unused FROM n, artifacts WHERE name = 'x1'",
 		"INSERT INTO tokens SELECT 't' || i, role, team, run, i, created, expires FROM n, tokens WHERE name = 'x1'",
@@ -143,6 +147,7 @@ func TestClientFollowsPages(t *testing.T) {
 	ctx := t.Context()
 	for name, list := range map[string]func() (int, error){
 		"jobs":      func() (int, error) { all, err := c.Jobs(ctx, ""); return len(all) - 1, err }, // clicks, too
+		"clusters":  func() (int, error) { all, err := c.Clusters(ctx); return len(all), err },
 		"catalogs":  func() (int, error) { all, err := c.Catalogs(ctx); return len(all), err },
 		"artifacts": func() (int, error) { all, err := c.Artifacts(ctx); return len(all), err },
 		"tokens":    func() (int, error) { all, err := c.Tokens(ctx); return len(all), err },

@@ -324,6 +324,12 @@ func TestNeededRunsStay(t *testing.T) {
 	o.exec(`UPDATE runs SET pending = '["delete cluster"]' WHERE id = ?`, busy)
 	idle := o.run("busy", ago, nil)
 
+	// The run of a session cluster stays with its directory as long as a run of a job on it has something to do.
+	o.job("shared", "x")
+	shared := o.run("shared", ago, nil)
+	newestShared := o.run("shared", ago, nil)
+	o.exec("UPDATE runs SET session = 'shared', session_run = ? WHERE id = ?", shared, busy)
+
 	latest := func(step string, wants map[string]string) {
 		t.Helper()
 		for job, want := range wants {
@@ -336,7 +342,7 @@ func TestNeededRunsStay(t *testing.T) {
 	latest("before", wants)
 	for range 2 {
 		o.pass(epoch.Add(10000 * day))
-		o.want("needed", map[string][]string{"runs": {savepoint, newestStopped, chosen, away, newest, busy, idle}, "directories": {busy}})
+		o.want("needed", map[string][]string{"runs": {savepoint, newestStopped, chosen, away, newest, busy, idle, shared, newestShared}, "directories": {busy, shared}})
 		latest("after", wants)
 	}
 	// What the archives offer was read once, and is read again when another archive comes.
@@ -348,7 +354,10 @@ func TestNeededRunsStay(t *testing.T) {
 	o.archive(newest, later)
 	latest("after a late archive", map[string]string{"checkpointed": later})
 	o.pass(epoch.Add(10000 * day))
-	o.want("after a late archive", map[string][]string{"runs": {savepoint, newestStopped, newest, busy, idle}})
+	o.want("after a late archive", map[string][]string{"runs": {savepoint, newestStopped, newest, busy, idle, shared, newestShared}})
+	o.exec("UPDATE runs SET pending = '[]' WHERE id = ?", busy)
+	o.pass(epoch.Add(10000 * day))
+	o.want("at rest", map[string][]string{"runs": {savepoint, newestStopped, newest, idle, newestShared}, "directories": nil})
 }
 
 // TestRetentionCrashes: the server ends at each place of a pass; the next pass finishes what it began.

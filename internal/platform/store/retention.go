@@ -55,11 +55,13 @@ func scanEnded(rows *sql.Rows) (EndedRun, error) {
 }
 
 const (
-	queryUncleared = `SELECT id, job, ended FROM runs WHERE ended IS NOT NULL AND cleared IS NULL AND ended <= ? AND (ended, id) > (?, ?) AND pending = '[]'
-		ORDER BY ended, id LIMIT ?`
+	// A session cluster's run is needed by runs of jobs on it that still have something to do.
+	hasOpenJobs    = `EXISTS (SELECT 1 FROM runs o WHERE o.session_run = r.id AND o.session_run <> '' AND (o.ended IS NULL OR o.pending <> '[]'))`
+	queryUncleared = `SELECT r.id, r.job, r.ended FROM runs r WHERE r.ended IS NOT NULL AND r.cleared IS NULL AND r.ended <= ? AND (r.ended, r.id) > (?, ?) AND r.pending = '[]'
+		AND NOT ` + hasOpenJobs + ` ORDER BY r.ended, r.id LIMIT ?`
 	hasNewer     = `EXISTS (SELECT 1 FROM runs n WHERE n.job = r.job AND n.created >= r.created AND (n.created > r.created OR n.id > r.id))`
 	queryExpired = `SELECT r.id, r.job, r.ended FROM runs r WHERE r.ended IS NOT NULL AND r.ended <= ? AND (r.ended, r.id) > (?, ?) AND r.cleared IS NOT NULL AND r.pending = '[]'
-		AND ` + hasNewer + ` ORDER BY r.ended, r.id LIMIT ?`
+		AND ` + hasNewer + ` AND NOT ` + hasOpenJobs + ` ORDER BY r.ended, r.id LIMIT ?`
 )
 
 // Uncleared lists up to limit runs whose directory and logs may be there, and that ended at a time or before it, in the order of their ends,
@@ -131,7 +133,7 @@ func (s *Store) RemoveRuns(ctx context.Context, runs []string, b Budget) (done i
 
 func (s *Store) removeRun(ctx context.Context, tx *sql.Tx, id string, left *Budget) (whole bool, err error) {
 	var ok bool
-	err = tx.QueryRowContext(ctx, "SELECT r.ended IS NOT NULL AND r.cleared IS NOT NULL AND r.pending = '[]' AND "+hasNewer+" FROM runs r WHERE r.id = ?", id).Scan(&ok)
+	err = tx.QueryRowContext(ctx, "SELECT r.ended IS NOT NULL AND r.cleared IS NOT NULL AND r.pending = '[]' AND "+hasNewer+" AND NOT "+hasOpenJobs+" FROM runs r WHERE r.id = ?", id).Scan(&ok)
 	if errors.Is(err, sql.ErrNoRows) || err == nil && !ok {
 		return true, nil // it was removed, or is needed since
 	}
