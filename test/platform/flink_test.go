@@ -4,6 +4,7 @@ package platform
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"fmt"
 	"math/rand/v2"
@@ -32,6 +33,8 @@ type real struct {
 	*site
 	jar  string // with Note
 	told string // the file that the jobs write
+
+	onShared string // the job that runs on the session cluster shared; empty: none
 }
 
 // eachVersion runs a test on the main versions, or on those of FLINK_VERSIONS.
@@ -149,10 +152,36 @@ func jobOf(name string) realJob {
 // modes are how jobs are asked to end.
 var modes = map[string]string{"canceled": "cancel", "stopped": "savepoint"}
 
+// ofCluster is the configuration of every cluster: two cores are for the jobs, not for compilers, and a machine that is slow is not a failure.
+var ofCluster = []string{"jobmanager.memory.heap.size: 128m", "taskmanager.memory.managed.size: 64m", "taskmanager.memory.task.heap.size: 128m",
+	"env.java.opts.jobmanager: -XX:TieredStopAtLevel=1 -XX:+UseSerialGC", "env.java.opts.taskmanager: -XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
+	"heartbeat.timeout: 600000", "pekko.startup-timeout: 120 s"}
+
+const resources = "resources: {jobManager: {memory: 1g}, taskManager: {memory: 1g}}\n"
+
+// startShared stores and starts the session cluster shared.
+func (r *real) startShared() {
+	r.t.Helper()
+	content, err := os.ReadFile(r.jar)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	text := fmt.Sprintf("apiVersion: flink-entrypoint/v1\nname: shared\n%sartifacts: [{uri: 'file://%s', sha256: %x, to: lib}]\nconfiguration:\n  %s\n", resources, r.jar, sha256.Sum256(content), strings.Join(ofCluster, "\n  "))
+	if code, err := r.call("PUT", "/v1/clusters/shared", text, nil); err != nil {
+		r.t.Fatalf("put shared: %d %v", code, err)
+	}
+	if code, err := r.call("POST", "/v1/jobs/shared/start", wire.Start{}, nil); err != nil {
+		r.t.Fatalf("start shared: %d %v", code, err)
+	}
+}
+
+// clusterOf is the run whose directory a run's processes have.
+func clusterOf(run wire.Run) string { return cmp.Or(run.SessionOf, run.ID) }
+
 // definition of a job. more: lines of its configuration, instead of those with the same key.
 func (r *real) definition(job realJob, more ...string) string {
 	r.t.Helper()
-	name := job.name
+	name, shared := job.name, job.name == r.onShared
 	content, err := os.ReadFile(r.jar)
 	if err != nil {
 		r.t.Fatal(err)
@@ -169,18 +198,22 @@ func (r *real) definition(job realJob, more ...string) string {
 	if name == "fails" {
 		column = fmt.Sprintf("10 / (%s - %d)", column, rows)
 	}
-	configuration := []string{"jobmanager.memory.heap.size: 128m", "taskmanager.memory.managed.size: 64m", "taskmanager.memory.task.heap.size: 128m",
-		// Two cores are for the job, not for compilers; a machine that is slow is not a failure.
-		"env.java.opts.jobmanager: -XX:TieredStopAtLevel=1 -XX:+UseSerialGC", "env.java.opts.taskmanager: -XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
-		"heartbeat.timeout: 600000", "pekko.startup-timeout: 120 s",
-		"restart-strategy.type: none", "execution.checkpointing.interval: 1 s", "execution.checkpointing.dir: file:" + filepath.Join(r.dir, "checkpoints")}
+	configuration := []string{"restart-strategy.type: none", "execution.checkpointing.interval: 1 s", "execution.checkpointing.dir: file:" + filepath.Join(r.dir, "checkpoints")}
+	if !shared {
+		configuration = append(configuration, ofCluster...)
+	}
 	inserts := []string{"INSERT INTO p SELECT " + column + " FROM s;"}
 	if name == "several" {
 		configuration = append(configuration, "execution.runtime-mode: batch")
 		inserts = append(inserts, inserts[0])
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "apiVersion: flink-entrypoint/v1\nname: %s\nresources: {jobManager: {memory: 1g}, taskManager: {memory: 1g}}\nconfiguration:\n", name)
+	fmt.Fprintf(&b, "apiVersion: flink-entrypoint/v1\nname: %s\n", name)
+	if shared {
+		b.WriteString("x-platform: {cluster: session shared}\nconfiguration:\n")
+	} else {
+		fmt.Fprintf(&b, "%sartifacts: [{uri: 'file://%s', sha256: %x, to: usrlib}]\nconfiguration:\n", resources, r.jar, sha256.Sum256(content))
+	}
 	key := func(line string) string { return line[:strings.Index(line, ":")] }
 	for _, line := range configuration {
 		if !slices.ContainsFunc(more, func(other string) bool { return key(other) == key(line) }) {
@@ -190,7 +223,11 @@ func (r *real) definition(job realJob, more ...string) string {
 	for _, line := range more {
 		fmt.Fprintf(&b, "  %s\n", line)
 	}
-	fmt.Fprintf(&b, "artifacts: [{uri: 'file://%s', sha256: %x, to: usrlib}]\nsql:\n  functions: [{name: note, class: Note, jars: [note.jar]}]\n  script: |\n", r.jar, sha256.Sum256(content))
+	jars := ", jars: [note.jar]"
+	if shared {
+		jars = "" // the cluster has it
+	}
+	fmt.Fprintf(&b, "sql:\n  functions: [{name: note, class: Note%s}]\n  script: |\n", jars)
 	fmt.Fprintf(&b, "    CREATE TABLE s (id INT) WITH ('connector' = 'datagen', 'rows-per-second' = '20', 'fields.id.kind' = 'sequence', 'fields.id.start' = '1', 'fields.id.end' = '%d'%s);\n", last, bound)
 	b.WriteString("    CREATE TABLE p (id INT) WITH ('connector' = 'blackhole');\n")
 	for _, i := range inserts {
@@ -334,7 +371,7 @@ func (r *real) judge(job realJob, late bool) {
 	if len(end) != 1 || end[0].Evidence == "" {
 		r.t.Fatalf("%s ended %d times: %+v", name, len(end), end)
 	}
-	said, at := r.flinkSays(run.ID)
+	said, at := r.flinkSays(clusterOf(run))
 	flink := map[string]string{"finished": "FINISHED", "failed": "FAILED", "canceled": "CANCELED", "stopped": "FINISHED"}[job.want]
 	if name == "crashes" {
 		if len(said) != 0 {
@@ -353,7 +390,7 @@ func (r *real) judge(job realJob, late bool) {
 	} else if len(said) > 0 {
 		r.t.Logf("%s: %s by %s, %s after Flink's log: %s", name, run.Outcome, run.Evidence, took.Round(time.Millisecond), end[0].Text)
 	}
-	l := r.lives()[run.ID]
+	l := r.lives()[clusterOf(run)]
 	if l == nil {
 		r.t.Errorf("%s has written nothing", name)
 		return
@@ -383,7 +420,11 @@ func (r *real) owned() {
 	if _, err := r.call("GET", "/v1/jobs", nil, &all); err != nil {
 		r.t.Fatal(err)
 	}
-	for _, j := range all.Jobs {
+	var clusters struct{ Clusters []wire.Job }
+	if _, err := r.call("GET", "/v1/clusters", nil, &clusters); err != nil {
+		r.t.Fatal(err)
+	}
+	for _, j := range append(all.Jobs, clusters.Clusters...) {
 		var runs struct{ Runs []wire.Run }
 		if _, err := r.call("GET", "/v1/jobs/"+j.Name+"/runs", nil, &runs); err != nil {
 			r.t.Fatal(err)
@@ -412,23 +453,31 @@ func (r *real) owned() {
 // jobManager is the process of a run's JobManager.
 func (r *real) jobManager(run wire.Run) int {
 	r.t.Helper()
+	return r.pidOf("StandaloneApplicationClusterEntryPoint", run.JobID)
+}
+
+// pidOf is the process whose command line has these words.
+func (r *real) pidOf(words ...string) int {
+	r.t.Helper()
 	for _, c := range r.children() {
 		line, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", c))
-		if err == nil && bytes.Contains(line, []byte("StandaloneApplicationClusterEntryPoint")) && bytes.Contains(line, []byte(run.JobID)) {
+		if err == nil && !slices.ContainsFunc(words, func(w string) bool { return !bytes.Contains(line, []byte(w)) }) {
 			return c
 		}
 	}
-	r.t.Fatal("the JobManager's process was not found")
+	r.t.Fatalf("no process of %q was found", words)
 	return 0
 }
 
-// TestRealJobs: each of six jobs on real Flink ends right, once, with its evidence, within a minute after its end. The server is killed once
-// while two of them run.
+// TestRealJobs: each of six jobs on real Flink, one of them on a session cluster, ends right, once, with its evidence, within a minute after
+// its end. The server is killed once while two of them run.
 func TestRealJobs(t *testing.T) {
 	platform := world.Build(t, "cmd/flink-platform")
 	eachVersion(t, func(t *testing.T, r *real) {
 		r.again = func() { r.serve(platform) }
 		r.serve(platform)
+		r.onShared = "stopped"
+		r.startShared()
 		var crashed time.Time
 		for i := 0; i < len(realJobs); i += 2 { // two at a time: this machine is small
 			two := realJobs[i : i+2]
@@ -442,11 +491,11 @@ func TestRealJobs(t *testing.T) {
 					r.again()
 				}
 				if mode := modes[j.name]; mode != "" {
-					r.wrote(run.ID, 5)
+					r.wrote(clusterOf(run), 5)
 					r.stop(j.name, mode)
 				}
 				if j.name == "crashes" {
-					r.wrote(run.ID, 5)
+					r.wrote(clusterOf(run), 5)
 					unix.Kill(r.jobManager(run), unix.SIGKILL)
 					crashed = time.Now()
 				}
@@ -464,8 +513,12 @@ func TestRealJobs(t *testing.T) {
 				}
 			}
 		}
-		// From the savepoint: the sequence goes on where it was, in a new run with a new job id.
+		// From the savepoint: the sequence goes on where it was, in a new run with a new job id, on the cluster that went on.
 		before := r.ends("stopped")
+		if r.untilWithin(time.Second, "shared", "running", func(run wire.Run) bool { return run.Queue == "running" }).ID != before.SessionOf {
+			t.Errorf("the session cluster has another run than that of the job, %s", before.SessionOf)
+		}
+		rows := len(r.lives()[before.SessionOf].rows)
 		if _, err := os.Stat(filepath.Join(strings.TrimPrefix(before.Savepoint, "file:"), "_metadata")); err != nil {
 			t.Errorf("the savepoint %s: %v", before.Savepoint, err)
 		}
@@ -473,13 +526,22 @@ func TestRealJobs(t *testing.T) {
 			t.Fatalf("start from the savepoint: %d %v", code, err)
 		}
 		after := r.untilWithin(5*time.Minute, "stopped", "running from its savepoint", func(run wire.Run) bool { return run.ID != before.ID && run.Queue == "running" })
-		r.wrote(after.ID, 5)
-		lives := r.lives()
-		if last, first := slices.Max(lives[before.ID].rows), lives[after.ID].rows[0]; first != last+1 || after.JobID == before.JobID {
+		r.wrote(after.SessionOf, rows+5)
+		written := r.lives()[after.SessionOf].rows
+		if last, first := slices.Max(written[:rows]), written[rows]; first != last+1 || after.JobID == before.JobID {
 			t.Errorf("the last row was %d, the first from the savepoint is %d; job ids %s and %s", last, first, before.JobID, after.JobID)
 		}
-		r.stop("stopped", "cancel")
-		r.untilWithin(time.Minute, "stopped", "canceled", func(run wire.Run) bool { return run.Outcome == "canceled" })
+		// The JobManager of the session cluster is killed: its job has failed with the cause, and the cluster is started again.
+		unix.Kill(r.pidOf("StandaloneSessionClusterEntrypoint", after.SessionOf), unix.SIGKILL)
+		lost := r.ends("stopped")
+		if want := "the session cluster shared lost its JobManager (exit code 137), and without high availability its jobs with it"; lost.Outcome != "failed" || lost.Reason != want {
+			t.Errorf("the job of a killed session cluster is %s: %s, want %s", lost.Outcome, lost.Reason, want)
+		}
+		r.untilWithin(3*time.Minute, "shared", "running again", func(run wire.Run) bool {
+			return run.ID != after.SessionOf && run.Queue == "running" && run.Condition == ""
+		})
+		r.stop("shared", "cancel")
+		r.untilWithin(time.Minute, "shared", "canceled", func(run wire.Run) bool { return run.Outcome == "canceled" })
 		r.owned()
 	})
 }

@@ -48,8 +48,8 @@ func PrepareCluster(name string, source []byte) (api.Document, error) {
 }
 
 // ofCluster are prefixes of keys that Flink reads once for a cluster: a job of a session cluster cannot change them.
-var ofCluster = []string{"blob.", "cluster.", "env.", "high-availability", "historyserver.", "io.tmp.", "jobmanager.", "job-result-store.", "kubernetes.", "metrics.", "pekko.", "akka.",
-	"plugin.", "process.", "queryable-state.", "rest.", "security.", "slot.", "taskmanager.", "web.", "yarn.", "zookeeper."}
+var ofCluster = []string{"blob.", "cluster.", "env.", "heartbeat.", "high-availability", "historyserver.", "io.tmp.", "jobmanager.", "job-result-store.", "kubernetes.", "metrics.", "pekko.", "akka.",
+	"plugin.", "process.", "queryable-state.", "resourcemanager.", "rest.", "security.", "slot.", "taskmanager.", "web.", "yarn.", "zookeeper."}
 
 // onSession says what a job of a session cluster cannot have: what belongs to the cluster, and secrets, which only pods read.
 func onSession(root *yaml.Node, def *jobdef.Definition, s Settings, clusters func() ([]string, error)) (api.Faults, error) {
