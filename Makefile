@@ -129,9 +129,9 @@ test-hive: need-go need-java need-pip need-mvn build ## SQL on a real Hive metas
 test-load: need-go ## a thousand clients meet a definition service that comes back
 	go test -tags load -count 1 -timeout 15m ./test/herd
 
-# Kubernetes is built first, which takes ten minutes of CPU and 3 GB in Go's caches.
+# Kubernetes is built first, which takes fifteen minutes of CPU and 3 GB in Go's caches.
 .PHONY: test-kubelet
-test-kubelet: need-go need-pip need-podman build ## pods of deploy/ on a real API server and kubelet, built from Kubernetes' modules (Debian, root)
+test-kubelet: need-go need-java need-pip need-podman build ## pods of deploy/ and Flink's native mode on a real Kubernetes of one node, built from its modules (Debian, root)
 	cp $(BIN) bin/flink-entrypoint-linux-$$(go env GOARCH)
 	go run ./test/flinkhome 2.2.1 >/dev/null
 	go test -tags kubelet -count 1 -timeout 120m -v ./test/kubelet

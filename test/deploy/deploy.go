@@ -197,9 +197,6 @@ func Bring(ctx context.Context) error {
 		return err
 	}
 	for _, c := range customKinds() {
-		if c.kind != "PodMonitor" { // the only one below deploy/overlays
-			continue
-		}
 		if _, err := t.definition(ctx, c); err != nil {
 			return err
 		}

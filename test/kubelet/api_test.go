@@ -66,12 +66,19 @@ func (a *api) healthy(ctx context.Context, url string) error {
 }
 
 // collection is where objects of this version and kind are, in the namespace default.
-func collection(version, kind string) string {
+func collection(version, kind string) string { return within("default", version, kind) }
+
+// within is where objects of this version and kind are in a namespace.
+func within(namespace, version, kind string) string {
 	group := "/apis/" + version
 	if !strings.Contains(version, "/") {
 		group = "/api/" + version
 	}
-	return server + group + "/namespaces/default/" + strings.ToLower(kind) + "s"
+	resource := strings.ToLower(kind) + "s"
+	if stem, ok := strings.CutSuffix(resource, "ys"); ok {
+		resource = stem + "ies" // NetworkPolicy
+	}
+	return server + group + "/namespaces/" + namespace + "/" + resource
 }
 
 type conditions []struct{ Type, Status, Reason, Message string }

@@ -16,6 +16,8 @@ const (
 	server = "https://127.0.0.1:6443"
 	token  = "the-test"
 	socket = "/run/containerd/containerd.sock"
+	// podNetwork has the addresses of pods, serviceNetwork those of services; its first is the API server's.
+	podNetwork, serviceNetwork, serviceOfAPI, serviceRoute = "10.244.0.0/24", "10.98.0.0/24", "10.98.0.1", "10.98.0.254/24"
 )
 
 // configure writes what the node's programs read. Places inside of /run, /var/lib and /var/log are the node's own.
@@ -43,10 +45,13 @@ users: [{name: admin, user: {token: ` + token + `}}]
 contexts: [{name: node, context: {cluster: node, user: admin}}]
 current-context: node
 `,
-		// A bridge; the test reaches the pods by their addresses.
-		"cni/node.conflist": `{"cniVersion": "0.4.0", "name": "node", "plugins": [{"type": "bridge", "bridge": "pods", "isGateway": true,
-  "ipam": {"type": "host-local", "ranges": [[{"subnet": "10.244.0.0/24"}]], "routes": [{"dst": "0.0.0.0/0"}]}}]}
+		// Each pod has a link to the node, which routes: what goes from pod to pod through a Service comes back through it. The test reaches
+		// the pods by their addresses.
+		"cni/node.conflist": `{"cniVersion": "0.4.0", "name": "node", "plugins": [{"type": "ptp",
+  "ipam": {"type": "host-local", "ranges": [[{"subnet": "` + podNetwork + `"}]], "routes": [{"dst": "0.0.0.0/0"}]}}]}
 `,
+		// For clients on the node, as the kubelet gives it to pods.
+		"resolv.conf": "nameserver " + nodeAddress + "\nsearch svc." + clusterDomain + "\noptions ndots:5\n",
 		// restrict_oom_score_adj: root of a restricted machine may not lower the score of a process.
 		"containerd.toml": `version = 2
 root = "DIR/containerd"
@@ -82,6 +87,8 @@ localStorageCapacityIsolation: false
 evictionHard: {memory.available: 1Mi}
 imageGCHighThresholdPercent: 100
 resolvConf: ""
+clusterDNS: [` + nodeAddress + `]
+clusterDomain: ` + clusterDomain + `
 `} {
 		text = strings.NewReplacer("DIR", n.dir, "/NODE", "/"+filepath.Base(n.dir)).Replace(text)
 		if err := os.WriteFile(filepath.Join(n.dir, name), []byte(text), 0o600); err != nil {

@@ -49,6 +49,8 @@ func TestKubelet(t *testing.T) {
 		{"wrong probe", wrongProbe},
 		{"refused", refused},
 		{"out of memory", outOfMemory},
+		{"native application " + version, nativeApplication(version)},
+		{"native session " + version, nativeSession(version)},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)

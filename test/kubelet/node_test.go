@@ -234,17 +234,21 @@ func startNode(ctx context.Context, dir string) (*node, error) {
 	debian := func(command string) string { return filepath.Join(base, "debian", "usr", "bin", command) }
 	kubernetes := func(command string) string { return filepath.Join(base, "kubernetes", command) }
 	plugins := filepath.Join(base, "debian", "usr", "lib", "cni")
+	if err := n.configure(plugins); err != nil {
+		return nil, err
+	}
 	loopback := exec.CommandContext(ctx, filepath.Join(plugins, "loopback"))
 	loopback.Env = []string{"CNI_COMMAND=ADD", "CNI_CONTAINERID=node", "CNI_NETNS=/proc/self/ns/net", "CNI_IFNAME=lo", "CNI_PATH=" + plugins}
 	loopback.Stdin = strings.NewReader(`{"cniVersion": "0.4.0", "name": "lo", "type": "loopback"}`)
 	if out, err := loopback.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("loopback: %w\n%s", err, out)
 	}
-	if err := n.configure(plugins); err != nil {
+
+	if err := n.network(); err != nil {
 		return nil, err
 	}
 
-	key := filepath.Join(dir, "key.pem")
+	key, kubeconfig := filepath.Join(dir, "key.pem"), filepath.Join(dir, "kubeconfig")
 	for _, step := range []struct {
 		command string
 		args    []string
@@ -252,15 +256,26 @@ func startNode(ctx context.Context, dir string) (*node, error) {
 	}{
 		{debian("etcd"), []string{"--data-dir", filepath.Join(dir, "etcd"), "--listen-client-urls", "http://127.0.0.1:2379", "--advertise-client-urls", "http://127.0.0.1:2379",
 			"--listen-peer-urls", "http://127.0.0.1:2380"}, func() error { return n.api.healthy(ctx, "http://127.0.0.1:2379/health") }},
-		// The token is not a secret: this server listens in a namespace, to this test. No controller makes the account that the
-		// admission of ServiceAccounts would ask for.
-		{kubernetes("kube-apiserver"), []string{"--etcd-servers", "http://127.0.0.1:2379", "--bind-address", "127.0.0.1", "--advertise-address", "127.0.0.1", "--cert-dir", filepath.Join(dir, "pki"),
+		// From Kubernetes 1.31 on, a watch that begins with a list, or with the newest state, waits until etcd confirms its progress, which
+		// Debian's (3.4.23) cannot. Flink's client makes both kinds. Without the two features they are answered as by earlier servers.
+		// The token is not a secret: this server listens in a namespace, to this test and its pods. A pod trusts the certificate that the
+		// server makes for itself, which the controllers give to every namespace.
+		{kubernetes("kube-apiserver"), []string{"--etcd-servers", "http://127.0.0.1:2379", "--bind-address", "0.0.0.0", "--advertise-address", nodeAddress, "--cert-dir", filepath.Join(dir, "pki"),
 			"--service-account-issuer", "https://node", "--service-account-key-file", key, "--service-account-signing-key-file", key, "--token-auth-file", filepath.Join(dir, "tokens.csv"),
-			"--authorization-mode", "RBAC", "--service-cluster-ip-range", "10.98.0.0/24", "--endpoint-reconciler-type", "none", "--disable-admission-plugins", "ServiceAccount"},
+			"--authorization-mode", "RBAC", "--service-cluster-ip-range", serviceNetwork, "--feature-gates", "WatchList=false,WatchFromStorageWithoutResourceVersion=true"},
 			func() error { return n.api.healthy(ctx, server+"/readyz") }},
+		// On a busy machine the kubelet may report late. Its pods must stay all the same: this node is the only one.
+		{kubernetes("kube-controller-manager"), []string{"--kubeconfig", kubeconfig, "--leader-elect=false", "--bind-address", "127.0.0.1", "--service-account-private-key-file", key,
+			"--root-ca-file", filepath.Join(dir, "pki", "apiserver.crt"), "--node-monitor-grace-period", "10m"}, func() error { return n.hasAccount(ctx, "default") }},
+		{kubernetes("kube-scheduler"), []string{"--kubeconfig", kubeconfig, "--leader-elect=false", "--bind-address", "127.0.0.1"},
+			func() error { return n.api.healthy(ctx, "https://127.0.0.1:10259/readyz") }},
 		{debian("containerd"), []string{"--config", filepath.Join(dir, "containerd.toml")}, func() error { return n.importImages(ctx, debian("ctr")) }},
 		{kubernetes("kubelet"), []string{"--config", filepath.Join(dir, "kubelet.yaml"), "--root-dir", filepath.Join(dir, "kubelet"), "--cert-dir", filepath.Join(dir, "pki"),
-			"--hostname-override", nodeName, "--kubeconfig", filepath.Join(dir, "kubeconfig")}, func() error { return n.ready(ctx) }},
+			"--hostname-override", nodeName, "--node-ip", nodeAddress, "--kubeconfig", kubeconfig}, func() error { return n.ready(ctx) }},
+		// Conntrack's settings are the machine's: they stay. Its rules lead to the API server as soon as they are there.
+		{kubernetes("kube-proxy"), []string{"--kubeconfig", kubeconfig, "--hostname-override", nodeName, "--proxy-mode", "iptables", "--cluster-cidr", podNetwork, "--iptables-localhost-nodeports=false",
+			"--conntrack-max-per-core", "0", "--conntrack-tcp-timeout-established", "0s", "--conntrack-tcp-timeout-close-wait", "0s", "--healthz-bind-address", "127.0.0.1:10256", "--metrics-bind-address", "127.0.0.1:10249"},
+			func() error { return n.api.healthy(ctx, "https://"+serviceOfAPI+"/readyz") }},
 	} {
 		if err := n.start(step.command, step.args...); err != nil {
 			return nil, err

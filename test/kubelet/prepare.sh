@@ -1,7 +1,7 @@
 #!/bin/sh
-# prepare.sh DIR: brings what a node is made of into DIR, once: a kube-apiserver and a kubelet, built from Kubernetes' modules (ten
-# minutes of CPU and 3 GB in Go's caches), and etcd, containerd and the CNI plugins out of Debian's packages, which are unpacked only: installed, they
-# would start as services. Says on stderr what is missing and how to get it.
+# prepare.sh DIR: brings what a cluster of one node is made of into DIR, once: API server, controller manager, scheduler, kube-proxy and
+# kubelet, built from Kubernetes' modules (fifteen minutes of CPU and 3 GB in Go's caches), and etcd, containerd and the CNI plugins out of
+# Debian's packages, which are unpacked only: installed, they would start as services. Says on stderr what is missing and how to get it.
 set -eu
 dir=$1
 cd "$(dirname "$0")/kubernetes"
@@ -30,7 +30,7 @@ fi
 
 version=$(sed -n 's/^.*k8s.io\/kubernetes \(v[0-9.]*\)$/\1/p' go.mod)
 bin=$dir/kubernetes-$version
-for command in kube-apiserver kubelet; do
+for command in kube-apiserver kube-controller-manager kube-scheduler kube-proxy kubelet; do
 	[ -e "$bin/$command" ] && continue
 	mkdir -p "$bin"
 	echo "building $command $version (once)" >&2

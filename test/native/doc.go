@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 )
@@ -58,25 +59,52 @@ var Arguments = []string{"--text", `it's a "b" $HOME`, "c;d"}
 
 // Job compiles the job into a new folder below dir.
 func Job(dir, java, home string) (jars string, err error) {
-	jars, classes := filepath.Join(dir, "jars"), filepath.Join(dir, "classes")
+	return filepath.Join(dir, "jars"), Jar(dir, java, home, "Squares", squares)
+}
+
+// Jar compiles a class of the default package, and makes dir/jars/CLASS.jar of it, its name in small letters. The manifest names no class.
+func Jar(dir, java, home, class string, source []byte) error {
+	jars, classes := filepath.Join(dir, "jars"), filepath.Join(dir, class)
 	for _, d := range []string{jars, classes} {
 		if err := os.MkdirAll(d, 0o755); err != nil {
-			return "", err
+			return err
 		}
 	}
-	source := filepath.Join(dir, "Squares.java")
-	if err := os.WriteFile(source, squares, 0o644); err != nil {
-		return "", err
+	file := filepath.Join(dir, class+".java")
+	if err := os.WriteFile(file, source, 0o644); err != nil {
+		return err
 	}
 	for _, argv := range [][]string{
-		{filepath.Join(java, "bin", "javac"), "-nowarn", "-d", classes, "-cp", filepath.Join(home, "lib", "*"), source},
-		{filepath.Join(java, "bin", "jar"), "cf", filepath.Join(jars, "squares.jar"), "-C", classes, "."},
+		{filepath.Join(java, "bin", "javac"), "--release", "11", "-nowarn", "-d", classes, "-cp", filepath.Join(home, "lib", "*"), file},
+		{filepath.Join(java, "bin", "jar"), "cf", filepath.Join(jars, strings.ToLower(class)+".jar"), "-C", classes, "."},
 	} {
 		if out, err := exec.Command(argv[0], argv[1:]...).CombinedOutput(); err != nil {
-			return "", fmt.Errorf("%s: %w\n%s", argv[0], err, out)
+			return fmt.Errorf("%s: %w\n%s", argv[0], err, out)
 		}
 	}
-	return jars, nil
+	return nil
+}
+
+// Rows are the lines that the job prints, sorted.
+func Rows() []string {
+	var rows []string
+	for n := range 5 {
+		rows = append(rows, fmt.Sprintf("square %d %s", (n+1)*(n+1), strings.Join(Arguments, "|")))
+	}
+	slices.Sort(rows)
+	return rows
+}
+
+// JavaHome is JAVA_HOME, or the home of the java that is on the path.
+func JavaHome() (string, error) {
+	if dir := os.Getenv("JAVA_HOME"); dir != "" {
+		return dir, nil
+	}
+	path, err := exec.LookPath("java")
+	if err == nil {
+		path, err = filepath.EvalSymlinks(path)
+	}
+	return filepath.Dir(filepath.Dir(path)), err
 }
 
 // Run runs it to its end.
