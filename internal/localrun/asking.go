@@ -31,7 +31,7 @@ func (l *Local) start(ctx context.Context, mode sqlrunner.Mode, mocks func() (mo
 	if err := l.round(); err != nil {
 		return err
 	}
-	if l.served {
+	if l.served != nil {
 		return nil
 	}
 	return l.command(ctx)

@@ -15,10 +15,10 @@ import (
 // Check makes a SQL job ready to be planned, not run, by the real planner. Tables whose connector or format has no jar on the
 // class path are mocked, the others stay; nothing is written to a real catalog. The caller closes the result, which is not nil even with an error.
 func Check(ctx context.Context, opts boot.Options, w boot.World) (*Local, error) {
-	return check(ctx, opts, w, false)
+	return check(ctx, opts, w, nil)
 }
 
-func check(ctx context.Context, opts boot.Options, w boot.World, served bool) (*Local, error) {
+func check(ctx context.Context, opts boot.Options, w boot.World, served *Served) (*Local, error) {
 	l, err := prepare(ctx, opts, w, true, served)
 	if err != nil {
 		return l, err
@@ -30,7 +30,7 @@ func check(ctx context.Context, opts boot.Options, w boot.World, served bool) (*
 	if err != nil {
 		return l, err
 	}
-	absent := absentCatalogs(jars)
+	absent := l.index().absentCatalogs(jars)
 	return l, l.start(ctx, sqlrunner.Check, func() (mock.Result, error) { return l.mockAbsent(jars, absent) })
 }
 
@@ -57,7 +57,7 @@ func (l *Local) mockAbsent(jars []string, absentCatalog func(kind string) bool) 
 	options := l.mockOptions(Options{})
 	options.AbsentCatalog = absentCatalog
 	options.PlanOnly, options.Changes = true, true
-	options.Provider = func(name string) bool { return factoriesIn(jars, []string{name})[name] }
+	options.Provider = func(name string) bool { return l.index().factoriesIn(jars, []string{name})[name] }
 	first, err := mock.Rewrite(l.parts, options)
 	if err != nil {
 		return first, err
@@ -69,7 +69,7 @@ func (l *Local) mockAbsent(jars []string, absentCatalog func(kind string) bool) 
 		}
 	}
 	slices.Sort(wanted)
-	there := factoriesIn(jars, slices.Compact(wanted))
+	there := l.index().factoriesIn(jars, slices.Compact(wanted))
 	absent, mocked := map[string]bool{}, map[string]bool{}
 	var unchecked []string
 	missing := func(kind, name string) bool {
@@ -87,7 +87,7 @@ func (l *Local) mockAbsent(jars []string, absentCatalog func(kind string) bool) 
 			continue
 		}
 		mocks := missing("connector", t.Connector)
-		if l.served && !slices.Contains(plannedAway(), t.Connector) {
+		if l.served != nil && !slices.Contains(plannedAway(), t.Connector) {
 			mocks = true
 		}
 		if !mocks {

@@ -5,23 +5,65 @@ import (
 	"bufio"
 	"encoding/binary"
 	"io"
+	"maps"
+	"os"
 	"strings"
+	"sync"
+	"time"
 )
+
+// factoryIndex remembers what the factories of jars name, for a server that asks again and again: opening the jars takes longer than the
+// planner does. nil remembers nothing.
+type factoryIndex struct {
+	mu   sync.Mutex
+	jars map[indexedJar]map[string]bool
+}
+
+// indexedJar is a jar as it is now, and the services whose factories are asked for.
+type indexedJar struct {
+	path     string
+	size     int64
+	changed  time.Time
+	services string
+}
+
+// constants returns the string constants of the factories of a jar.
+func (x *factoryIndex) constants(jar string, services []string) map[string]bool {
+	if x == nil {
+		return constantsOf(jar, services)
+	}
+	st, err := os.Stat(jar)
+	if err != nil {
+		return nil // Flink will say so
+	}
+	key := indexedJar{jar, st.Size(), st.ModTime(), strings.Join(services, " ")}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	known, ok := x.jars[key]
+	if !ok {
+		if x.jars == nil {
+			x.jars = map[indexedJar]map[string]bool{}
+		}
+		known = constantsOf(jar, services)
+		x.jars[key] = known
+	}
+	return known
+}
 
 // factoriesIn tells which of the wanted connectors, formats and providers of models a jar brings, without starting Java: the factories
 // that a jar lists for Java's ServiceLoader name what they make in a string constant (factoryIdentifier returns it).
-func factoriesIn(jars, wanted []string) map[string]bool {
-	return identifiers(jars, wanted, "org.apache.flink.table.factories.Factory")
+func (x *factoryIndex) factoriesIn(jars, wanted []string) map[string]bool {
+	return x.identifiers(jars, wanted, "org.apache.flink.table.factories.Factory")
 }
 
 // absentCatalogs returns a function that tells whether no jar makes catalogs of a type. It remembers what it has found.
-func absentCatalogs(jars []string) func(kind string) bool {
+func (x *factoryIndex) absentCatalogs(jars []string) func(kind string) bool {
 	known := map[string]bool{}
 	return func(kind string) bool {
 		absent, ok := known[kind]
 		if !ok {
 			// Iceberg's is a factory of the older kind.
-			absent = !identifiers(jars, []string{kind}, "org.apache.flink.table.factories.Factory", "org.apache.flink.table.factories.TableFactory")[kind]
+			absent = !x.identifiers(jars, []string{kind}, "org.apache.flink.table.factories.Factory", "org.apache.flink.table.factories.TableFactory")[kind]
 			known[kind] = absent
 		}
 		return absent
@@ -29,36 +71,42 @@ func absentCatalogs(jars []string) func(kind string) bool {
 }
 
 // identifiers tells which of the wanted identifiers a factory of one of the services has.
-func identifiers(jars, wanted []string, services ...string) map[string]bool {
+func (x *factoryIndex) identifiers(jars, wanted []string, services ...string) map[string]bool {
 	there := map[string]bool{}
 	for _, jar := range jars {
 		if len(there) == len(wanted) {
 			break
 		}
-		r, err := zip.OpenReader(jar)
-		if err != nil {
-			continue // Flink will say so
-		}
-		for _, class := range factories(&r.Reader, services) {
-			f, err := r.Open(strings.ReplaceAll(class, ".", "/") + ".class")
-			if err != nil {
-				continue
-			}
-			b, err := io.ReadAll(f)
-			f.Close()
-			if err != nil {
-				continue
-			}
-			constants := stringConstants(b)
-			for _, w := range wanted {
-				if constants[w] {
-					there[w] = true
-				}
+		constants := x.constants(jar, services)
+		for _, w := range wanted {
+			if constants[w] {
+				there[w] = true
 			}
 		}
-		r.Close()
 	}
 	return there
+}
+
+// constantsOf reads the string constants of the factories of a jar.
+func constantsOf(jar string, services []string) map[string]bool {
+	all := map[string]bool{}
+	r, err := zip.OpenReader(jar)
+	if err != nil {
+		return all // Flink will say so
+	}
+	defer r.Close()
+	for _, class := range factories(&r.Reader, services) {
+		f, err := r.Open(strings.ReplaceAll(class, ".", "/") + ".class")
+		if err != nil {
+			continue
+		}
+		b, err := io.ReadAll(f)
+		f.Close()
+		if err == nil {
+			maps.Copy(all, stringConstants(b))
+		}
+	}
+	return all
 }
 
 // factories lists what a jar has for the services.

@@ -42,7 +42,7 @@ func catalogJar(t *testing.T, service, identifier string) string {
 
 // TestAbsentCatalogs: Iceberg lists its catalog factory for the older service.
 func TestAbsentCatalogs(t *testing.T) {
-	absent := absentCatalogs([]string{
+	absent := (*factoryIndex)(nil).absentCatalogs([]string{
 		catalogJar(t, "org.apache.flink.table.factories.Factory", "paimon"),
 		catalogJar(t, "org.apache.flink.table.factories.TableFactory", "iceberg"),
 		catalogJar(t, "org.apache.flink.core.fs.FileSystemFactory", "hudi"),
@@ -54,5 +54,25 @@ func TestAbsentCatalogs(t *testing.T) {
 				t.Errorf("a catalog of type %s is missing: %v, want %v", kind, got, want)
 			}
 		}
+	}
+}
+
+// TestAJarThatChangesIsReadAgain: a server remembers what jars bring, and looks again at one that was replaced.
+func TestAJarThatChangesIsReadAgain(t *testing.T) {
+	jar := factoryJar(t, "kafka")
+	var x factoryIndex
+	for range 2 {
+		if got := x.factoriesIn([]string{jar, jar + ".absent"}, []string{"kafka", "jdbc"}); !got["kafka"] || got["jdbc"] {
+			t.Fatalf("found %v", got)
+		}
+	}
+	if len(x.jars) != 1 {
+		t.Errorf("it remembers %d jars, expected 1", len(x.jars))
+	}
+	if err := os.Rename(factoryJar(t, "kafka", "jdbc"), jar); err != nil {
+		t.Fatal(err)
+	}
+	if got := x.factoriesIn([]string{jar}, []string{"kafka", "jdbc"}); !got["kafka"] || !got["jdbc"] {
+		t.Errorf("found %v after the jar was replaced", got)
 	}
 }

@@ -21,7 +21,7 @@ type Options struct {
 	Seed          int64
 	Training      bool // for warmup: from no archive, and with nothing on the class path that moves
 
-	served bool
+	served *Served
 }
 
 // Debug makes a SQL job ready to run here on mocked tables. With start false it only rewrites the script, which needs no
@@ -58,7 +58,7 @@ func (l *Local) absentCatalog(ctx context.Context, start bool) (func(kind string
 		return nil, nil
 	}
 	jars, err := l.jars(ctx)
-	return absentCatalogs(jars), err
+	return l.index().absentCatalogs(jars), err
 }
 
 // judged finds what the runner would refuse of the script as the user wrote it.
@@ -94,7 +94,7 @@ func blanked(parts []mock.Part) [][]int {
 func (l *Local) provider(ctx context.Context) func(name string) bool {
 	return func(name string) bool {
 		jars, err := l.jars(ctx)
-		return err != nil || factoriesIn(jars, []string{name})[name] // where the jars cannot be had, the start says so
+		return err != nil || l.index().factoriesIn(jars, []string{name})[name] // where the jars cannot be had, the start says so
 	}
 }
 

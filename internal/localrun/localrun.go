@@ -46,7 +46,7 @@ type Local struct {
 	place      *placement.Placement
 	secrets    []string // what the runner masks
 	training   bool     // for an archive of classes, see warmup
-	served     bool     // see Text
+	served     *Served  // for whom it is; nil: the user of this machine
 	parts      []mock.Part
 	statements [2]*sqltext.Script // of the init SQL and of the script, as they were written; nil where they cannot be cut, or nothing is started
 	asking
@@ -64,7 +64,7 @@ func (l *Local) Close() {
 
 // prepare reads the definition and makes its init SQL and script. The Flink home may be missing where nothing will be
 // started and none was named: the newest version is then assumed.
-func prepare(ctx context.Context, opts boot.Options, w boot.World, starts, served bool) (*Local, error) {
+func prepare(ctx context.Context, opts boot.Options, w boot.World, starts bool, served *Served) (*Local, error) {
 	if opts.Definition == "" {
 		return nil, phase.Fail(phase.Usage, boot.ErrNoDefinition, "name a definition or a .sql file")
 	}
@@ -73,7 +73,7 @@ func prepare(ctx context.Context, opts boot.Options, w boot.World, starts, serve
 	if err != nil && (starts || environ.Of(w.Env).Get("FLINK_HOME") != "") {
 		return l, err
 	}
-	if served { // the server stays who it is
+	if served != nil { // the server stays who it is
 		l.proc = boot.Process{Env: w.Env, Vars: environ.Of(w.Env)}
 	} else if l.proc, err = l.run.BecomeFlink(home); err != nil {
 		return l, err
@@ -205,4 +205,12 @@ func someOf(names []string) string {
 		return fmt.Sprintf("%s and %d more", strings.Join(names[:mostNames], ", "), n)
 	}
 	return strings.Join(names, ", ")
+}
+
+// index is what a server remembers of jars.
+func (l *Local) index() *factoryIndex {
+	if l.served == nil {
+		return nil
+	}
+	return &l.served.index
 }

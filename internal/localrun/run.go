@@ -161,7 +161,7 @@ func lastWords(text string) string {
 
 // keepLog moves the log of a failed run, with the stack traces, to where it survives, and says where that is.
 func (l *Local) keepLog(traces string) string {
-	if l.served {
+	if l.served != nil {
 		return ""
 	}
 	redact := l.run.Redactor().Redact

@@ -22,6 +22,8 @@ type Served struct {
 	opts boot.Options
 	home *distribution.Home
 	log  *slog.Logger
+
+	index factoryIndex
 }
 
 // Serve reads the Flink home. env is all that Java gets of the environment.
@@ -39,7 +41,7 @@ func (s *Served) Version() flinkversion.Version { return s.home.Version }
 func (s *Served) Jars() []string { return s.home.Jars() }
 
 // Makes reports whether a jar of Flink's class path makes catalogs of a type.
-func (s *Served) Makes(catalog string) bool { return !absentCatalogs(s.home.Jars())(catalog) }
+func (s *Served) Makes(catalog string) bool { return !s.index.absentCatalogs(s.home.Jars())(catalog) }
 
 // world has no log: what a user sent, and its passing place, are of no use there.
 func (s *Served) world() boot.World {
@@ -80,7 +82,7 @@ func (s *Served) Debug(ctx context.Context, name string, source []byte, o Option
 		return nil, err
 	}
 	defer remove()
-	o.served = true
+	o.served = s
 	return Debug(ctx, true, opts, o, s.world())
 }
 
@@ -91,7 +93,7 @@ func (s *Served) Check(ctx context.Context, name string, source []byte) (*Local,
 		return nil, err
 	}
 	defer remove()
-	return check(ctx, opts, s.world(), true)
+	return check(ctx, opts, s.world(), s)
 }
 
 // WarmUp is the request that loads what most scripts need. Its answer is a line that [sqlrunner.ParseReady] reads.

@@ -258,3 +258,32 @@ func (t *tail) text() string {
 	defer t.mu.Unlock()
 	return strings.Join(t.lines, " | ")
 }
+
+// Memory is how many bytes the JVMs that wait for a script hold, the planner among them. What they share is divided between them.
+func (w *Workbench) Memory() int64 {
+	var all []*localrun.Process
+	w.pool.mu.Lock()
+	for _, j := range w.pool.warm {
+		all = append(all, j.process)
+	}
+	w.pool.mu.Unlock()
+	w.plan.mu.Lock()
+	if w.plan.next != nil {
+		all = append(all, w.plan.next)
+	}
+	w.plan.mu.Unlock()
+	var sum int64
+	for _, p := range all {
+		b, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", p.PID()))
+		if err != nil {
+			continue // it has ended
+		}
+		for line := range strings.Lines(string(b)) {
+			var kib int64
+			if n, _ := fmt.Sscanf(line, "Pss: %d kB", &kib); n == 1 {
+				sum += kib << 10
+			}
+		}
+	}
+	return sum
+}
