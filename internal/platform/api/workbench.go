@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -22,7 +23,23 @@ func (a *API) scriptIn(w http.ResponseWriter, r *http.Request) (workbench.Script
 		return workbench.Script{}, refuse(http.StatusServiceUnavailable, "this server has no workbench", "its log has the reason; flink-entrypoint debug and validate do the same on your machine")
 	}
 	source, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxDefinition))
-	return workbench.Script{Name: fileName("job", r), Source: source}, err
+	script := workbench.Script{Name: fileName("job", r), Source: source}
+	if err != nil {
+		return script, err
+	}
+	// The catalogs that the definition chooses by name are written into it, as in a version. What else is wrong the workbench says, with more places.
+	d, err := a.Prepare(r.Context(), who(r).team, script.Name, source)
+	var faults Faults
+	if errors.As(err, &faults) {
+		faults = slices.DeleteFunc(faults, func(f wire.Fault) bool { return f.Path != "x-platform.catalogs" })
+		if len(faults) > 0 {
+			return script, faults
+		}
+	}
+	if err == nil && len(d.Catalogs) > 0 {
+		script.Source = d.Document
+	}
+	return script, nil
 }
 
 // scriptProblem makes a problem of what the workbench refuses without a place in the script.

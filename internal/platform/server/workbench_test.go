@@ -87,6 +87,22 @@ func TestWorkbench(t *testing.T) {
 		t.Error(got)
 	}
 
+	chosen := "apiVersion: flink-entrypoint/v1\nname: a\nx-platform: {catalogs: [ods]}\nsql: {script: SELECT 1}\n"
+	if got := string(f.want(422, "POST", "/v1/validate", chosen, nil)); !strings.Contains(got, `unknown catalog \"ods\"`) || !strings.Contains(got, `"line":3`) {
+		t.Error(got)
+	}
+	put := func(options string) {
+		f.want(200, "PUT", "/v1/catalogs/ods", map[string]string{"statement": "CREATE CATALOG ods WITH ('type'='generic_in_memory'" + options + ")"}, nil)
+	}
+	put(", 'password' = '${fromEnv:HOME}'")
+	if got := string(f.want(422, "POST", "/v1/validate", chosen, nil)); !strings.Contains(got, "sql.catalogs[0].options.password is a reference: the server has no secrets of a job") {
+		t.Error(got)
+	}
+	put("")
+	if got := decode[wire.Validated](t, f.want(200, "POST", "/v1/validate", chosen, nil)); !got.Valid {
+		t.Errorf("%+v", got)
+	}
+
 	good := decode[wire.Validated](t, f.want(200, "POST", "/v1/validate", shown, sql))
 	wrong := decode[wire.Validated](t, f.want(200, "POST", "/v1/validate", shown+"-- WRONG", sql))
 	if !good.Valid || good.Flink != "2.2.1" || wrong.Valid || len(wrong.Faults) != 1 || wrong.Faults[0].Line != 1 || wrong.Faults[0].Column != 25 {

@@ -2,6 +2,7 @@ package workbench
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"flink-entrypoint/internal/jobdef"
@@ -185,6 +186,9 @@ func isPlainSetting(key string) bool {
 
 // refusal says why a statement is not run here, "" if it is.
 func (w *Workbench) refusal(s sqltext.Statement) string {
+	if changesConnector(s) {
+		return "a table keeps its connector here: planning a table of files would look into a directory of the server"
+	}
 	switch s.Kind {
 	case sqltext.Set:
 		if key, _, ok, err := sqltext.ParseSet(s); ok && err == nil && !isPlainSetting(key) {
@@ -217,6 +221,43 @@ func (w *Workbench) refusal(s sqltext.Statement) string {
 		return s.Kind.String() + " is not run by the server"
 	}
 	return ""
+}
+
+// changesConnector reports whether a statement gives a table another connector than the one that it was looked at with: ALTER TABLE, or a
+// hint, whose keys may be literals and identifiers.
+func changesConnector(s sqltext.Statement) bool {
+	const key = "connector"
+	if s.Kind == sqltext.Alter {
+		for k := range s.Options() {
+			if strings.EqualFold(k, key) {
+				return true
+			}
+		}
+	}
+	tokens := slices.Collect(s.Significant())
+	hint := false
+	for i, t := range tokens {
+		name := ""
+		switch t.Kind {
+		case sqltext.HintStart:
+			hint = true
+		case sqltext.HintEnd:
+			hint = false
+		case sqltext.Word:
+			name = t.Text
+		case sqltext.QuotedIdentifier:
+			name = strings.Trim(t.Text, "`")
+		case sqltext.String:
+			value, _, err := sqltext.Literals(tokens, i)
+			if name = value; err != nil {
+				name = key // what Flink makes of it is not known
+			}
+		}
+		if hint && strings.EqualFold(name, key) {
+			return true
+		}
+	}
+	return false
 }
 
 // words is the start of a statement in upper case, with single blanks.

@@ -285,12 +285,17 @@ func TestRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer w.Close()
+	const keeps = "a table keeps its connector here: planning a table of files would look into a directory of the server"
 	const head = "apiVersion: flink-entrypoint/v1\nname: job\nsql:\n  script: SELECT 1;\n"
 	for _, tt := range []struct{ name, sql, want string }{
 		{"job.sql", "ADD JAR '/etc/passwd.jar';", "job.sql:1:1: statement 1: the server loads no jars"},
 		{"job.sql", "SELECT 1;\n  CREATE FUNCTION f AS 'java.lang.Runtime';", "job.sql:2:3: statement 2: the server runs no functions of users"},
 		{"job.sql", "ALTER FUNCTION f AS 'java.lang.Runtime';", "job.sql:1:1: statement 1: ALTER is run here of tables, views and databases only"},
 		{"job.sql", "CREATE CATALOG c WITH ('type' = 'hive');", `job.sql:1:1: statement 1: a catalog of type "hive" would connect from the server`},
+		{"job.sql", "ALTER TABLE a SET ('conn'\n'ector' = 'filesystem', 'path' = '/etc');", "job.sql:1:1: statement 1: " + keeps},
+		{"job.sql", "SELECT * FROM a /*+ OPTIONS('path' = '/etc', U&'connecto\\0072' = 'filesystem') */;", "job.sql:1:1: statement 1: " + keeps},
+		{"job.sql", "INSERT INTO p SELECT * FROM a /*+ OPTIONS(connector = 'filesystem') */;", "job.sql:1:1: statement 1: " + keeps},
+		{"job.sql", "CREATE VIEW v AS SELECT * FROM a /*+ OPTIONS(`connector` = 'filesystem') */;", "job.sql:1:1: statement 1: " + keeps},
 		{"job.sql", "LOAD MODULE hive;", "job.sql:1:1: statement 1: the server loads no modules"},
 		{"job.sql", "CREATE MODEL m INPUT (a STRING) OUTPUT (b STRING) WITH ('provider' = 'openai');", "job.sql:1:1: statement 1: the server calls no models"},
 		{"job.sql", "EXECUTE PLAN '/etc/shadow';", "job.sql:1:1: statement 1: EXECUTE is not run by the server"},
