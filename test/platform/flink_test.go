@@ -516,7 +516,7 @@ func TestRealJobs(t *testing.T) {
 		// From the savepoint: the sequence goes on where it was, in a new run with a new job id, on the cluster that went on.
 		before := r.ends("stopped")
 		if r.untilWithin(time.Second, "shared", "running", func(run wire.Run) bool { return run.Queue == "running" }).ID != before.SessionOf {
-			t.Errorf("the session cluster has another run than the job had, %s", before.SessionOf)
+			t.Errorf("the session cluster has a run other than the run of the job, %s", before.SessionOf)
 		}
 		rows := len(r.lives()[before.SessionOf].rows)
 		if _, err := os.Stat(filepath.Join(strings.TrimPrefix(before.Savepoint, "file:"), "_metadata")); err != nil {

@@ -52,7 +52,7 @@ func TestPage(t *testing.T) {
 			executed++
 			// What is of another machine on the page is of this test here.
 			command = strings.NewReplacer(" --flink-home /opt/flink", "", " --listen 0.0.0.0:8088", " --listen "+listen, "http://platform:8088", "http://"+listen, " -f", "", "submit examples/platform/clicks.yaml", "submit clicks.yaml").Replace(command)
-			if strings.HasPrefix(command, "flink-platform submit") {
+			if command == "flink-platform submit clicks.yaml --message \"first\"" {
 				// The simulated cluster does what the definition's name says.
 				b, err := os.ReadFile("../../examples/platform/clicks.yaml")
 				if err != nil {
@@ -108,7 +108,7 @@ func TestPage(t *testing.T) {
 			s.Wait()
 		}
 	}
-	if executed < 12 {
+	if executed < 19 {
 		t.Errorf("only %d commands were found", executed)
 	}
 }
