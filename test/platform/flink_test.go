@@ -102,7 +102,7 @@ func noteJar(t *testing.T, home, dir string) string {
 // serve starts flink-platform itself.
 func (r *real) serve(platform string) {
 	r.t.Helper()
-	r.cmd = exec.Command(platform, "serve", "--data-dir", filepath.Join(r.dir, "data"), "--listen", r.listen, "--entrypoint", r.entrypoint, "--flink-home", r.home)
+	r.cmd = exec.Command(platform, "serve", "--warm", "0", "--data-dir", filepath.Join(r.dir, "data"), "--listen", r.listen, "--entrypoint", r.entrypoint, "--flink-home", r.home)
 	r.cmd.Stderr = r
 	r.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := r.cmd.Start(); err != nil {

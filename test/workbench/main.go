@@ -89,7 +89,7 @@ func measure() error {
 	}
 	began := time.Now()
 	open := func(name string, warm int) (*workbench.Workbench, error) {
-		return workbench.Open(workbench.Options{Home: *home, Dir: filepath.Join(dir, name), Env: os.Environ(), Warm: warm, Log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))})
+		return workbench.Open(workbench.Options{Home: *home, Dir: filepath.Join(dir, name), Env: os.Environ(), Warm: warm, Time: 10 * time.Minute, Log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))})
 	}
 	warm, err := open("warm", 1)
 	if err != nil {
@@ -114,8 +114,8 @@ func measure() error {
 			if err != nil {
 				return err
 			}
-			if end.Warm != (i == 0) {
-				return errors.New("no JVM was ready")
+			if end.Warm != (i == 0) || end.First == 0 {
+				return fmt.Errorf("started ahead: %v, expected %v; first row after %s %s", end.Warm, i == 0, end.First, end.Limit)
 			}
 			results[i].add(end.First)
 			if i == 0 {

@@ -40,7 +40,7 @@ func serveFlags(f *pflag.FlagSet) {
 		value := lifetime(*l.of(&k))
 		f.Var(&value, l.flag, l.short)
 	}
-	f.Int("warm", 1, "`N` JVMs started ahead for debug, about 600 MB each, and a planner; 0: each debug starts its own")
+	f.Int("warm", 1, "`N` JVMs started ahead for debug, about 300 MB each, and a planner; 0: each debug starts its own")
 	f.String("log-format", "text", "of the server's log on stderr: text or json (`FORMAT`)")
 	f.String("log-level", "info", "debug, info, warn or error (`LEVEL`)")
 }

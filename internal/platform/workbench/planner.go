@@ -94,7 +94,10 @@ func (p *planner) prepare() {
 	})
 }
 
-// warm starts a planner that has planned once.
+// warmUps is how often a planner plans a script of ours first: the first time loads its classes, the others let Java compile what is hot.
+const warmUps = 6
+
+// warm starts a planner.
 func (p *planner) warm() (*localrun.Process, error) {
 	ctx, cancel := context.WithTimeout(p.context, warmUpTime)
 	defer cancel()
@@ -109,9 +112,11 @@ func (p *planner) warm() (*localrun.Process, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := l.PlanOn(ctx, process); err != nil {
-		p.w.end(process)
-		return nil, err
+	for range warmUps {
+		if err := l.PlanOn(ctx, process); err != nil {
+			p.w.end(process)
+			return nil, err
+		}
 	}
 	return process, nil
 }

@@ -60,7 +60,7 @@ func Command(t testing.TB, dir, listen string, more ...string) *exec.Cmd {
 	if err := os.Mkdir(filepath.Join(home, "lib"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	c := exec.Command(Program(t), append([]string{"serve", "--data-dir", dir, "--listen", listen, "--flink-home", home, "--entrypoint", "/bin/true"}, more...)...)
+	c := exec.Command(Program(t), append([]string{"serve", "--warm", "0", "--data-dir", dir, "--listen", listen, "--flink-home", home, "--entrypoint", "/bin/true"}, more...)...)
 	c.Env = []string{"PATH=/usr/bin:/bin", "HOME=" + home}
 	return c
 }
