@@ -51,6 +51,7 @@ func TestKubelet(t *testing.T) {
 		{"out of memory", outOfMemory},
 		{"native application " + version, nativeApplication(version)},
 		{"native session " + version, nativeSession(version)},
+		{"native high availability " + version, nativeHighAvailability(version)},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
