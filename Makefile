@@ -133,7 +133,7 @@ test-load: need-go ## a thousand clients meet a definition service that comes ba
 .PHONY: test-kubelet
 test-kubelet: need-go need-java need-pip need-podman build ## pods of deploy/ and Flink's native mode on a real Kubernetes of one node, built from its modules (Debian, root)
 	cp $(BIN) bin/flink-entrypoint-linux-$$(go env GOARCH)
-	go run ./test/flinkhome 2.2.1 >/dev/null
+	go run ./test/flinkhome $(MAIN_VERSIONS) >/dev/null
 	go test -tags kubelet -count 1 -timeout 120m -v ./test/kubelet
 
 # How often the platform is killed at its own places, and at system calls, no two of which are alike; FLINK_SEED chooses.

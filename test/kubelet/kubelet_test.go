@@ -52,6 +52,7 @@ func TestKubelet(t *testing.T) {
 		{"native application " + version, nativeApplication(version)},
 		{"native session " + version, nativeSession(version)},
 		{"native high availability " + version, nativeHighAvailability(version)},
+		{"native session " + older, nativeSession(older)},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)

@@ -25,8 +25,10 @@ import (
 )
 
 const (
-	root     = "../.."
-	version  = "2.2.1"
+	root    = "../.."
+	version = "2.2.1"
+	// older is the last release of Flink 1; only in native mode.
+	older    = "1.20.5"
 	nodeName = "node"
 	// pauseImage holds the network of a pod.
 	pauseImage = "localhost/flink-entrypoint/pause:1"
@@ -92,15 +94,19 @@ func buildImages(ctx context.Context, podman *container.Podman) ([]string, error
 	if err != nil {
 		return nil, err
 	}
-	home := filepath.Join(flink, version)
-	for file, hint := range map[string]string{filepath.Join(project, "bin", "flink-entrypoint-linux-"+runtime.GOARCH): "make build-all", home: "go run ./test/flinkhome " + version} {
-		if _, err := os.Stat(file); err != nil {
-			return nil, fmt.Errorf("%s is missing: %s", file, hint)
-		}
+	binary := filepath.Join(project, "bin", "flink-entrypoint-linux-"+runtime.GOARCH)
+	if _, err := os.Stat(binary); err != nil {
+		return nil, fmt.Errorf("%s is missing: make build-all", binary)
 	}
-	var log bytes.Buffer
-	if err := podman.Images(ctx, project, version, home, &log); err != nil {
-		return nil, fmt.Errorf("%w\n%s", err, log.Bytes())
+	for _, v := range []string{version, older} {
+		home := filepath.Join(flink, v)
+		if _, err := os.Stat(home); err != nil {
+			return nil, fmt.Errorf("%s is missing: go run ./test/flinkhome %s", home, v)
+		}
+		var log bytes.Buffer
+		if err := podman.Images(ctx, project, v, home, &log); err != nil {
+			return nil, fmt.Errorf("%w\n%s", err, log.Bytes())
+		}
 	}
 	catatonit, err := exec.LookPath("catatonit")
 	if err != nil {
@@ -116,7 +122,7 @@ func buildImages(ctx context.Context, podman *container.Podman) ([]string, error
 	if out, err := build.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("podman build: %w\n%s", err, out)
 	}
-	return []string{container.SlimImage(version), container.BaseImage(version), pauseImage}, nil
+	return []string{container.SlimImage(version), container.BaseImage(version), container.SlimImage(older), pauseImage}, nil
 }
 
 // cgroups returns the folders of a node's cgroup: one in each hierarchy of version 1 (runc makes one in "unified" where that is mounted, too), or
