@@ -59,7 +59,11 @@ func main() {
 	} else {
 		http.HandleFunc("/", j.serve)
 	}
-	go http.ListenAndServe("127.0.0.1:"+flag("-Drest.port"), nil)
+	port := flag("-Drest.port")
+	if _, after, ok := strings.Cut(os.Getenv("FLINK_PROPERTIES"), "rest.port: "); ok { // a session cluster's
+		port, _, _ = strings.Cut(after, "\n")
+	}
+	go http.ListenAndServe("127.0.0.1:"+port, nil)
 	end := make(chan os.Signal, 1)
 	signal.Notify(end, syscall.SIGTERM)
 	go func() {

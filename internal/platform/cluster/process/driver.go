@@ -261,7 +261,20 @@ func (d *Driver) command(s cluster.Spec, p ports, name, dir string) command {
 		args = append(args, "-Dweb.submit.enable=false")
 	}
 	args = append(args, s.Arguments...)
+	properties := ""
+	if jobManager && s.Session {
+		// Up to Flink 1.20 the first two words after this role are the host and the port of the web page, whatever they look like.
+		role := slices.Index(args, "jobmanager")
+		for _, setting := range args[role+1:] {
+			key, value, _ := strings.Cut(strings.TrimPrefix(setting, "-D"), "=")
+			properties += key + ": " + value + "\n"
+		}
+		args = args[:role+1]
+	}
 	env := []string{"FLINK_HOME=" + d.Home, "FLINK_LOG_DIR=" + filepath.Join(dir, "log.d"), "FLINK_PID_DIR=" + dir, "DISABLE_JEMALLOC=true"}
+	if properties != "" {
+		env = append(env, "FLINK_PROPERTIES="+properties)
+	}
 	for _, kv := range d.Env {
 		if k, _, _ := strings.Cut(kv, "="); slices.Contains([]string{"PATH", "HOME", "JAVA_HOME", "LANG", "LC_ALL", "TZ"}, k) {
 			env = append(env, kv)

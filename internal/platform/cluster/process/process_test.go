@@ -439,3 +439,21 @@ func TestPortsOfClusters(t *testing.T) {
 		}
 	}
 }
+
+// TestSessionCommand: up to Flink 1.20 the first two words after the role jobmanager are a host and a port, so the settings of a session
+// cluster's JobManager are not words.
+func TestSessionCommand(t *testing.T) {
+	d := &Driver{Dir: t.TempDir()}
+	s := cluster.Spec{Run: "r1", Session: true, Arguments: []string{"-Da.b=c=d"}}
+	c := d.command(s, ports{RPC: 1, Blob: 2, REST: []int{3}}, "jobmanager-1", t.TempDir())
+	if last := c.Args[len(c.Args)-1]; last != "jobmanager" {
+		t.Errorf("the last word is %q", last)
+	}
+	i := slices.IndexFunc(c.Env, func(kv string) bool { return strings.HasPrefix(kv, "FLINK_PROPERTIES=") })
+	if i < 0 || !strings.Contains(c.Env[i], "rest.port: 3\n") || !strings.Contains(c.Env[i], "a.b: c=d\n") {
+		t.Errorf("%q", c.Env)
+	}
+	if tm := d.command(s, ports{RPC: 1, Blob: 2, REST: []int{3}}, "taskmanager-1", t.TempDir()); !slices.Contains(tm.Args, "-Da.b=c=d") {
+		t.Errorf("%q", tm.Args)
+	}
+}
