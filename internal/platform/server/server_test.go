@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"flink-entrypoint/internal/platform/api"
 	"flink-entrypoint/internal/platform/cluster"
 	"flink-entrypoint/internal/platform/store"
 	"flink-entrypoint/internal/platform/wire"
@@ -308,7 +309,7 @@ func TestEveryOperation(t *testing.T) {
 
 // TestMethods: each path of the page has the methods of the page and no others; others are answered with those that it has.
 func TestMethods(t *testing.T) {
-	f := newFixture(t, true)
+	f := newFixture(t, true, Options{Limits: api.Limits{Requests: 1e6}})
 	values := strings.NewReplacer("{job}", "clicks", "{n}", "1", "{run}", "r", "{name}", "x", "{artifact}", "x", "{file}", "x")
 	all := []string{"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"}
 	paths := map[string][]string{"/healthz": {"GET", "HEAD"}, "/readyz": {"GET", "HEAD"}}
