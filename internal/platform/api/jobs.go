@@ -3,6 +3,7 @@ package api
 import (
 	"bytes"
 	"compress/gzip"
+	"context"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
@@ -77,14 +78,21 @@ func (a *API) getJob(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	l := store.JobLine{Job: j}
-	if run, err := a.Store.NewestRun(r.Context(), j.Name); err == nil {
-		l.Run = &run
-	} else if !errors.Is(err, store.ErrNotFound) {
+	l, err := a.line(r.Context(), j)
+	if err != nil {
 		return err
 	}
 	w.Header().Set("ETag", versionTag(j.Newest))
 	return answer(w, http.StatusOK, jobOf(l))
+}
+
+// line is a job or session cluster with its newest run, if it has one.
+func (a *API) line(ctx context.Context, j store.Job) (store.JobLine, error) {
+	run, err := a.Store.NewestRun(ctx, j.Name)
+	if errors.Is(err, store.ErrNotFound) {
+		return store.JobLine{Job: j}, nil
+	}
+	return store.JobLine{Job: j, Run: &run}, err
 }
 
 // versionTag is what If-Match of a PUT is compared with: the number of the newest version.

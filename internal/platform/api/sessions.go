@@ -48,10 +48,8 @@ func (a *API) getCluster(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	l := store.JobLine{Job: j}
-	if run, err := a.Store.NewestRun(r.Context(), j.Name); err == nil {
-		l.Run = &run
-	} else if !errors.Is(err, store.ErrNotFound) {
+	l, err := a.line(r.Context(), j)
+	if err != nil {
 		return err
 	}
 	on, err := a.Store.JobsOnSessions(r.Context(), j.Team)

@@ -56,37 +56,37 @@ var commands = []command{
 	{name: "backup", words: "DIR", group: groupServer, short: "copy the store of a server that is not running", flags: dataFlag, run: backup, least: 1, most: 1},
 	{name: "restore", words: "DIR", group: groupServer, short: "make a data directory from a backup", flags: dataFlag, run: restore, least: 1, most: 1},
 	{name: "resume", group: groupServer, short: "let a restored server act again", flags: dataFlag, run: resume},
-	{name: "health", group: groupServer, short: "queues of the server", flags: with(), run: health},
+	{name: "health", group: groupServer, short: "queues of the server", flags: with(), run: asks(health)},
 
 	{name: "validate", words: "FILE", group: groupScripts, short: "let Flink's planner check a definition or a .sql file (-: a script on standard input)", flags: with(), run: validateScript, least: 1, most: 1},
 	{name: "debug", words: "FILE", group: groupScripts, short: "run a script on generated rows; nothing of its tables is reached", flags: with(debugFlags), run: debugScript, least: 1, most: 1},
 	{name: "lineage", words: "FILE", group: groupScripts, short: "what feeds what in a script", flags: with(), run: lineageOf, least: 1, most: 1},
 
-	{name: "submit", words: "FILE [NAME]", group: groupJobs, short: "make a version of a job: a definition, or a .sql file alone (-: standard input)", flags: with(submitFlags), run: submit, least: 1, most: 2},
-	{name: "start", words: "NAME", group: groupJobs, short: "start a job", flags: with(startFlags), run: start, least: 1, most: 1},
-	{name: "stop", words: "NAME", group: groupJobs, short: "cancel a job, or stop it with a savepoint", flags: with(stopFlags), run: stop, least: 1, most: 1},
-	{name: "resolve", words: "NAME", group: groupJobs, short: "decide how a lost run ended", flags: with(resolveFlags), run: resolve, least: 1, most: 1},
+	{name: "submit", words: "FILE [NAME]", group: groupJobs, short: "make a version of a job: a definition, or a .sql file alone (-: standard input)", flags: with(submitFlags), run: asks(submit), least: 1, most: 2},
+	{name: "start", words: "NAME", group: groupJobs, short: "start a job", flags: with(startFlags), run: asks(start), least: 1, most: 1},
+	{name: "stop", words: "NAME", group: groupJobs, short: "cancel a job, or stop it with a savepoint", flags: with(stopFlags), run: asks(stop), least: 1, most: 1},
+	{name: "resolve", words: "NAME", group: groupJobs, short: "decide how a lost run ended", flags: with(resolveFlags), run: asks(resolve), least: 1, most: 1},
 	{name: "delete", words: "NAME", group: groupJobs, short: "delete a job with its versions and runs", flags: with(), run: deleteJob, least: 1, most: 1},
 
-	{name: "jobs", group: groupWatch, short: "list jobs", flags: with(func(f *pflag.FlagSet) { f.String("queue", "", "accept, running, failed, cancel, finish or none") }), run: jobs},
-	{name: "job", words: "NAME", group: groupWatch, short: "a job: its versions, runs and timeline", flags: with(func(f *pflag.FlagSet) { f.Int("limit", 100, "at most `N` versions and runs, the newest; 0: all") }), run: job, least: 1, most: 1},
-	{name: "events", words: "[NAME]", group: groupWatch, short: "what happened", flags: with(func(f *pflag.FlagSet) { f.BoolP("follow", "f", false, "go on until Ctrl-C") }), run: events, most: 1},
-	{name: "logs", words: "NAME", group: groupWatch, short: "logs of the platform, JobManager and TaskManagers of a run", flags: with(logFlags), run: logs, least: 1, most: 1},
-	{name: "diff", words: "NAME OLD NEW", group: groupWatch, short: "what changed between two versions", flags: with(), run: diff, least: 3, most: 3},
+	{name: "jobs", group: groupWatch, short: "list jobs", flags: with(func(f *pflag.FlagSet) { f.String("queue", "", "accept, running, failed, cancel, finish or none") }), run: asks(jobs)},
+	{name: "job", words: "NAME", group: groupWatch, short: "a job: its versions, runs and timeline", flags: with(func(f *pflag.FlagSet) { f.Int("limit", 100, "at most `N` versions and runs, the newest; 0: all") }), run: asks(job), least: 1, most: 1},
+	{name: "events", words: "[NAME]", group: groupWatch, short: "what happened", flags: with(func(f *pflag.FlagSet) { f.BoolP("follow", "f", false, "go on until Ctrl-C") }), run: asks(events), most: 1},
+	{name: "logs", words: "NAME", group: groupWatch, short: "logs of the platform, JobManager and TaskManagers of a run", flags: with(logFlags), run: asks(logs), least: 1, most: 1},
+	{name: "diff", words: "NAME OLD NEW", group: groupWatch, short: "what changed between two versions", flags: with(), run: asks(diff), least: 3, most: 3},
 
-	{name: "clusters", group: groupClusters, short: "list session clusters, and the jobs on each", flags: with(), run: clusters},
-	{name: "cluster put", words: "NAME FILE", group: groupClusters, short: "make a version of a session cluster: a definition without a job", flags: with(clusterFlags), run: clusterPut, least: 2, most: 2},
+	{name: "clusters", group: groupClusters, short: "list session clusters, and the jobs on each", flags: with(), run: asks(clusters)},
+	{name: "cluster put", words: "NAME FILE", group: groupClusters, short: "make a version of a session cluster: a definition without a job", flags: with(clusterFlags), run: asks(clusterPut), least: 2, most: 2},
 	{name: "cluster delete", words: "NAME", group: groupClusters, short: "delete a session cluster that does not run", flags: with(), run: deleteOf("/v1/clusters/"), least: 1, most: 1},
 
-	{name: "catalogs", group: groupStored, short: "list catalogs", flags: with(), run: catalogs},
-	{name: "catalog", words: "NAME", group: groupStored, short: "a catalog, and the jobs that have it", flags: with(), run: catalog, least: 1, most: 1},
-	{name: "catalog put", words: "NAME FILE", group: groupStored, short: "store a CREATE CATALOG statement", flags: with(), run: catalogPut, least: 2, most: 2},
+	{name: "catalogs", group: groupStored, short: "list catalogs", flags: with(), run: asks(catalogs)},
+	{name: "catalog", words: "NAME", group: groupStored, short: "a catalog, and the jobs that have it", flags: with(), run: asks(catalog), least: 1, most: 1},
+	{name: "catalog put", words: "NAME FILE", group: groupStored, short: "store a CREATE CATALOG statement", flags: with(), run: asks(catalogPut), least: 2, most: 2},
 	{name: "catalog delete", words: "NAME", group: groupStored, short: "delete a catalog", flags: with(), run: deleteOf("/v1/catalogs/"), least: 1, most: 1},
-	{name: "artifacts", group: groupStored, short: "list artifacts", flags: with(), run: artifacts},
-	{name: "artifact put", words: "FILE [NAME]", group: groupStored, short: "store a jar or another file", flags: with(), run: artifactPut, least: 1, most: 2},
+	{name: "artifacts", group: groupStored, short: "list artifacts", flags: with(), run: asks(artifacts)},
+	{name: "artifact put", words: "FILE [NAME]", group: groupStored, short: "store a jar or another file", flags: with(), run: asks(artifactPut), least: 1, most: 2},
 	{name: "artifact delete", words: "NAME", group: groupStored, short: "delete an artifact that no version names", flags: with(), run: deleteOf("/v1/artifacts/"), least: 1, most: 1},
 
-	{name: "tokens", group: groupService, short: "list tokens", flags: with(), run: tokens},
+	{name: "tokens", group: groupService, short: "list tokens", flags: with(), run: asks(tokens)},
 	{name: "token make", words: "NAME", group: groupService, short: "make a token and show it, this once", flags: with(tokenFlags), run: tokenMake, least: 1, most: 1},
 	{name: "token delete", words: "NAME", group: groupService, short: "end a token", flags: with(), run: deleteOf("/v1/tokens/"), least: 1, most: 1},
 
@@ -133,6 +133,35 @@ func tokenFlags(f *pflag.FlagSet) {
 	f.String("role", "view", "view, edit or admin")
 	f.String("team", "", "of a store that no server uses: `TEAM` (default)")
 	f.String("data-dir", "", "make it in the store of a server that is not running (`DIR`)")
+}
+
+// asks is a command that needs the server.
+func asks(f func(*call, *client.Client) error) func(*call) error {
+	return func(c *call) error {
+		cl, err := c.client()
+		if err != nil {
+			return err
+		}
+		return f(c, cl)
+	}
+}
+
+// list shows what the server listed: as JSON, or a line each below head; none is printed for an empty list.
+func list[T any](c *call, all []T, err error, none, head string, line func(w io.Writer, x T, now time.Time)) error {
+	switch {
+	case err != nil || c.json(all):
+		return err
+	case len(all) == 0:
+		fmt.Fprintln(c.stdout, none)
+		return nil
+	}
+	now := time.Now()
+	c.table(head, func(w io.Writer) {
+		for _, x := range all {
+			line(w, x, now)
+		}
+	})
+	return nil
 }
 
 func (c *call) client() (*client.Client, error) {
@@ -183,11 +212,7 @@ func (c *call) readFile(name string) ([]byte, error) {
 	return b, nil
 }
 
-func submit(c *call) error {
-	cl, err := c.client()
-	if err != nil {
-		return err
-	}
+func submit(c *call, cl *client.Client) error {
 	b, err := c.readFile(c.words[0])
 	if err != nil {
 		return err
@@ -223,11 +248,7 @@ func (c *call) made(cl *client.Client, v wire.Version) error {
 	return c.follow(cl, r)
 }
 
-func clusterPut(c *call) error {
-	cl, err := c.client()
-	if err != nil {
-		return err
-	}
+func clusterPut(c *call, cl *client.Client) error {
 	b, err := c.readFile(c.words[1])
 	if err != nil {
 		return err
@@ -239,37 +260,15 @@ func clusterPut(c *call) error {
 	return c.made(cl, v)
 }
 
-func clusters(c *call) error {
-	cl, err := c.client()
-	if err != nil {
-		return err
-	}
+func clusters(c *call, cl *client.Client) error {
 	all, err := cl.Clusters(c.ctx)
-	if err != nil || c.json(all) {
-		return err
-	}
-	if len(all) == 0 {
-		fmt.Fprintln(c.stdout, "no session clusters; make one with: flink-platform cluster put NAME FILE")
-		return nil
-	}
-	now := time.Now()
-	c.table("NAME\tSTATE\tSINCE\tVERSION\tNEWEST\tJOBS\tREASON", func(w io.Writer) {
-		for _, j := range all {
-			version, since, reason := "-", "-", ""
-			if j.Run != nil {
-				version, since, reason = strconv.Itoa(j.Run.Version), ago(j.Run.Since, now), firstLine(j.Run.Reason)
-			}
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d\t%d\t%s\n", j.Name, state(j.Run), since, version, j.Newest, len(j.Jobs), reason)
-		}
+	return list(c, all, err, "no session clusters; make one with: flink-platform cluster put NAME FILE", "NAME\tSTATE\tSINCE\tVERSION\tNEWEST\tJOBS\tREASON", func(w io.Writer, j wire.Job, now time.Time) {
+		version, since, reason := newest(j.Run, now)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d\t%d\t%s\n", j.Name, state(j.Run), since, version, j.Newest, len(j.Jobs), reason)
 	})
-	return nil
 }
 
-func start(c *call) error {
-	cl, err := c.client()
-	if err != nil {
-		return err
-	}
+func start(c *call, cl *client.Client) error {
 	n, err := c.flags.GetInt("version")
 	if err != nil {
 		return err
@@ -328,11 +327,7 @@ func (c *call) event(e wire.Event) {
 	fmt.Fprintf(c.stdout, "%s  %-28s %s  [%s]\n", e.At.Local().Format("15:04:05.000"), what, e.Text, evidence)
 }
 
-func stop(c *call) error {
-	cl, err := c.client()
-	if err != nil {
-		return err
-	}
+func stop(c *call, cl *client.Client) error {
 	mode := "cancel"
 	switch {
 	case c.bool("drain"):
@@ -347,11 +342,7 @@ func stop(c *call) error {
 	return c.follow(cl, r)
 }
 
-func resolve(c *call) error {
-	cl, err := c.client()
-	if err != nil {
-		return err
-	}
+func resolve(c *call, cl *client.Client) error {
 	id := c.text("run")
 	if id == "" {
 		j, err := cl.Job(c.ctx, c.words[0])
@@ -385,30 +376,20 @@ func deleteOf(path string) func(*call) error {
 	}
 }
 
-func jobs(c *call) error {
-	cl, err := c.client()
-	if err != nil {
-		return err
-	}
+func jobs(c *call, cl *client.Client) error {
 	all, err := cl.Jobs(c.ctx, c.text("queue"))
-	if err != nil || c.json(all) {
-		return err
-	}
-	if len(all) == 0 {
-		fmt.Fprintln(c.stdout, "no jobs; make one with: flink-platform submit job.yaml")
-		return nil
-	}
-	now := time.Now()
-	c.table("NAME\tSTATE\tSINCE\tVERSION\tNEWEST\tREASON", func(w io.Writer) {
-		for _, j := range all {
-			version, since, reason := "-", "-", ""
-			if j.Run != nil {
-				version, since, reason = strconv.Itoa(j.Run.Version), ago(j.Run.Since, now), firstLine(j.Run.Reason)
-			}
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d\t%s\n", j.Name, state(j.Run), since, version, j.Newest, reason)
-		}
+	return list(c, all, err, "no jobs; make one with: flink-platform submit job.yaml", "NAME\tSTATE\tSINCE\tVERSION\tNEWEST\tREASON", func(w io.Writer, j wire.Job, now time.Time) {
+		version, since, reason := newest(j.Run, now)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d\t%s\n", j.Name, state(j.Run), since, version, j.Newest, reason)
 	})
-	return nil
+}
+
+// newest are the cells of a job's newest run; nil: it was never started.
+func newest(r *wire.Run, now time.Time) (version, since, reason string) {
+	if r == nil {
+		return "-", "-", ""
+	}
+	return strconv.Itoa(r.Version), ago(r.Since, now), firstLine(r.Reason)
 }
 
 func firstLine(s string) string {
@@ -419,11 +400,7 @@ func firstLine(s string) string {
 	return s
 }
 
-func job(c *call) error {
-	cl, err := c.client()
-	if err != nil {
-		return err
-	}
+func job(c *call, cl *client.Client) error {
 	j, err := cl.Job(c.ctx, c.words[0])
 	if err != nil {
 		return err
@@ -491,11 +468,7 @@ func job(c *call) error {
 	return nil
 }
 
-func events(c *call) error {
-	cl, err := c.client()
-	if err != nil {
-		return err
-	}
+func events(c *call, cl *client.Client) error {
 	name := ""
 	if len(c.words) > 0 {
 		name = c.words[0]
@@ -532,11 +505,7 @@ func events(c *call) error {
 	return err
 }
 
-func logs(c *call) error {
-	cl, err := c.client()
-	if err != nil {
-		return err
-	}
+func logs(c *call, cl *client.Client) error {
 	tail, err := c.flags.GetInt("tail")
 	if err != nil {
 		return err
@@ -554,11 +523,7 @@ func logs(c *call) error {
 	return err
 }
 
-func diff(c *call) error {
-	cl, err := c.client()
-	if err != nil {
-		return err
-	}
+func diff(c *call, cl *client.Client) error {
 	var texts [2]string
 	for i, word := range c.words[1:] {
 		n, err := strconv.Atoi(word)
@@ -582,33 +547,14 @@ func diff(c *call) error {
 	return nil
 }
 
-func catalogs(c *call) error {
-	cl, err := c.client()
-	if err != nil {
-		return err
-	}
+func catalogs(c *call, cl *client.Client) error {
 	all, err := cl.Catalogs(c.ctx)
-	if err != nil || c.json(all) {
-		return err
-	}
-	if len(all) == 0 {
-		fmt.Fprintln(c.stdout, "no catalogs; store one with: flink-platform catalog put NAME FILE")
-		return nil
-	}
-	now := time.Now()
-	c.table("NAME\tREVISION\tCHANGED\tBY", func(w io.Writer) {
-		for _, x := range all {
-			fmt.Fprintf(w, "%s\t%d\t%s\t%s\n", x.Name, x.Revision, ago(x.Changed, now), x.By)
-		}
+	return list(c, all, err, "no catalogs; store one with: flink-platform catalog put NAME FILE", "NAME\tREVISION\tCHANGED\tBY", func(w io.Writer, x wire.Catalog, now time.Time) {
+		fmt.Fprintf(w, "%s\t%d\t%s\t%s\n", x.Name, x.Revision, ago(x.Changed, now), x.By)
 	})
-	return nil
 }
 
-func catalog(c *call) error {
-	cl, err := c.client()
-	if err != nil {
-		return err
-	}
+func catalog(c *call, cl *client.Client) error {
 	var out wire.Catalog
 	if err := cl.Do(c.ctx, http.MethodGet, "/v1/catalogs/"+url.PathEscape(c.words[0]), nil, &out); err != nil || c.json(out) {
 		return err
@@ -630,11 +576,7 @@ func catalog(c *call) error {
 	return nil
 }
 
-func catalogPut(c *call) error {
-	cl, err := c.client()
-	if err != nil {
-		return err
-	}
+func catalogPut(c *call, cl *client.Client) error {
 	b, err := c.readFile(c.words[1])
 	if err != nil {
 		return err
@@ -648,34 +590,15 @@ func catalogPut(c *call) error {
 	return nil
 }
 
-func artifacts(c *call) error {
-	cl, err := c.client()
-	if err != nil {
-		return err
-	}
+func artifacts(c *call, cl *client.Client) error {
 	all, err := cl.Artifacts(c.ctx)
-	if err != nil || c.json(all) {
-		return err
-	}
-	if len(all) == 0 {
-		fmt.Fprintln(c.stdout, "no artifacts; store one with: flink-platform artifact put FILE")
-		return nil
-	}
-	now := time.Now()
-	c.table("NAME\tSIZE\tMADE\tSHA256", func(w io.Writer) {
-		for _, x := range all {
-			fmt.Fprintf(w, "%s\t%d\t%s\t%s\n", x.Name, x.Size, ago(x.Created, now), x.Digest)
-		}
+	return list(c, all, err, "no artifacts; store one with: flink-platform artifact put FILE", "NAME\tSIZE\tMADE\tSHA256", func(w io.Writer, x wire.Artifact, now time.Time) {
+		fmt.Fprintf(w, "%s\t%d\t%s\t%s\n", x.Name, x.Size, ago(x.Created, now), x.Digest)
 	})
-	return nil
 }
 
 // artifactPut sends the digest with the file, so that a half file is never stored.
-func artifactPut(c *call) error {
-	cl, err := c.client()
-	if err != nil {
-		return err
-	}
+func artifactPut(c *call, cl *client.Client) error {
 	f, err := os.Open(c.words[0])
 	if err != nil {
 		return usageError{err}
@@ -705,25 +628,11 @@ func artifactPut(c *call) error {
 	return nil
 }
 
-func tokens(c *call) error {
-	cl, err := c.client()
-	if err != nil {
-		return err
-	}
+func tokens(c *call, cl *client.Client) error {
 	all, err := cl.Tokens(c.ctx)
-	if err != nil || c.json(all) {
-		return err
-	}
-	if len(all) == 0 {
-		fmt.Fprintln(c.stdout, "no tokens; make one with: flink-platform token make NAME")
-		return nil
-	}
-	c.table("NAME\tROLE\tTEAM", func(w io.Writer) {
-		for _, x := range all {
-			fmt.Fprintf(w, "%s\t%s\t%s\n", x.Name, x.Role, x.Team)
-		}
+	return list(c, all, err, "no tokens; make one with: flink-platform token make NAME", "NAME\tROLE\tTEAM", func(w io.Writer, x wire.Token, _ time.Time) {
+		fmt.Fprintf(w, "%s\t%s\t%s\n", x.Name, x.Role, x.Team)
 	})
-	return nil
 }
 
 // tokenMake makes a token by the API, or, for the first one, in the store of a server that is not running.
@@ -754,11 +663,7 @@ func tokenMake(c *call) error {
 	return nil
 }
 
-func health(c *call) error {
-	cl, err := c.client()
-	if err != nil {
-		return err
-	}
+func health(c *call, cl *client.Client) error {
 	var out wire.Health
 	if err := cl.Do(c.ctx, http.MethodGet, "/v1/health", nil, &out); err != nil || c.json(out) {
 		return err
