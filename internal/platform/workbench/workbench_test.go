@@ -15,6 +15,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"flink-entrypoint/test/world"
 )
 
@@ -352,5 +354,9 @@ func TestEnvironment(t *testing.T) {
 	limits, err := os.ReadFile(fmt.Sprintf("/proc/%d/limits", j.process.PID()))
 	if err != nil || !strings.Contains(string(limits), fmt.Sprintf("Max data size             %d", 1536<<20)) {
 		t.Errorf("%v, its limits are\n%s", err, limits)
+	}
+	// The system call returns 20 - niceness.
+	if priority, err := unix.Getpriority(unix.PRIO_PROCESS, j.process.PID()); err != nil || 20-priority != niceness {
+		t.Errorf("niceness %d, %v, want %d", 20-priority, err, niceness)
 	}
 }
