@@ -4,6 +4,8 @@ import (
 	"errors"
 	"strings"
 	"testing"
+
+	"flink-entrypoint/internal/flinkconf"
 )
 
 // TestIndentedLinesAreFlatLines: FLINK_PROPERTIES of a shell script or a compose file, where one indented line made the whole
@@ -49,11 +51,7 @@ func TestIndentedLinesAreFlatLines(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			var got []string
-			for _, e := range entries {
-				got = append(got, e.Key+"="+e.Value.Reveal())
-			}
-			if s := strings.Join(got, ";"); s != c.want {
+			if s := pairs(entries); s != c.want {
 				t.Errorf("got %q, want %q", s, c.want)
 			}
 		})
@@ -107,11 +105,7 @@ func TestMistakesInProperties(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			var got []string
-			for _, e := range entries {
-				got = append(got, e.Key+"="+e.Value.Reveal())
-			}
-			if s := strings.Join(got, ";"); s != c.want {
+			if s := pairs(entries); s != c.want {
 				t.Errorf("got %q, want %q", s, c.want)
 			}
 			if all := strings.Join(warnings, "\n"); !strings.Contains(all, c.warning) || (c.warning == "") != (all == "") || strings.Contains(all, "canary") {
@@ -150,4 +144,13 @@ func TestFilesThatAreNoConfiguration(t *testing.T) {
 	if got := strings.Join(f.Warnings(), "\n"); got != want {
 		t.Errorf("warnings\n%s\nwant\n%s", got, want)
 	}
+}
+
+// pairs writes entries as KEY=VALUE;….
+func pairs(entries []flinkconf.Entry) string {
+	var all []string
+	for _, e := range entries {
+		all = append(all, e.Key+"="+e.Value.Reveal())
+	}
+	return strings.Join(all, ";")
 }

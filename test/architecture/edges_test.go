@@ -109,6 +109,25 @@ func sources(t *testing.T, f func(room, path string)) {
 	}
 }
 
+// imported lists the rooms that a file imports.
+func imported(t *testing.T, path string) (rooms []string) {
+	t.Helper()
+	file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ImportsOnly)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, imp := range file.Imports {
+		name, err := strconv.Unquote(imp.Path.Value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if room, ok := strings.CutPrefix(name, module); ok {
+			rooms = append(rooms, room)
+		}
+	}
+	return rooms
+}
+
 func TestRoomsImportOnlyTheirNeighbours(t *testing.T) {
 	seen := map[string]bool{}
 	sources(t, func(room, path string) {
@@ -118,16 +137,8 @@ func TestRoomsImportOnlyTheirNeighbours(t *testing.T) {
 			t.Errorf("%s is a room that this test does not know", room)
 			return
 		}
-		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ImportsOnly)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, imp := range file.Imports {
-			name, err := strconv.Unquote(imp.Path.Value)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if ours, ok := strings.CutPrefix(name, module); ok && !slices.Contains(allowed, ours) {
+		for _, ours := range imported(t, path) {
+			if !slices.Contains(allowed, ours) {
 				t.Errorf("%s imports %s, which its room may not", path, ours)
 			}
 		}

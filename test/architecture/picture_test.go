@@ -4,13 +4,10 @@ import (
 	"crypto/sha256"
 	"flag"
 	"fmt"
-	"go/parser"
-	"go/token"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 )
@@ -58,18 +55,8 @@ func graphOfRooms(t *testing.T) string {
 		if imports[room] == nil {
 			imports[room] = map[string]bool{}
 		}
-		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ImportsOnly)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, imp := range file.Imports {
-			name, err := strconv.Unquote(imp.Path.Value)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if ours, ok := strings.CutPrefix(name, module); ok {
-				imports[room][ours] = true
-			}
+		for _, ours := range imported(t, path) {
+			imports[room][ours] = true
 		}
 	})
 	var reaches func(from, to string) bool

@@ -76,16 +76,22 @@ func TestRunDirOfAll(t *testing.T) {
 				mount(t, dir, dir, "", unix.MS_BIND, "")
 			}
 			start := func() *exec.Cmd { return as(t, w.command("2.2.1", "--run-dir", dir, "taskmanager"), foreigner) }
-			if tt.reason == "" {
-				run(t, start())
-				run(t, start())
-				return
-			}
-			fails(t, start(), dir, tt.reason)
-			if entries, err := os.ReadDir(dir); err != nil || len(entries) > 0 {
-				t.Errorf("it holds %v, %v", entries, err)
-			}
+			startsTwiceOrFails(t, start, dir, tt.reason)
 		})
+	}
+}
+
+// startsTwiceOrFails: with a reason, a start fails with it and leaves dir empty.
+func startsTwiceOrFails(t *testing.T, start func() *exec.Cmd, dir, reason string) {
+	t.Helper()
+	if reason == "" {
+		run(t, start())
+		run(t, start())
+		return
+	}
+	fails(t, start(), dir, reason)
+	if entries, err := os.ReadDir(dir); err != nil || len(entries) > 0 {
+		t.Errorf("it holds %v, %v", entries, err)
 	}
 }
 
@@ -195,15 +201,7 @@ func TestOwnerOfConfOut(t *testing.T) {
 			dir := w.path("out-" + tt.name)
 			tt.make(dir)
 			start := func() *exec.Cmd { return as(t, w.command("2.2.1", "--conf-out", dir, "taskmanager"), foreigner) }
-			if tt.reason == "" {
-				run(t, start())
-				run(t, start())
-				return
-			}
-			fails(t, start(), dir, tt.reason)
-			if entries, err := os.ReadDir(dir); err != nil || len(entries) > 0 {
-				t.Errorf("it holds %v, %v", entries, err)
-			}
+			startsTwiceOrFails(t, start, dir, tt.reason)
 		})
 	}
 	t.Run("in place", func(t *testing.T) { // an image's own, which decides what Flink does anyway
