@@ -219,7 +219,7 @@ func syncRoot(dir *os.Root) error {
 }
 
 // TryLock locks an open file or directory for this process, until it is closed or the process ends or becomes another
-// program. An error that is EWOULDBLOCK says that another process has it; any other says that there are no locks here.
+// program. An error that is EWOULDBLOCK says that another process has it; any other says that this place has no locks.
 func TryLock(f *os.File) error {
 	for {
 		if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != syscall.EINTR {

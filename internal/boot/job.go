@@ -39,7 +39,7 @@ type DefinitionSeen struct {
 // ErrNoDefinition is the failure of what needs a definition and has none.
 var ErrNoDefinition = errors.New("no definition given")
 
-// ReadJob fetches and decodes the definition; nil where none was given. home is nil where there is no Flink home.
+// ReadJob fetches and decodes the definition; nil where none was given. home is nil without a Flink home.
 func (r *Run) ReadJob(ctx context.Context, p Process, home *distribution.Home) (*Job, error) {
 	if r.opts.Definition == "" {
 		return nil, nil
@@ -130,7 +130,7 @@ func (j *Job) fits(home *distribution.Home) error {
 	return nil
 }
 
-// AssumedVersion is the version of Flink where there is no Flink home: the one that was named, else the newest known.
+// AssumedVersion is the version of Flink without a Flink home: the one that was named, else the newest known.
 func (j *Job) AssumedVersion() (flinkversion.Version, error) {
 	version, where := j.run.opts.FlinkVersion, "--flink-version"
 	if version == "" {

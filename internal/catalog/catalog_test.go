@@ -168,7 +168,7 @@ func TestInitErrors(t *testing.T) {
 		{"qualified", stored("CREATE CATALOG a.b WITH ('type'='x')"), "2.2", "catalog 1, its stored statement: line 1, column 17: expected the end"},
 		{"option without quotes", stored("CREATE CATALOG c WITH ('a'='b', type='x')"), "2.2", "catalog 1, its stored statement: line 1, column 33: expected a string"},
 		{"open", stored("CREATE CATALOG c WITH ('a'='b'"), "2.2", "catalog 1, its stored statement: at its end: expected ,"},
-		{"hidden, the name is not told", Spec{Catalogs: []Catalog{{Name: "a", Options: kv("type", "x")}, {CreateStatement: secret.Hidden("CREATE CATALOG a WITH ('type'='x')")}}}, "2.2",
+		{"hidden, the name is not known", Spec{Catalogs: []Catalog{{Name: "a", Options: kv("type", "x")}, {CreateStatement: secret.Hidden("CREATE CATALOG a WITH ('type'='x')")}}}, "2.2",
 			"catalog 2, its stored statement: it has the same name as catalog 1"},
 		{"both", Spec{Catalogs: []Catalog{{Name: "a", CreateStatement: secret.Public("x")}}}, "2.2", "catalog 1, its stored statement: a catalog has either a statement or a name and options"},
 		{"no type", Spec{Catalogs: []Catalog{{Name: "a"}}}, "2.2", `catalog "a": the option type is missing`},

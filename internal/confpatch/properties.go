@@ -26,7 +26,7 @@ func (e *PropertiesError) Error() string { return e.Message }
 func (e *PropertiesError) Hint() string { return e.hint }
 
 // Properties reads the text of FLINK_PROPERTIES: lines "key: value", split at the first colon and trimmed, whatever their
-// indentation, or a YAML document (see isDocument). ${NAME} is replaced by lookup, $${ stands for ${; env.java.opts* are left
+// indentation, or a YAML document (see isDocument). ${NAME} is replaced by lookup, $${ means ${; env.java.opts* are left
 // to the launcher. target is the file that the entries are meant for. Errors and warnings name the line, never a value.
 func Properties(text string, target Format, v flinkversion.Version, lookup func(string) (string, bool)) ([]flinkconf.Entry, []string, error) {
 	text = strings.TrimPrefix(text, "\ufeff")

@@ -147,7 +147,7 @@ func (p *place) part() (*os.File, string, error) {
 		}
 		f.Close()
 		if locked != nil && !errors.Is(locked, syscall.EWOULDBLOCK) {
-			_ = p.dir.Remove(name) // there are no locks here, so nothing will use it
+			_ = p.dir.Remove(name) // this place has no locks, so nothing will use it
 		}
 	} else if !errors.Is(err, fs.ErrPermission) { // else it is another user's
 		return nil, "", err

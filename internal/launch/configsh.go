@@ -290,7 +290,7 @@ func (b *builder) classpath() ([]string, error) {
 	if last == "" {
 		all-- // not of the scripts
 	}
-	if len(elements) < all || b.rules.gateway && !b.Role.IsClient() { // from 1.16 on the gateway's empty part always stands between two colons
+	if len(elements) < all || b.rules.gateway && !b.Role.IsClient() { // from 1.16 on the gateway's empty part is always between two colons
 		b.differ("the class path has no empty elements, which would mean the working directory")
 	}
 	if locale := b.locale(); locale != "" && locale != "POSIX" && locale != "C" && !strings.HasPrefix(locale, "C.") {

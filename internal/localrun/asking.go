@@ -54,7 +54,7 @@ func (l *Local) round() error {
 // Asks reports whether the runner tells about tables before it runs the script: its lines on stdout then go to Answer.
 func (l *Local) Asks() bool { return len(l.now) > 0 }
 
-// Answer reads a line of the runner's stdout. reply, unless empty, is the next request, for its stdin: it has told all it was asked.
+// Answer reads a line of the runner's stdout. reply, unless empty, is the next request, for its stdin: it has answered everything.
 // The warnings and the mocked tables are known when it asks no more.
 func (l *Local) Answer(line string) (reply []byte, err error) {
 	table, ddl, ok, done := sqlrunner.ParseDefinition(line)

@@ -186,7 +186,7 @@ func (l *Local) keepLog(traces string) string {
 }
 
 // execute asks a process, or one that it starts, for the run, answers it, and calls ready before the script begins. It ends with
-// ctx, and the process with it. Without a code the process lives on: it has told all it was asked.
+// ctx, and the process with it. Without a code the process lives on: it has answered everything.
 func (l *Local) execute(ctx context.Context, on *Process, ready func(), stdout, stderr func(line string)) (code int, err error) {
 	var refused error
 	script := stdout

@@ -71,7 +71,7 @@ type links struct {
 type rare struct {
 	unknown   string             // why its columns cannot be known; "" if they can
 	unchecked string             // why the statement that makes it was left out, and so all that use it
-	described *sqltext.Statement // what its catalog told of a table
+	described *sqltext.Statement // what its catalog says about a table
 
 	chosen chosen
 	cached cached
@@ -149,7 +149,7 @@ func (o *object) ensureRare() *rare {
 	return o.rare
 }
 
-// described returns what its catalog told of a table, nil if that is nothing.
+// described returns what its catalog says about a table, nil if that is nothing.
 func (o *object) described() *sqltext.Statement {
 	if o.rare == nil {
 		return nil

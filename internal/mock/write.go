@@ -230,7 +230,7 @@ func (w *writer) rewriteStatement(s *statement) {
 	}
 }
 
-// nameToWrite returns the name that stands for a table in INSERT; nil for its own.
+// nameToWrite returns the name of a table in INSERT; nil for its own.
 func (w *writer) nameToWrite(o *object, s *record) []string {
 	switch {
 	case o.ctas && !o.kept && (o.role() == Both || !w.inMemory(o)):

@@ -62,7 +62,7 @@ func allScripts() map[string]script {
 	}
 }
 
-// IsName reports whether a file of that name, linked to this program, stands for a script.
+// IsName reports whether a file of that name, linked to this program, means a script.
 func IsName(name string) bool {
 	_, ok := allScripts()[name]
 	return ok

@@ -129,7 +129,7 @@ func TestRecognise(t *testing.T) {
 	}
 }
 
-// TestScriptsOfOthers: what a name stands for is the file that a shell finds.
+// TestScriptsOfOthers: what a name means is the file that a shell finds.
 func TestScriptsOfOthers(t *testing.T) {
 	for _, test := range []struct {
 		name    string

@@ -111,7 +111,7 @@ var reasons = [...]string{
 func (e *Error) Error() string { return e.Reason }
 
 // markedError is a MarkedYamlEngineException as Flink rewrites it to hide the file's content. A context of
-// "-" stands for Java's null; reason, if not empty, is the problem for people, without content of the file.
+// "-" means Java's null; reason, if not empty, is the problem for people, without content of the file.
 func markedError(context string, at *Mark, problem string, pm Mark, reason string) *Error {
 	var b strings.Builder
 	if context != noContext {

@@ -182,7 +182,7 @@ func (v *Value) shortTag() string {
 	return [...]string{"!!null", "!!str", "!!bool", "!!int", "!!int", "!!int", "!!float", "!!binary", "!!seq", "!!map", "!!set"}[v.Kind]
 }
 
-// ScalarText is the text of the scalar node that stands for v.
+// ScalarText is the text of the scalar node of v.
 func (v *Value) ScalarText() string {
 	switch v.Text {
 	case "Infinity", "-Infinity", "NaN":

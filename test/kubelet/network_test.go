@@ -86,7 +86,7 @@ func addAddress(alias string, prefix netip.Prefix) error {
 }
 
 // serveDNS answers questions for the addresses of services as Kubernetes' DNS does (its specification, 2.3 and 2.4), from what the
-// API server says at that moment. It stands for CoreDNS: names outside of the cluster do not exist.
+// API server says at that moment. It replaces CoreDNS: names outside of the cluster do not exist.
 func (n *node) serveDNS(conn net.PacketConn) {
 	buffer := make([]byte, 1500)
 	for {

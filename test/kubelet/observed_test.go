@@ -19,7 +19,7 @@ import (
 	"flink-entrypoint/test/cluster"
 )
 
-// observed is what the API server told of the pods of a namespace, those that are gone too, and what they wrote.
+// observed is what the API server reported about the pods of a namespace, those that are gone too, and what they wrote.
 type observed struct {
 	w         *world
 	namespace string

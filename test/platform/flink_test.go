@@ -31,8 +31,8 @@ import (
 // A real is a server with a real Flink.
 type real struct {
 	*site
-	jar  string // with Note
-	told string // the file that the jobs write
+	jar   string // with Note
+	truth string // the file that the jobs write
 
 	onShared string // the job that runs on the session cluster shared; empty: none
 }
@@ -47,7 +47,7 @@ func eachVersion(t *testing.T, f func(t *testing.T, r *real)) {
 func newReal(t *testing.T, version string) *real {
 	t.Helper()
 	r := &real{site: &site{t: t, dir: t.TempDir(), listen: served.FreeAddress(t), home: homes.Home(t, version), entrypoint: world.Build(t, "cmd/flink-entrypoint")}}
-	r.told = filepath.Join(r.dir, "told")
+	r.truth = filepath.Join(r.dir, "truth")
 	r.again = func() { r.start(0) }
 	r.jar = noteJar(t, r.home, r.dir)
 	t.Cleanup(func() {
@@ -69,8 +69,8 @@ func (r *real) explain() {
 	r.mu.Lock()
 	r.t.Logf("the server said\n%s", r.log.String())
 	r.mu.Unlock()
-	if told, err := os.ReadFile(r.told); err == nil {
-		r.t.Logf("the jobs wrote %d bytes\n%.2000s", len(told), told)
+	if truth, err := os.ReadFile(r.truth); err == nil {
+		r.t.Logf("the jobs wrote %d bytes\n%.2000s", len(truth), truth)
 	}
 	logs, _ := filepath.Glob(filepath.Join(r.dir, "data", "runs", "*", "*", "log"))
 	for _, name := range logs {
@@ -194,7 +194,7 @@ func (r *real) definition(job realJob, more ...string) string {
 	if rows > 0 {
 		bound = fmt.Sprintf(", 'number-of-rows' = '%d'", rows)
 	}
-	column := fmt.Sprintf("note('%s', id)", r.told)
+	column := fmt.Sprintf("note('%s', id)", r.truth)
 	if name == "fails" {
 		column = fmt.Sprintf("10 / (%s - %d)", column, rows)
 	}
@@ -272,7 +272,7 @@ type life struct {
 
 func (r *real) lives() map[string]*life {
 	r.t.Helper()
-	b, err := os.ReadFile(r.told)
+	b, err := os.ReadFile(r.truth)
 	if err != nil && !os.IsNotExist(err) {
 		r.t.Fatal(err)
 	}

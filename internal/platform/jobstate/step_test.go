@@ -349,7 +349,7 @@ func TestRulesThatAlwaysHold(t *testing.T) {
 			default:
 				again := Step(after, o, now)
 				if len(again.Events) > 0 && !counts(o) && !after.HasEnded() {
-					t.Fatalf("%T %+v told twice: %+v\nrun %+v", o, o, again.Events, after)
+					t.Fatalf("%T %+v reported twice: %+v\nrun %+v", o, o, again.Events, after)
 				}
 			}
 			r = after

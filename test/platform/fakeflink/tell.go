@@ -40,7 +40,7 @@ func (j *job) tell(sequence int64, status string) {
 		err = send(http.MethodPut, strings.TrimSuffix(events, "/v1/flink-events")+"/v1/runs/"+j.run+"/archive/"+j.id, recorded.Archive("2.2.1", recorded.Finished, j.id))
 	}
 	if err != nil {
-		fmt.Println("not told:", err)
+		fmt.Println("not reported:", err)
 	}
 }
 

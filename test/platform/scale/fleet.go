@@ -316,18 +316,18 @@ func (f *fleet) serveControl(w http.ResponseWriter, r *http.Request, path string
 
 // serveExits tells of every end of a JobManager process, a line of JSON each, as long as the driver listens.
 func (f *fleet) serveExits(w http.ResponseWriter, r *http.Request) {
-	told := 0
+	sent := 0
 	out := json.NewEncoder(w)
 	for {
 		f.mu.Lock()
-		fresh, more := f.exits[told:], f.more
+		fresh, more := f.exits[sent:], f.more
 		f.mu.Unlock()
 		for _, x := range fresh {
 			if out.Encode(x) != nil {
 				return
 			}
 		}
-		told += len(fresh)
+		sent += len(fresh)
 		if http.NewResponseController(w).Flush() != nil {
 			return
 		}

@@ -151,7 +151,7 @@ public final class SqlRunner {
         System.exit(status);
     }
 
-    /** Takes requests until one was to run a script, or until there are no more. Returns the exit status of the last one. */
+    /** Takes requests until one was to run a script, or until they end. Returns the exit status of the last one. */
     private static int serve() throws IOException {
         InputStream requests = System.in;
         System.setIn(new ByteArrayInputStream(new byte[0])); // of no use to a script
@@ -294,9 +294,9 @@ public final class SqlRunner {
             } catch (Throwable t) {
                 Statement at = s.kind.equals("submit") ? culprit(s, t) : s;
                 if (session) {
-                    Cleaned told = new Cleaned(at + ": " + reason(t, at), null);
-                    told.setStackTrace(t.getStackTrace());
-                    throw told;
+                    Cleaned cleaned = new Cleaned(at + ": " + reason(t, at), null);
+                    cleaned.setStackTrace(t.getStackTrace());
+                    throw cleaned;
                 }
                 say(at, t);
                 throw thrown(t);
