@@ -359,4 +359,12 @@ func TestEnvironment(t *testing.T) {
 	if priority, err := unix.Getpriority(unix.PRIO_PROCESS, j.process.PID()); err != nil || 20-priority != niceness {
 		t.Errorf("niceness %d, %v, want %d", 20-priority, err, niceness)
 	}
+	own, err := os.ReadFile("/proc/self/autogroup")
+	if errors.Is(err, os.ErrNotExist) {
+		return // a kernel without them
+	}
+	group, err := os.ReadFile(fmt.Sprintf("/proc/%d/autogroup", j.process.PID()))
+	if name, nice, _ := strings.Cut(strings.TrimSpace(string(group)), " nice "); err != nil || nice != fmt.Sprint(niceness) || strings.HasPrefix(string(own), name+" ") {
+		t.Errorf("the autogroup is %q, %v, the test's %q, want one of its own with nice %d", group, err, own, niceness)
+	}
 }
