@@ -1,7 +1,7 @@
 // Command workbench measures how long a script takes to its first row, and a fault to its place: on the JVMs that a workbench has started
-// ahead, on one that it starts, and by flink-entrypoint debug, in turn and in one run:
+// ahead, on one that it starts, and by flink-entrypoint debug, in turn and in one run; of five scripts that the warm-up has never seen, or yours:
 //
-//	go run ./test/workbench [-flink HOME] [-n TIMES] [SCRIPT]
+//	go run ./test/workbench [-flink HOME] [-n TIMES] [SCRIPT…]
 //
 // The load of the machine is beside each sample: figures of a busy one say little.
 package main
@@ -68,15 +68,14 @@ func measure() error {
 		return err
 	}
 	home := flag.String("flink", filepath.Join(root, "2.2.1"), "Flink `home`")
-	times := flag.Int("n", 5, "how many `times`")
+	times := flag.Int("n", 1, "how many `times` each script")
 	flag.Parse()
-	file := "examples/clicks.sql"
-	if flag.NArg() > 0 {
-		file = flag.Arg(0)
-	}
-	source, err := os.ReadFile(file)
-	if err != nil {
-		return err
+	files := flag.Args()
+	if len(files) == 0 {
+		if files, err = filepath.Glob("test/workbench/testdata/*.sql"); err != nil {
+			return err
+		}
+		files = append([]string{"examples/clicks.sql"}, files...)
 	}
 	dir, err := os.MkdirTemp("", "workbench")
 	if err != nil {
@@ -106,8 +105,14 @@ func measure() error {
 	}
 	fmt.Printf("Flink %s: a JVM and a planner are ready after %.1f s, and idle hold %d MiB together\n", warm.Version(), time.Since(began).Seconds(), warm.Memory()>>20)
 	results := []*samples{{name: "first row, JVM started ahead"}, {name: "first row, JVM of its own"}, {name: "first row, flink-entrypoint debug"}, {name: "a JVM ready again"}, {name: "a fault of the planner"}, {name: "what the planner finds good"}}
-	wrong := bytes.Replace(source, []byte("SELECT "), []byte("SELECT no_such_column, "), 1)
-	for range *times {
+	for i := range *times * len(files) {
+		file := files[i%len(files)]
+		source, err := os.ReadFile(file)
+		if err != nil {
+			return err
+		}
+		fmt.Println(file)
+		wrong := bytes.Replace(source, []byte("SELECT "), []byte("SELECT no_such_column, "), 1)
 		script := workbench.Script{Name: file, Source: source}
 		for i, w := range []*workbench.Workbench{warm, cold} {
 			end, err := first(w, script)
