@@ -23,6 +23,7 @@ import (
 	"flink-entrypoint/internal/platform/cluster"
 	"flink-entrypoint/internal/platform/flinkrest"
 	"flink-entrypoint/internal/platform/jobstate"
+	"flink-entrypoint/internal/platform/meter"
 	"flink-entrypoint/internal/platform/store"
 	"flink-entrypoint/internal/platform/wire"
 	"flink-entrypoint/internal/platform/workbench"
@@ -53,8 +54,17 @@ type API struct {
 	Limits  Limits
 	// Workbench tries and checks scripts; nil: this server does not.
 	Workbench *workbench.Workbench
+	// Pages answers what is not of the API, and problems of browsers; nil: problem documents do.
+	Pages Pages
+	// Secure: browsers reach the server by https, through a proxy. Their cookie is never sent without it.
+	Secure bool
+	// Polls is how many looks at runs there are a second.
+	Polls func() float64
 
-	usage usage
+	usage    usage
+	pushes   meter.Meter
+	clusters seen
+	started  time.Time
 }
 
 // A Document is a checked definition.
@@ -95,6 +105,8 @@ type caller struct {
 	run  string
 	// local: without a token, on a server on loopback.
 	local bool
+	// session is when the browser's session ends that the request came with; zero: it came without one.
+	session time.Time
 }
 
 // key is the same for each request of a token: names are unique in the store.
@@ -120,6 +132,7 @@ func notFound(what, name string) error {
 // Handler is all routes.
 func (a *API) Handler() http.Handler {
 	a.Limits = a.Limits.WithDefaults()
+	a.started = time.Now()
 	mux := http.NewServeMux()
 	methods := map[string][]string{} // by path
 	handle := func(pattern string, h http.Handler) {
@@ -164,6 +177,11 @@ func (a *API) Handler() http.Handler {
 	route("POST /v1/tokens", store.RoleAdmin, a.makeToken)
 	route("DELETE /v1/tokens/{name}", store.RoleAdmin, a.deleteToken)
 	route("GET /v1/health", store.RoleView, a.health)
+	route("GET /v1/counts", store.RoleView, a.counts)
+	route("GET /v1/me", store.RoleView, a.me)
+	route("POST /v1/codes", store.RoleView, a.makeCode)
+	handle("POST /v1/sessions", a.everybody(a.signIn))
+	handle("DELETE /v1/session", a.everybody(a.signOut))
 	route("POST /v1/validate", store.RoleEdit, a.validate)
 	route("POST /v1/debug", store.RoleEdit, a.debug)
 	route("POST /v1/lineage", store.RoleView, a.lineage)
@@ -175,9 +193,16 @@ func (a *API) Handler() http.Handler {
 		slices.Sort(allowed)
 		mux.Handle(path, a.guarded("", wrongMethod(strings.Join(allowed, ", "))))
 	}
-	mux.Handle("/", a.guarded("", func(_ http.ResponseWriter, r *http.Request) error {
+	unknown := a.guarded("", func(_ http.ResponseWriter, r *http.Request) error {
 		return refuse(http.StatusNotFound, "no such path: "+r.URL.Path, "docs/platform-api.yaml lists the paths")
-	}))
+	})
+	mux.Handle("/v1", unknown)
+	mux.Handle("/v1/", unknown)
+	if a.Pages != nil {
+		mux.Handle("/", a.Pages)
+	} else {
+		mux.Handle("/", unknown)
+	}
 	return a.outer(mux)
 }
 
@@ -292,8 +317,14 @@ func (a *API) guarded(role store.Role, h func(w http.ResponseWriter, r *http.Req
 func (a *API) caller(r *http.Request) (caller, error) {
 	secret, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 	if !ok {
-		if a.Open {
-			return caller{name: "local user", role: store.RoleAdmin, team: DefaultTeam, local: true}, nil
+		_, b, err := a.browserSession(r)
+		switch {
+		case err == nil:
+			return sessionCaller(b), nil
+		case !errors.Is(err, store.ErrNotFound):
+			return caller{}, err
+		case a.Open:
+			return localUser(), nil
 		}
 		return caller{}, refuse(http.StatusUnauthorized, "a bearer token is needed", "Authorization: Bearer TOKEN; an admin makes one with: flink-platform token make NAME")
 	}
@@ -301,7 +332,7 @@ func (a *API) caller(r *http.Request) (caller, error) {
 	if errors.Is(err, store.ErrNotFound) {
 		return caller{}, refuse(http.StatusUnauthorized, "the bearer token is not valid, or no longer", "")
 	}
-	return caller{name: t.Name, role: t.Role, team: t.Team, run: t.Run}, err
+	return callerOf(t), err
 }
 
 // DefaultTeam is the team of a server that has one only.
@@ -346,12 +377,9 @@ func (a *API) answerError(w http.ResponseWriter, r *http.Request, err error) {
 	default:
 		a.Log.Error("request failed", "path", r.URL.Path, "error", err, "requestId", w.Header().Get("X-Request-Id"))
 	}
-	if p.Status == http.StatusUnauthorized {
-		w.Header().Set("WWW-Authenticate", "Bearer")
+	if a.Pages == nil || !a.Pages.Problem(w, r, p) {
+		p.Write(w)
 	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(p.Status)
-	json.NewEncoder(w).Encode(p)
 }
 
 // answer writes JSON.
@@ -397,7 +425,11 @@ func (a *API) health(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	h := wire.Health{Queues: []wire.Queue{}, Observes: a.Observes()}
+	h := wire.Health{Queues: []wire.Queue{}, Observes: a.Observes(), Started: a.started.UTC(), Polls: a.Polls(), Pushes: a.pushes.PerSecond()}
+	if a.Workbench != nil {
+		s := wire.WorkbenchState(a.Workbench.State())
+		h.Workbench = &s
+	}
 	for _, d := range depths {
 		h.Queues = append(h.Queues, wire.Queue{Name: string(d.Queue), Runs: d.Runs, Leased: d.Leased, Overdue: d.Oldest.Seconds()})
 	}

@@ -37,6 +37,7 @@ func (a *API) flinkEvent(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	a.pushes.Add()
 	_, err = a.Decide(r.Context(), run, jobstate.Push{Attempt: p.Attempt, Sequence: p.Sequence, JobID: p.JobID, Status: jobstate.Status(p.Status), Cause: flinkrest.Cause(p.Cause)})
 	if err == nil {
 		w.WriteHeader(http.StatusNoContent)
@@ -110,6 +111,7 @@ func (a *API) archive(w http.ResponseWriter, r *http.Request) error {
 		w.WriteHeader(http.StatusNoContent)
 		return nil
 	}
+	a.pushes.Add()
 	if _, err := a.Decide(r.Context(), run, end); err != nil && !errors.Is(err, store.ErrNotFound) {
 		return err
 	}

@@ -117,7 +117,8 @@ func (a *API) stream(w http.ResponseWriter, r *http.Request, f store.EventFilter
 		}
 		if time.Since(checked) > streamCheck {
 			c, err := a.caller(r)
-			if err != nil || c.team != f.Team || errors.Is(allowed(c, store.RoleView), store.ErrNotFound) {
+			// A request whose session has ended is the local user's where no token is needed: the stream of a person who signed out ends all the same.
+			if err != nil || c.team != f.Team || c.session.IsZero() != who(r).session.IsZero() || errors.Is(allowed(c, store.RoleView), store.ErrNotFound) {
 				return nil
 			}
 			checked = time.Now()

@@ -39,10 +39,20 @@ func jobOf(l store.JobLine) wire.Job {
 	return j
 }
 
-// listJobs: GET /v1/jobs?queue=&name=&after=&limit=
+// listJobs: GET /v1/jobs?queue=&condition=&ended=&name=&after=&limit=&seen=
 func (a *API) listJobs(w http.ResponseWriter, r *http.Request) error {
 	q := r.URL.Query()
-	f := store.JobFilter{Team: who(r).team, Kind: store.KindJob, Queue: q.Get("queue"), Name: q.Get("name"), After: q.Get("after")}
+	f := store.JobFilter{Team: who(r).team, Kind: store.KindJob, Queue: q.Get("queue"), Condition: q.Get("condition"), Name: q.Get("name"), After: q.Get("after")}
+	if !knownCondition(f.Condition) {
+		return refuse(http.StatusBadRequest, fmt.Sprintf("unknown condition %q", f.Condition), "expected one of: "+strings.Join(conditions, ", "))
+	}
+	if text := q.Get("ended"); text != "" {
+		ended, err := strconv.ParseBool(text)
+		if err != nil {
+			return refuse(http.StatusBadRequest, fmt.Sprintf("ended is %q, expected true or false", text), "")
+		}
+		f.Ended = &ended
+	}
 	var err error
 	if f.Limit, err = limit(r); err != nil {
 		return err
@@ -54,6 +64,25 @@ func (a *API) listJobs(w http.ResponseWriter, r *http.Request) error {
 	jobs := make([]wire.Job, len(lines))
 	for i, l := range lines {
 		jobs[i] = jobOf(l)
+	}
+	if q.Get("seen") == "true" {
+		if len(lines) > maxSeen {
+			return refuse(http.StatusBadRequest, fmt.Sprintf("clusters are asked of at most %d jobs", maxSeen), "limit=")
+		}
+		var runs []*store.Run
+		for _, l := range lines {
+			if l.Run != nil {
+				runs = append(runs, l.Run)
+			}
+		}
+		said := a.see(r.Context(), runs)
+		for i := range jobs {
+			if run := jobs[i].Run; run != nil {
+				if x, ok := said[run.ID]; ok {
+					run.Seen = &x
+				}
+			}
+		}
 	}
 	return answer(w, http.StatusOK, map[string]any{"jobs": jobs})
 }

@@ -18,7 +18,7 @@ func catalogOf(c store.Catalog) wire.Catalog {
 	return wire.Catalog{Name: c.Name, Revision: c.Revision, Statement: c.Statement, Changed: c.Changed, By: c.By}
 }
 
-// listCatalogs: GET /v1/catalogs?after=NAME&limit=
+// listCatalogs: GET /v1/catalogs?after=NAME&limit=&jobs=
 func (a *API) listCatalogs(w http.ResponseWriter, r *http.Request) error {
 	n, err := limit(r)
 	if err != nil {
@@ -28,9 +28,16 @@ func (a *API) listCatalogs(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	uses := map[string][]store.Use{}
+	if r.URL.Query().Get("jobs") == "true" {
+		if uses, err = a.Store.Uses(r.Context(), who(r).team); err != nil {
+			return err
+		}
+	}
 	catalogs := make([]wire.Catalog, len(all))
 	for i, c := range all {
 		catalogs[i] = catalogOf(c)
+		catalogs[i].Jobs = usedBy(uses[c.Name])
 	}
 	return answer(w, http.StatusOK, map[string]any{"catalogs": catalogs})
 }
@@ -50,11 +57,16 @@ func (a *API) getCatalog(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	for _, u := range uses {
-		out.Jobs = append(out.Jobs, wire.UsedBy{Job: u.Job, Version: u.Version, Revision: u.Revision, Running: u.Running})
-	}
+	out.Jobs = usedBy(uses)
 	w.Header().Set("ETag", revisionTag(c.Revision))
 	return answer(w, http.StatusOK, out)
+}
+
+func usedBy(uses []store.Use) (out []wire.UsedBy) {
+	for _, u := range uses {
+		out = append(out, wire.UsedBy(u))
+	}
+	return out
 }
 
 func revisionTag(n int) string { return `"r` + strconv.Itoa(n) + `"` }

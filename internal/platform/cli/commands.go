@@ -86,6 +86,7 @@ var commands = []command{
 	{name: "artifact put", words: "FILE [NAME]", group: groupStored, short: "store a jar or another file", flags: with(), run: asks(artifactPut), least: 1, most: 2},
 	{name: "artifact delete", words: "NAME", group: groupStored, short: "delete an artifact that no version names", flags: with(), run: deleteOf("/v1/artifacts/"), least: 1, most: 1},
 
+	{name: "link", group: groupService, short: "print a link that opens the pages in a browser, once", flags: with(), run: asks(link)},
 	{name: "tokens", group: groupService, short: "list tokens", flags: with(), run: asks(tokens)},
 	{name: "token make", words: "NAME", group: groupService, short: "make a token and show it, this once", flags: with(tokenFlags), run: tokenMake, least: 1, most: 1},
 	{name: "token delete", words: "NAME", group: groupService, short: "end a token", flags: with(), run: deleteOf("/v1/tokens/"), least: 1, most: 1},
@@ -581,8 +582,7 @@ func catalogPut(c *call, cl *client.Client) error {
 	if err != nil {
 		return err
 	}
-	var out wire.Catalog
-	err = cl.Do(c.ctx, http.MethodPut, "/v1/catalogs/"+url.PathEscape(c.words[0]), map[string]string{"statement": strings.TrimSpace(string(b))}, &out)
+	out, err := cl.PutCatalog(c.ctx, c.words[0], strings.TrimSpace(string(b)), -1)
 	if err != nil || c.json(out) {
 		return err
 	}
@@ -663,6 +663,17 @@ func tokenMake(c *call) error {
 	return nil
 }
 
+// link prints the address that signs a browser in as the caller. The token itself is in no address.
+func link(c *call, cl *client.Client) error {
+	code, err := cl.Code(c.ctx)
+	if err != nil || c.json(code) {
+		return err
+	}
+	fmt.Fprintf(c.stdout, "%s/enter?code=%s\n", strings.TrimSuffix(cl.Base, "/"), url.QueryEscape(code.Code))
+	fmt.Fprintf(c.stderr, "it works once, until %s\n", code.Expires.Local().Format("15:04:05"))
+	return nil
+}
+
 func health(c *call, cl *client.Client) error {
 	var out wire.Health
 	if err := cl.Do(c.ctx, http.MethodGet, "/v1/health", nil, &out); err != nil || c.json(out) {
@@ -670,6 +681,10 @@ func health(c *call, cl *client.Client) error {
 	}
 	if out.Observes {
 		fmt.Fprintln(c.stdout, "restored from a backup: it only observes until flink-platform resume")
+	}
+	fmt.Fprintf(c.stdout, "%.1f looks at runs and %.1f pushes a second in the last minute, started %s\n", out.Polls, out.Pushes, ago(out.Started, time.Now()))
+	if w := out.Workbench; w != nil {
+		fmt.Fprintf(c.stdout, "workbench: Flink %s, %d of %d JVMs ready, %d debug runs, %d waiting\n", w.Flink, w.Warm, w.Wanted, w.Running, w.Waiting)
 	}
 	if len(out.Queues) == 0 {
 		fmt.Fprintln(c.stdout, "nothing to look after: no run is open")

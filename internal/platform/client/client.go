@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -155,6 +156,35 @@ func (c *Client) Catalogs(ctx context.Context) ([]wire.Catalog, error) {
 	return pages(ctx, c, "/v1/catalogs", url.Values{}, "catalogs", 0, func(x wire.Catalog) string { return x.Name })
 }
 
+// PutCatalog stores a CREATE CATALOG statement. revision is the one that the user has seen: 0 where it must not exist yet, -1 where it does
+// not matter.
+func (c *Client) PutCatalog(ctx context.Context, name, statement string, revision int) (wire.Catalog, error) {
+	var out wire.Catalog
+	body, err := json.Marshal(map[string]string{"statement": statement})
+	if err != nil {
+		return out, err
+	}
+	header := http.Header{"Content-Type": {"application/json"}}
+	if revision == 0 {
+		header.Set("If-None-Match", "*")
+	} else if revision > 0 {
+		header.Set("If-Match", fmt.Sprintf(`"r%d"`, revision))
+	}
+	resp, err := c.Send(ctx, http.MethodPut, "/v1/catalogs/"+url.PathEscape(name), header, bytes.NewReader(body))
+	if err != nil {
+		return out, err
+	}
+	defer resp.Body.Close()
+	return out, json.NewDecoder(resp.Body).Decode(&out)
+}
+
+// Code makes a code that signs a browser in as the caller, once.
+func (c *Client) Code(ctx context.Context) (wire.Code, error) {
+	var out wire.Code
+	err := c.Do(ctx, http.MethodPost, "/v1/codes", nil, &out)
+	return out, err
+}
+
 // Artifacts lists all artifacts.
 func (c *Client) Artifacts(ctx context.Context) ([]wire.Artifact, error) {
 	return pages(ctx, c, "/v1/artifacts", url.Values{}, "artifacts", 0, func(x wire.Artifact) string { return x.Name })
@@ -179,21 +209,32 @@ func (c *Client) Clusters(ctx context.Context) ([]wire.Job, error) {
 
 // Put makes a version of a definition. script: it is a SQL script alone.
 func (c *Client) Put(ctx context.Context, name string, definition []byte, script bool, comment string) (wire.Version, error) {
-	kind := "application/yaml" // JSON is YAML, too
+	return c.put(ctx, job(name), kindOf(script), definition, comment, nil)
+}
+
+// Make is Put for a job that must not exist yet.
+func (c *Client) Make(ctx context.Context, name string, definition []byte, script bool, comment string) (wire.Version, error) {
+	return c.put(ctx, job(name), kindOf(script), definition, comment, http.Header{"If-None-Match": {"*"}})
+}
+
+// kindOf is the content type of a definition, or of a script alone.
+func kindOf(script bool) string {
 	if script {
-		kind = "application/sql"
+		return "application/sql"
 	}
-	return c.put(ctx, job(name), kind, definition, comment)
+	return "application/yaml" // JSON is YAML, too
 }
 
 // PutCluster makes a version of the definition of a session cluster.
 func (c *Client) PutCluster(ctx context.Context, name string, definition []byte, comment string) (wire.Version, error) {
-	return c.put(ctx, "/v1/clusters/"+url.PathEscape(name), "application/yaml", definition, comment)
+	return c.put(ctx, "/v1/clusters/"+url.PathEscape(name), kindOf(false), definition, comment, nil)
 }
 
-func (c *Client) put(ctx context.Context, path, kind string, definition []byte, comment string) (wire.Version, error) {
+func (c *Client) put(ctx context.Context, path, kind string, definition []byte, comment string, more http.Header) (wire.Version, error) {
 	var out wire.Version
-	resp, err := c.Send(ctx, http.MethodPut, path+"?comment="+url.QueryEscape(comment), http.Header{"Content-Type": {kind}}, bytes.NewReader(definition))
+	header := http.Header{"Content-Type": {kind}}
+	maps.Copy(header, more)
+	resp, err := c.Send(ctx, http.MethodPut, path+"?comment="+url.QueryEscape(comment), header, bytes.NewReader(definition))
 	if err != nil {
 		return out, err
 	}

@@ -16,11 +16,7 @@ import (
 
 // post sends a definition, or a script alone, to be looked at.
 func (c *Client) post(ctx context.Context, path string, source []byte, script bool) (*http.Response, error) {
-	kind := "application/yaml"
-	if script {
-		kind = "application/sql"
-	}
-	return c.Send(ctx, http.MethodPost, path, http.Header{"Content-Type": {kind}}, bytes.NewReader(source))
+	return c.Send(ctx, http.MethodPost, path, http.Header{"Content-Type": {kindOf(script)}}, bytes.NewReader(source))
 }
 
 // Validate lets the planner check a definition or a script. Faults of the script are in the answer.

@@ -15,6 +15,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -360,6 +361,20 @@ type Checkpoint struct {
 func (c *Client) Checkpoints(ctx context.Context, base, job string) (Checkpoints, error) {
 	var o Checkpoints
 	return o, c.do(ctx, http.MethodGet, base, "/jobs/"+url.PathEscape(job)+"/checkpoints", nil, &o)
+}
+
+// Restarts asks how often Flink has restarted a job since its JobManager has it.
+func (c *Client) Restarts(ctx context.Context, base, job string) (int, error) {
+	var o []struct{ ID, Value string }
+	if err := c.do(ctx, http.MethodGet, base, "/jobs/"+url.PathEscape(job)+"/metrics?get=numRestarts", nil, &o); err != nil {
+		return 0, err
+	}
+	for _, m := range o {
+		if m.ID == "numRestarts" {
+			return strconv.Atoi(m.Value)
+		}
+	}
+	return 0, nil // it is not there before the job runs
 }
 
 // CheckpointsOf reads an archived answer of /jobs/:id/checkpoints.

@@ -17,6 +17,7 @@ import (
 	"flink-entrypoint/internal/platform/cluster"
 	"flink-entrypoint/internal/platform/flinkrest"
 	"flink-entrypoint/internal/platform/jobstate"
+	"flink-entrypoint/internal/platform/meter"
 	"flink-entrypoint/internal/platform/store"
 )
 
@@ -49,6 +50,8 @@ type Monitor struct {
 	Decide func(ctx context.Context, run string, o jobstate.Observation) (store.Run, error)
 	// Point, if not nil, is called at each place where a crash must do no harm, with the place and the run's queue. Tests kill the process there.
 	Point func(place string)
+	// Looks, if not nil, counts looks at runs.
+	Looks *meter.Meter
 	// Owner names this process in leases.
 	Owner string
 	Lease time.Duration // 0: 30 s
@@ -377,6 +380,9 @@ func (m *Monitor) start(ctx context.Context, t *turn) (done bool, err error) {
 
 // look learns how a run is: from the driver, then from Flink, then from what high availability keeps.
 func (m *Monitor) look(ctx context.Context, t *turn) {
+	if m.Looks != nil {
+		m.Looks.Add()
+	}
 	id := t.run.ClusterRun()
 	if id == "" {
 		t.step(jobstate.NotSubmitted{})

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -20,8 +21,10 @@ import (
 	"flink-entrypoint/internal/platform/document"
 	"flink-entrypoint/internal/platform/flinkrest"
 	"flink-entrypoint/internal/platform/jobstate"
+	"flink-entrypoint/internal/platform/meter"
 	"flink-entrypoint/internal/platform/monitor"
 	"flink-entrypoint/internal/platform/store"
+	"flink-entrypoint/internal/platform/web"
 	"flink-entrypoint/internal/platform/workbench"
 )
 
@@ -111,7 +114,8 @@ func start(ctx context.Context, o Options, listener net.Listener) (*Server, erro
 	if s.URL == "" {
 		s.URL = "http://" + address.String()
 	}
-	a := &api.API{Store: st, Driver: s.driver, REST: s.rest, Log: o.Log, Open: !o.Auth, Observes: st.OnlyObserves, Decide: s.decide, Begin: s.begin,
+	pages, looks := web.New(o.Log), new(meter.Meter)
+	a := &api.API{Pages: pages, Secure: strings.HasPrefix(s.URL, "https:"), Polls: looks.PerSecond, Store: st, Driver: s.driver, REST: s.rest, Log: o.Log, Open: !o.Auth, Observes: st.OnlyObserves, Decide: s.decide, Begin: s.begin,
 		Prepare: s.prepare, PrepareCluster: document.PrepareCluster, CheckCatalog: document.CheckCatalog, Limits: o.Limits, OneTeam: o.Driver == nil}
 	if o.Home != "" {
 		s.bench, err = workbench.Open(workbench.Options{Home: o.Home, Dir: filepath.Join(dir, "workbench"), Env: o.Env, Log: o.Log, Warm: o.Warm})
@@ -121,7 +125,8 @@ func start(ctx context.Context, o Options, listener net.Listener) (*Server, erro
 		}
 		a.Workbench = s.bench
 	}
-	s.http = &http.Server{Handler: a.Handler(), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 5 * time.Minute, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10}
+	pages.API = a.Handler()
+	s.http = &http.Server{Handler: pages.API, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 5 * time.Minute, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10}
 	working, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	s.ending = cancel
 	s.http.BaseContext = func(net.Listener) context.Context { return working }
@@ -140,7 +145,7 @@ func start(ctx context.Context, o Options, listener net.Listener) (*Server, erro
 	if err := st.WakeAll(working); err != nil {
 		o.Log.Warn("open runs are looked at only when their time comes", "error", err)
 	}
-	m := &monitor.Monitor{Store: st, Driver: s.driver, REST: s.rest, Log: o.Log, Owner: "server-" + store.NewID(), Spec: s.spec, StartPoint: s.startPoint,
+	m := &monitor.Monitor{Looks: looks, Store: st, Driver: s.driver, REST: s.rest, Log: o.Log, Owner: "server-" + store.NewID(), Spec: s.spec, StartPoint: s.startPoint,
 		Restart: s.restart, Cause: s.cause, KeepArchive: s.keepArchive, FindSavepoint: s.findSavepoint, ResultStore: s.resultStore,
 		Session: s.session, Program: s.program, Decide: s.decide, Point: o.Point}
 	s.running.Go(func() { m.Run(working) })

@@ -61,7 +61,7 @@ func newFixture(t *testing.T, auth bool, more ...Options) *fixture {
 func (f *fixture) start() {
 	f.t.Helper()
 	s, err := Start(context.Background(), Options{DataDir: f.dir, Listen: "127.0.0.1:0", ArchiveWait: 200 * time.Millisecond, Driver: func(string) cluster.Driver { return f.world },
-		Log: slog.New(slog.NewTextHandler(f.log, nil)), Auth: f.auth, Limits: f.more.Limits, Home: f.more.Home, Env: f.more.Env, Warm: f.more.Warm})
+		Log: slog.New(slog.NewTextHandler(f.log, nil)), Auth: f.auth, URL: f.more.URL, Limits: f.more.Limits, Home: f.more.Home, Env: f.more.Env, Warm: f.more.Warm})
 	if err != nil {
 		f.t.Fatal(err)
 	}
@@ -229,6 +229,17 @@ func TestEveryOperation(t *testing.T) {
 	f.want(200, "GET", "/v1/events?run="+r.ID, nil, nil)
 	f.want(400, "GET", "/v1/events?after=x", nil, nil)
 	f.want(200, "GET", "/v1/health", nil, nil)
+	f.want(200, "GET", "/v1/counts", nil, nil)
+	f.want(200, "GET", "/v1/jobs?seen=true&condition=lost&ended=false&limit=10", nil, nil)
+	f.want(400, "GET", "/v1/jobs?seen=true&limit=1000", nil, nil)
+	f.want(400, "GET", "/v1/jobs?condition=x", nil, nil)
+	f.want(400, "GET", "/v1/jobs?ended=x", nil, nil)
+	f.want(200, "GET", "/v1/me", nil, nil)
+	code := decode[wire.Code](t, f.want(201, "POST", "/v1/codes", nil, nil))
+	f.want(400, "POST", "/v1/sessions", wire.SignIn{}, nil)
+	f.want(201, "POST", "/v1/sessions", wire.SignIn{Code: code.Code}, nil)
+	f.want(401, "POST", "/v1/sessions", wire.SignIn{Code: code.Code}, nil)
+	f.want(204, "DELETE", "/v1/session", nil, nil)
 
 	f.want(422, "PUT", "/v1/clusters/shared", definition, nil)
 	f.want(201, "PUT", "/v1/clusters/shared", sessionCluster, nil)
@@ -248,7 +259,7 @@ func TestEveryOperation(t *testing.T) {
 	f.want(422, "PUT", "/v1/catalogs/ods", map[string]string{"statement": "CREATE CATALOG ods WITH ('type'='jdbc','password'='hunter2')"}, nil)
 	f.want(200, "PUT", "/v1/catalogs/ods", map[string]string{"statement": "CREATE CATALOG ods WITH ('type'='generic_in_memory')"}, header{"If-None-Match": "*"})
 	f.want(412, "PUT", "/v1/catalogs/ods", map[string]string{"statement": "CREATE CATALOG ods"}, header{"If-Match": `"r7"`})
-	f.want(200, "GET", "/v1/catalogs", nil, nil)
+	f.want(200, "GET", "/v1/catalogs?jobs=true", nil, nil)
 	f.want(200, "GET", "/v1/catalogs/ods", nil, nil)
 	f.want(204, "DELETE", "/v1/catalogs/ods", nil, nil)
 	f.want(404, "GET", "/v1/catalogs/ods", nil, nil)
@@ -345,7 +356,7 @@ func TestMethods(t *testing.T) {
 				}
 			}
 		}
-		for _, path := range []string{"/", "/v1", "/v1/", "/v1/jobs/clicks/nothing", "/v2/jobs", "/v1/runs/r"} {
+		for _, path := range []string{"/v1", "/v1/", "/v1/jobs/clicks/nothing", "/v2/jobs", "/v1/runs/r"} {
 			if resp, body := f.call("GET", path, nil, nil); resp.StatusCode != 404 || decode[wire.Problem](t, body).Status != 404 {
 				t.Errorf("%s: %d %s", path, resp.StatusCode, body)
 			}

@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
-	"slices"
 	"time"
 )
 
@@ -90,29 +89,37 @@ type Use struct {
 
 // UsesOf lists the jobs of a team whose newest version, or the version of whose open run, has a catalog.
 func (s *Store) UsesOf(ctx context.Context, team, name string) ([]Use, error) {
+	uses, err := s.uses(ctx, team, `%"`+name+`"%`)
+	return uses[name], err
+}
+
+// Uses lists, for each catalog of a team that a job has, what UsesOf does.
+func (s *Store) Uses(ctx context.Context, team string) (map[string][]Use, error) {
+	return s.uses(ctx, team, `%"name"%`)
+}
+
+func (s *Store) uses(ctx context.Context, team, pattern string) (map[string][]Use, error) {
 	rows, err := s.read.QueryContext(ctx, `SELECT v.job, v.number, v.catalogs, EXISTS (SELECT 1 FROM runs r WHERE r.job = v.job AND r.version = v.number AND r.ended IS NULL)
 		FROM versions v JOIN jobs j ON j.name = v.job WHERE j.team = ? AND v.catalogs LIKE ?
-		AND (v.number = j.newest OR EXISTS (SELECT 1 FROM runs r WHERE r.job = v.job AND r.version = v.number AND r.ended IS NULL)) ORDER BY v.job, v.number`, team, `%"`+name+`"%`)
+		AND (v.number = j.newest OR EXISTS (SELECT 1 FROM runs r WHERE r.job = v.job AND r.version = v.number AND r.ended IS NULL)) ORDER BY v.job, v.number`, team, pattern)
 	if err != nil {
 		return nil, err
 	}
-	lists, err := collect(rows, func(rows *sql.Rows) ([]Use, error) {
-		var u Use
+	uses := map[string][]Use{}
+	_, err = collect(rows, func(rows *sql.Rows) (u Use, err error) {
 		var text string
 		if err := rows.Scan(&u.Job, &u.Version, &text, &u.Running); err != nil {
-			return nil, err
+			return u, err
 		}
 		var used []UsedCatalog
 		if err := json.Unmarshal([]byte(text), &used); err != nil {
-			return nil, err
+			return u, err
 		}
 		for _, c := range used {
-			if c.Name == name {
-				u.Revision = c.Revision
-				return []Use{u}, nil
-			}
+			u.Revision = c.Revision
+			uses[c.Name] = append(uses[c.Name], u)
 		}
-		return nil, nil // the pattern has met a part of another text
+		return u, nil
 	})
-	return slices.Concat(lists...), err
+	return uses, err
 }

@@ -188,9 +188,12 @@ type JobFilter struct {
 	Team  string
 	Kind  Kind
 	Queue string // of the newest run; "none": it has no run
-	Name  string // a part of it
-	After string // names after this one
-	Limit int    // 0: 1,000
+	// Condition and Ended are of the newest run, too.
+	Condition string
+	Ended     *bool
+	Name      string // a part of it
+	After     string // names after this one
+	Limit     int    // 0: 1,000
 }
 
 // A JobLine is a job with its newest run, if it has one.
@@ -216,6 +219,13 @@ func (s *Store) Jobs(ctx context.Context, f JobFilter) ([]JobLine, error) {
 		query += " AND r.id IS NULL"
 	default:
 		query, args = query+" AND r.queue = ?", append(args, f.Queue)
+	}
+	if f.Condition != "" {
+		query, args = query+" AND r.condition = ?", append(args, f.Condition)
+	}
+	if f.Ended != nil {
+		query += " AND r.id IS NOT NULL AND (r.ended IS NOT NULL) = ?"
+		args = append(args, *f.Ended)
 	}
 	if f.Name != "" {
 		query, args = query+" AND INSTR(j.name, ?) > 0", append(args, f.Name)
@@ -245,6 +255,28 @@ func (s *Store) Jobs(ctx context.Context, f JobFilter) ([]JobLine, error) {
 		lines[i].Run = runs[ids[i]]
 	}
 	return lines, err
+}
+
+// A Count is how many jobs are in a state.
+type Count struct {
+	Queue     string // of the newest run; "none": it has no run
+	Condition string
+	Ended     bool
+	Jobs      int
+}
+
+// CountJobs counts a team's jobs by the state of their newest run.
+func (s *Store) CountJobs(ctx context.Context, team string) ([]Count, error) {
+	rows, err := s.read.QueryContext(ctx, `SELECT COALESCE(r.queue, 'none'), COALESCE(r.condition, ''), r.ended IS NOT NULL, COUNT(*) FROM jobs j
+		LEFT JOIN runs r ON r.id = (SELECT id FROM runs WHERE job = j.name ORDER BY created DESC, id DESC LIMIT 1)
+		WHERE j.team = ? AND j.kind = ? GROUP BY 1, 2, 3 ORDER BY 1, 2, 3`, team, KindJob)
+	if err != nil {
+		return nil, err
+	}
+	return collect(rows, func(rows *sql.Rows) (Count, error) {
+		var c Count
+		return c, rows.Scan(&c.Queue, &c.Condition, &c.Ended, &c.Jobs)
+	})
 }
 
 // DeleteJob deletes a job, or a session cluster, with its versions and ended runs, and notes the runs' directories for removal. ErrInUse: a

@@ -2,10 +2,8 @@ package store
 
 import (
 	"context"
-	"crypto/rand"
 	"crypto/sha256"
 	"database/sql"
-	"encoding/base64"
 	"encoding/hex"
 	"time"
 )
@@ -37,11 +35,7 @@ func (s *Store) MakeToken(ctx context.Context, t Token) (string, error) {
 	return secret, s.keepToken(ctx, t, secret)
 }
 
-func newSecret() string {
-	b := make([]byte, 32)
-	rand.Read(b) // never fails
-	return "fp_" + base64.RawURLEncoding.EncodeToString(b)
-}
+func newSecret() string { return "fp_" + randomText() }
 
 func (s *Store) keepToken(ctx context.Context, t Token, secret string) error {
 	return s.tx(ctx, func(tx *sql.Tx) error { return s.addToken(ctx, tx, t, secret) })

@@ -2,7 +2,11 @@
 // describes them.
 package wire
 
-import "time"
+import (
+	"encoding/json"
+	"net/http"
+	"time"
+)
 
 // A Job is a job or a session cluster, with its newest run.
 type Job struct {
@@ -61,6 +65,23 @@ type Run struct {
 	SessionOf string     `json:"sessionRun,omitempty"`  // the run of that cluster which got its job
 	By        string     `json:"startedBy,omitempty"`
 	Restart   int        `json:"restart,omitempty"` // how many runs the restart policy has made in a row
+	Seen      *Seen      `json:"seen,omitempty"`    // what its cluster says, where that was asked for
+}
+
+// Seen is what the cluster of a run said.
+type Seen struct {
+	At         time.Time  `json:"at"`
+	Checkpoint *time.Time `json:"lastCheckpoint,omitempty"` // when the newest completed one was complete
+	Restarts   int        `json:"restarts"`                 // of Flink's job, since the run began
+	Error      string     `json:"error,omitempty"`          // why it said nothing
+}
+
+// A Count is how many jobs are in a state.
+type Count struct {
+	Queue     string `json:"queue"` // none: never started
+	Condition string `json:"condition,omitempty"`
+	Ended     bool   `json:"ended,omitempty"`
+	Jobs      int    `json:"jobs"`
 }
 
 // A FlinkJob is one of Flink's jobs of a run.
@@ -148,6 +169,27 @@ type Token struct {
 	Secret  string     `json:"secret,omitempty"` // in the answer that makes it, and never again
 }
 
+// Me is the caller of a request.
+type Me struct {
+	Name    string     `json:"name"`
+	Role    string     `json:"role"`
+	Team    string     `json:"team"`
+	Local   bool       `json:"local,omitempty"`   // the user of this machine, on a server without --auth
+	Expires *time.Time `json:"expires,omitempty"` // of the browser's session; none: the request has no session
+}
+
+// A Code signs a browser in, once.
+type Code struct {
+	Code    string    `json:"code"`
+	Expires time.Time `json:"expires"`
+}
+
+// SignIn makes a session of one of its fields.
+type SignIn struct {
+	Token string `json:"token,omitempty"`
+	Code  string `json:"code,omitempty"`
+}
+
 // A Problem is an error (RFC 9457).
 type Problem struct {
 	Type   string  `json:"type,omitempty"`
@@ -156,6 +198,16 @@ type Problem struct {
 	Detail string  `json:"detail,omitempty"`
 	Hint   string  `json:"hint,omitempty"`
 	Faults []Fault `json:"faults,omitempty"`
+}
+
+// Write answers with a problem.
+func (p Problem) Write(w http.ResponseWriter) {
+	if p.Status == http.StatusUnauthorized {
+		w.Header().Set("WWW-Authenticate", "Bearer")
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(p.Status)
+	json.NewEncoder(w).Encode(p) // a caller that is gone hears nothing
 }
 
 // A Fault is one thing that is wrong with a text.
@@ -182,8 +234,21 @@ type Push struct {
 
 // Health is the state of the server.
 type Health struct {
-	Queues   []Queue `json:"queues"`
-	Observes bool    `json:"onlyObserves,omitempty"` // restored from a backup, not resumed
+	Queues    []Queue         `json:"queues"`
+	Observes  bool            `json:"onlyObserves,omitempty"` // restored from a backup, not resumed
+	Started   time.Time       `json:"started"`
+	Polls     float64         `json:"pollsPerSecond"`      // looks at runs, in the last minute
+	Pushes    float64         `json:"pushesPerSecond"`     // events of status listeners, and archives, in the last minute
+	Workbench *WorkbenchState `json:"workbench,omitempty"` // none: this server has none
+}
+
+// WorkbenchState is how the JVMs of the workbench are.
+type WorkbenchState struct {
+	Flink   string `json:"flink"`
+	Warm    int    `json:"warm"`    // JVMs that wait for a debug run
+	Wanted  int    `json:"wanted"`  // how many should wait
+	Running int    `json:"running"` // debug runs
+	Waiting int    `json:"waiting"` // debug runs in the queue
 }
 
 // A Queue is how one queue is.

@@ -130,6 +130,22 @@ func (w *Workbench) Version() flinkversion.Version { return w.served.Version() }
 // Warm is how many JVMs wait for a script.
 func (w *Workbench) Warm() int { return w.pool.waiting() }
 
+// State is how the JVMs and debug runs are.
+type State struct {
+	Flink        string // its version
+	Warm, Wanted int    // JVMs that wait for a run, and how many should
+	Running      int    // debug runs
+	Waiting      int    // debug runs that wait for their turn
+}
+
+// State is how they are now.
+func (w *Workbench) State() State {
+	w.mu.Lock()
+	running := len(w.runs)
+	w.mu.Unlock()
+	return State{Flink: w.Version().String(), Warm: w.Warm(), Wanted: w.o.Warm, Running: running}
+}
+
 // A Script is what a user sent: a definition, or a script alone where Name ends in .sql.
 type Script struct {
 	Name   string

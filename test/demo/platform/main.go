@@ -112,6 +112,10 @@ func run(ctx context.Context, bin, home, data, listen string, once bool) (err er
 	if once {
 		return inFinish(ctx, url)
 	}
+	step("The pages, in a browser (the link works once, for 5 minutes; flink-platform link prints another one):")
+	if err := client("link").Run(); err != nil {
+		return err
+	}
 	step("The server goes on at %s until Ctrl-C. In another terminal, for example:", url)
 	fmt.Printf("  export PATH=%s:$PATH\n  flink-platform jobs\n  flink-platform start clicks --savepoint none\n  flink-platform logs clicks -f\n  flink-platform help\n", absolute(bin))
 	select {

@@ -34,6 +34,8 @@ type Cluster struct {
 	Status          string // of its job, "": not submitted yet
 	Broken          string // what REST answers instead
 	Savepoint       string // JSON of the savepoint's answer
+	Checkpoints     string // JSON of the job's checkpoints; "": they are not known
+	Restarts        int    // of its job
 	JobID           string
 	Token           string       // that its pods have
 	Spec            cluster.Spec // it was started with
@@ -149,6 +151,10 @@ func (w *World) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	case r.Method == http.MethodPatch:
 		c.Status = "CANCELED"
 		io.WriteString(rw, `{}`)
+	case strings.HasSuffix(rest, "/checkpoints") && c.Checkpoints != "":
+		io.WriteString(rw, c.Checkpoints)
+	case strings.HasSuffix(rest, "/metrics"):
+		fmt.Fprintf(rw, `[{"id":"numRestarts","value":"%d"}]`, c.Restarts)
 	case strings.HasSuffix(rest, "/exceptions"):
 		io.WriteString(rw, `{"exceptionHistory":{"entries":[{"exceptionName":"x","stacktrace":"JobException: Recovery is suppressed\nCaused by: java.lang.ArithmeticException: / by zero","timestamp":1}]}}`)
 	default:
