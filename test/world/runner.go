@@ -11,7 +11,7 @@ while read -r mode a b; do
   case $mode in
   warm) printf 'ready\t\n';;
   check)
-    case $script in *HANG*) sleep 1000;; *DIE*) exit 3;; *WRONG*) printf 'error\t1\t41\tstatement 1\tColumn not found (planner %s)\n' $$;; esac
+    case $script in *HANG*) sleep 1000;; *DIE*) exit 3;; *SLOW*) : >"$(dirname "$0")/../../planning"; until [ -e "$(dirname "$0")/../../go" ]; do sleep 0.01; done;; *WRONG*) printf 'error\t1\t41\tstatement 1\tColumn not found (planner %s)\n' $$;; esac
     printf 'checked\t1\n';;
   local)
     case $script in

@@ -2,6 +2,7 @@ package workbench
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -13,7 +14,7 @@ import (
 type planner struct {
 	w *Workbench
 
-	one     sync.Mutex // who holds it may use the process
+	one     chan struct{} // capacity 1: who has put something in may use the process
 	process *localrun.Process
 	scripts int
 	started time.Time
@@ -27,7 +28,7 @@ type planner struct {
 }
 
 func newPlanner(w *Workbench) *planner {
-	p := &planner{w: w}
+	p := &planner{w: w, one: make(chan struct{}, 1)}
 	p.context, p.ending = context.WithCancel(context.Background())
 	if w.o.Warm > 0 {
 		p.prepare()
@@ -35,11 +36,19 @@ func newPlanner(w *Workbench) *planner {
 	return p
 }
 
-// check lets the planner check a script.
+// patience is how long a plan goes on whose user is gone. A new planner takes seconds, most plans a tenth of one.
+const patience = 2 * time.Second
+
+// check lets the planner check a script. A script that still waits when ctx ends is never planned: in an editor each key makes the text
+// before it worthless.
 func (p *planner) check(ctx context.Context, l *localrun.Local) error {
-	p.one.Lock()
-	defer p.one.Unlock()
-	if err := ctx.Err(); err != nil { // it waited too long
+	select {
+	case p.one <- struct{}{}:
+		defer func() { <-p.one }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	if err := ctx.Err(); err != nil { // both at once
 		return err
 	}
 	if p.context.Err() != nil {
@@ -62,9 +71,23 @@ func (p *planner) check(ctx context.Context, l *localrun.Local) error {
 		p.process, p.scripts, p.started = process, 0, p.w.o.Now()
 	}
 	p.scripts++
-	err := l.PlanOn(ctx, p.process)
+	plan, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	defer context.AfterFunc(ctx, func() {
+		if errors.Is(ctx.Err(), context.Canceled) {
+			select {
+			case <-plan.Done(): // it has ended
+			case <-time.After(patience):
+			}
+		}
+		stop()
+	})()
+	err := l.PlanOn(plan, p.process)
+	if ctx.Err() != nil {
+		err = ctx.Err()
+	}
 	switch {
-	case ctx.Err() != nil || ended(p.process): // it was killed, or died
+	case plan.Err() != nil || ended(p.process): // it was killed, or died
 		p.end()
 		p.prepare()
 	case p.scripts >= p.w.o.PlannerScripts || p.w.o.Now().Sub(p.started) >= p.w.o.PlannerAge:
@@ -153,8 +176,8 @@ func (p *planner) end() {
 func (p *planner) close() {
 	p.ending()
 	p.running.Wait()
-	p.one.Lock()
-	defer p.one.Unlock()
+	p.one <- struct{}{}
+	defer func() { <-p.one }()
 	if p.process != nil {
 		p.end()
 	}

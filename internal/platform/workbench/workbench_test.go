@@ -275,6 +275,42 @@ func TestPlanner(t *testing.T) {
 	}
 }
 
+// TestCanceledPlans: a plan goes on for a moment when its user is gone, and the planner lives; a script that still waits is not planned.
+func TestCanceledPlans(t *testing.T) {
+	f := open(t, Options{Warm: 1, PlannerScripts: 100, PlannerAge: time.Hour})
+	f.ready(1)
+	f.until("a planner", f.Planner)
+	validate := func(sql string) (cancel func(), done chan error) {
+		ctx, cancel := context.WithCancel(t.Context())
+		done = make(chan error, 1)
+		go func() {
+			_, err := f.Validate(ctx, Script{"job.sql", []byte("CREATE TABLE p (id INT) WITH ('connector' = 'kafka'); -- " + sql)})
+			done <- err
+		}()
+		return cancel, done
+	}
+	leave, left := validate("SLOW")
+	f.until("a script at the planner", func() bool { _, err := os.Stat(filepath.Join(f.dir, "planning")); return err == nil })
+	skip, skipped := validate("DIE")
+	skip()
+	if err := <-skipped; !errors.Is(err, context.Canceled) {
+		t.Errorf("a script that waits: %v", err)
+	}
+	leave()
+	if err := os.WriteFile(filepath.Join(f.dir, "go"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-left; !errors.Is(err, context.Canceled) {
+		t.Errorf("a script whose user is gone: %v", err)
+	}
+	before := f.pids()
+	_, newest := validate("WRONG")
+	faults := Faults(<-newest)
+	if len(faults) != 1 || !slices.Equal(f.pids(), before) {
+		t.Errorf("%+v; processes %v, then %v: the planner was replaced", faults, before, f.pids())
+	}
+}
+
 // TestRefused: what would reach something of the server's.
 func TestRefused(t *testing.T) {
 	f := open(t, Options{})
