@@ -35,8 +35,9 @@ type API struct {
 	Driver cluster.Driver
 	REST   *flinkrest.Client
 	Log    *slog.Logger
-	// Prepare checks what a user sent and makes of it what pods get. name ends in .sql where it is a script alone.
-	Prepare func(ctx context.Context, team, name string, source []byte) (Document, error)
+	// Prepare checks what a user sent and makes of it what pods get. name ends in .sql where it is a script alone; only then catalogs may be
+	// chosen beside it.
+	Prepare func(ctx context.Context, team, name string, source []byte, catalogs []string) (Document, error)
 	// PrepareCluster does it for a session cluster.
 	PrepareCluster func(name string, source []byte) (Document, error)
 	// CheckCatalog says what is wrong with a CREATE CATALOG statement for a name.
@@ -72,6 +73,8 @@ type Document struct {
 	Document []byte
 	Catalogs []store.UsedCatalog
 	Warnings []string
+	// Place is where a place of the script is in what the user sent.
+	Place func(line, column int) (sentLine, sentColumn int)
 }
 
 // Faults is an error of Prepare: everything that is wrong with a definition.

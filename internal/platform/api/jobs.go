@@ -145,7 +145,7 @@ func ifMatch(r *http.Request, prefix string) (int, error) {
 
 func (a *API) putJob(w http.ResponseWriter, r *http.Request) error {
 	return a.put(w, r, store.KindJob, func(name string, source []byte) (Document, error) {
-		return a.Prepare(r.Context(), who(r).team, name, source)
+		return a.Prepare(r.Context(), who(r).team, name, source, chosen(r))
 	})
 }
 
@@ -189,6 +189,9 @@ func (a *API) put(w http.ResponseWriter, r *http.Request, kind store.Kind, prepa
 		return status, out, err
 	})
 }
+
+// chosen are the catalogs of a script alone: ?catalog=NAME, as often as needed.
+func chosen(r *http.Request) []string { return r.URL.Query()["catalog"] }
 
 // fileName is what faults call the definition of a job; a script alone is sent as application/sql.
 func fileName(job string, r *http.Request) string {

@@ -17,27 +17,34 @@ import (
 	"flink-entrypoint/internal/validate"
 )
 
+// sent is the definition or script that a request holds, and how the workbench gets it.
+type sent struct {
+	workbench.Script
+	name  string                            // of what the user sent
+	place func(line, column int) (int, int) // nil: the workbench reads what the user sent
+}
+
 // scriptIn reads the definition or script that a request holds.
-func (a *API) scriptIn(w http.ResponseWriter, r *http.Request) (workbench.Script, error) {
+func (a *API) scriptIn(w http.ResponseWriter, r *http.Request) (sent, error) {
 	if a.Workbench == nil {
-		return workbench.Script{}, refuse(http.StatusServiceUnavailable, "this server has no workbench", "its log has the reason; flink-entrypoint debug and validate do the same on your machine")
+		return sent{}, refuse(http.StatusServiceUnavailable, "this server has no workbench", "its log has the reason; flink-entrypoint debug and validate do the same on your machine")
 	}
 	source, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxDefinition))
-	script := workbench.Script{Name: fileName("job", r), Source: source}
+	script := sent{Script: workbench.Script{Name: fileName("job", r), Source: source}, name: fileName("job", r)}
 	if err != nil {
 		return script, err
 	}
 	// The catalogs that the definition chooses by name are written into it, as in a version. What else is wrong the workbench says, with more places.
-	d, err := a.Prepare(r.Context(), who(r).team, script.Name, source)
+	d, err := a.Prepare(r.Context(), who(r).team, script.name, source, chosen(r))
 	var faults Faults
 	if errors.As(err, &faults) {
-		faults = slices.DeleteFunc(faults, func(f wire.Fault) bool { return f.Path != "x-platform.catalogs" })
+		faults = slices.DeleteFunc(faults, func(f wire.Fault) bool { return f.Path != "x-platform.catalogs" && f.Path != "catalog" })
 		if len(faults) > 0 {
 			return script, faults
 		}
 	}
 	if err == nil && len(d.Catalogs) > 0 {
-		script.Source = d.Document
+		script.Name, script.Source, script.place = "job.yaml", d.Document, d.Place
 	}
 	return script, nil
 }
@@ -64,9 +71,18 @@ func scriptProblem(w http.ResponseWriter, err error) error {
 	return err
 }
 
-func scriptFaults(err error) []wire.ScriptFault {
+// faults are at their places in what the user sent.
+func (s sent) faults(err error) []wire.ScriptFault {
 	out := []wire.ScriptFault{}
 	for _, f := range workbench.Faults(err) {
+		if f.File != "init.sql" && s.place != nil {
+			f.File = s.name
+			for _, at := range []struct{ line, column *int }{{&f.Line, &f.Column}, {&f.EndLine, &f.EndColumn}} {
+				if *at.line > 0 {
+					*at.line, *at.column = s.place(*at.line, *at.column)
+				}
+			}
+		}
 		out = append(out, wire.ScriptFault(f))
 	}
 	return out
@@ -85,8 +101,8 @@ func (a *API) validate(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	warnings, err := a.Workbench.Validate(r.Context(), script)
-	faults := scriptFaults(err)
+	warnings, err := a.Workbench.Validate(r.Context(), script.Script)
+	faults := script.faults(err)
 	if err != nil && len(faults) == 0 {
 		return scriptProblem(w, err)
 	}
@@ -99,8 +115,8 @@ func (a *API) lineage(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	l, err := a.Workbench.Lineage(r.Context(), script)
-	if faults := workbench.Faults(err); len(faults) > 0 {
+	l, err := a.Workbench.Lineage(r.Context(), script.Script)
+	if faults := script.faults(err); len(faults) > 0 {
 		var out Faults
 		for _, f := range faults {
 			out = append(out, wire.Fault{Path: "sql.script", Line: f.Line, Column: f.Column, Message: f.Message, Hint: f.Hint})
@@ -156,7 +172,7 @@ func (a *API) debug(w http.ResponseWriter, r *http.Request) error {
 	defer leave()
 	s := &debugStream{w: w, rc: http.NewResponseController(w)}
 	defer s.alive()()
-	end, err := a.Workbench.Debug(r.Context(), who(r).key(), script, o, workbench.Events{
+	end, err := a.Workbench.Debug(r.Context(), who(r).key(), script.Script, o, workbench.Events{
 		Start: func(warm bool) {
 			s.send(wire.DebugStarted, wire.DebugStart{Flink: a.Workbench.Version().String(), Warm: warm})
 		},
@@ -170,7 +186,7 @@ func (a *API) debug(w http.ResponseWriter, r *http.Request) error {
 	if r.Context().Err() != nil {
 		return nil // the reader is gone
 	}
-	faults := scriptFaults(err)
+	faults := script.faults(err)
 	if err != nil && len(faults) == 0 && !s.begun() {
 		return scriptProblem(w, err)
 	}

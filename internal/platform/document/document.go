@@ -29,13 +29,18 @@ var limits = yaml.Options{Strict: true, Bytes: jobdef.MaxSize, Depth: 100, Alias
 type Known struct {
 	Catalog  func(name string) (store.Catalog, error) // store.ErrNotFound: it is not stored
 	Clusters func() ([]string, error)                 // names of the session clusters
+	// Chosen are the catalogs of a script alone. A definition names its catalogs itself.
+	Chosen []string
 }
 
 // Prepare checks a definition of a job and makes what pods get. A name that ends in .sql says that the source is a script alone, which is a
 // definition too. The error is an api.Faults where the definition is wrong.
 func Prepare(name string, source []byte, known Known) (api.Document, error) {
 	if strings.HasSuffix(name, ".sql") {
-		return fromScript(name, source)
+		return fromScript(name, source, known)
+	}
+	if len(known.Chosen) > 0 {
+		return api.Document{}, api.Faults{{Path: "catalog", Message: "catalogs are chosen for a SQL script alone", Hint: "a definition names them itself: x-platform: {catalogs: [NAME]}"}}
 	}
 	def, doc, err := decode(name, source)
 	if err != nil {
@@ -52,13 +57,13 @@ func Prepare(name string, source []byte, known Known) (api.Document, error) {
 	}
 	warnings, wrong := script(def, name, source, settings.session != nil)
 	faults = append(faults, wrong...)
-	out := api.Document{Document: source, Warnings: warnings}
+	out := api.Document{Document: source, Warnings: warnings, Place: placeIn(def, name, source)}
 	var chosen []object
 	for i, name := range settings.catalogs {
 		at := settings.catalogNodes[i]
 		c, err := known.Catalog(name)
 		if errors.Is(err, store.ErrNotFound) {
-			faults = append(faults, fault(at, "x-platform.catalogs", fmt.Sprintf("unknown catalog %q", name), "flink-platform catalogs lists them; store one with: flink-platform catalog put NAME FILE"))
+			faults = append(faults, fault(at, "x-platform.catalogs", unknownCatalog(name), catalogHint))
 			continue
 		}
 		if err != nil {
@@ -114,19 +119,49 @@ func decode(name string, source []byte) (*jobdef.Definition, *yaml.Document, err
 	return def, doc, nil
 }
 
-// fromScript makes a definition of a script alone.
-func fromScript(name string, source []byte) (api.Document, error) {
+const catalogHint = "flink-platform catalogs lists them; store one with: flink-platform catalog put NAME FILE"
+
+func unknownCatalog(name string) string { return fmt.Sprintf("unknown catalog %q", name) }
+
+// fromScript makes a definition of a script alone, with the catalogs that were chosen for it.
+func fromScript(name string, source []byte, known Known) (api.Document, error) {
 	def := jobdef.FromSQL(name, source)
 	warnings, faults := script(def, name, nil, false)
+	out := api.Document{Warnings: warnings, Place: func(line, column int) (int, int) { return line, column }}
+	chosen := []any{}
+	for i, name := range known.Chosen {
+		if slices.Contains(known.Chosen[:i], name) {
+			continue
+		}
+		c, err := known.Catalog(name)
+		if errors.Is(err, store.ErrNotFound) {
+			faults = append(faults, wire.Fault{Path: "catalog", Message: unknownCatalog(name), Hint: catalogHint})
+			continue
+		}
+		if err != nil {
+			return out, err
+		}
+		made, err := catalogObject(c)
+		if err != nil {
+			return out, fmt.Errorf("catalog %s: %w", name, err)
+		}
+		chosen = append(chosen, made)
+		out.Catalogs = append(out.Catalogs, store.UsedCatalog{Name: name, Revision: c.Revision})
+	}
 	if len(faults) > 0 {
-		return api.Document{}, faults
+		return out, faults
 	}
 	job, _ := def.Name.Plain()
 	text, _ := def.SQL.Script.Plain()
+	sql := object{{"script", text}}
+	if len(chosen) > 0 {
+		sql = append(sql, member{"catalogs", chosen})
+	}
 	var b bytes.Buffer
-	write(&b, object{{"apiVersion", jobdef.APIVersion}, {"name", job}, {"sql", object{{"script", text}}}})
+	write(&b, object{{"apiVersion", jobdef.APIVersion}, {"name", job}, {"sql", sql}})
 	b.WriteByte('\n')
-	return api.Document{Document: b.Bytes(), Warnings: warnings}, nil
+	out.Document = b.Bytes()
+	return out, nil
 }
 
 func fault(n *yaml.Node, path, message, hint string) wire.Fault {
@@ -198,6 +233,19 @@ func script(def *jobdef.Definition, name string, source []byte, oneJob bool) (wa
 		faults = append(faults, wire.Fault{Path: "sql.script", Line: f.Line, Column: f.Column, Message: message, Hint: hint})
 	}
 	return warnings, faults
+}
+
+// placeIn finds places of the script in the definition.
+func placeIn(def *jobdef.Definition, name string, source []byte) func(line, column int) (int, int) {
+	text, ok := plainScript(def)
+	if !ok {
+		return nil
+	}
+	in := validate.SourceOf(def, name, source, text, new(redact.Redactor).Redact)
+	return func(line, column int) (int, int) {
+		line, column, _ = in.Place(line, column)
+		return line, column
+	}
 }
 
 func plainScript(def *jobdef.Definition) (string, bool) {

@@ -304,8 +304,9 @@ func (s *Server) orphans(ctx context.Context) error {
 }
 
 // prepare checks a definition and writes the chosen catalogs into it.
-func (s *Server) prepare(ctx context.Context, team, name string, source []byte) (api.Document, error) {
+func (s *Server) prepare(ctx context.Context, team, name string, source []byte, catalogs []string) (api.Document, error) {
 	return document.Prepare(name, source, document.Known{
+		Chosen:  catalogs,
 		Catalog: func(name string) (store.Catalog, error) { return s.Store.Catalog(ctx, team, name) },
 		Clusters: func() ([]string, error) {
 			all, err := s.Store.Jobs(ctx, store.JobFilter{Team: team, Kind: store.KindCluster})

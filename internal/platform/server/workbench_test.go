@@ -103,6 +103,31 @@ func TestWorkbench(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 
+	// A script alone chooses its catalogs beside it, and its faults keep their places; so do those of a definition.
+	if got := decode[wire.Validated](t, f.want(200, "POST", "/v1/validate?catalog=ods&catalog=ods", shown+"-- WRONG", sql)); len(got.Faults) != 1 || got.Faults[0].Line != 1 || got.Faults[0].Column != 25 || got.Faults[0].File != "job.sql" {
+		t.Errorf("%+v", got)
+	}
+	inDefinition := "apiVersion: flink-entrypoint/v1\nname: a\nx-platform: {catalogs: [ods]}\nsql:\n  script: |\n    " + strings.ReplaceAll(shown, "\n", "\n    ") + "-- WRONG\n"
+	if got := decode[wire.Validated](t, f.want(200, "POST", "/v1/validate", inDefinition, nil)); len(got.Faults) != 1 || got.Faults[0].Line != 6 || got.Faults[0].Column != 29 || got.Faults[0].File != "job.yaml" {
+		t.Errorf("%+v", got)
+	}
+	if got := string(f.want(422, "POST", "/v1/validate?catalog=ods&catalog=none", shown, sql)); !strings.Contains(got, `unknown catalog \"none\"`) {
+		t.Error(got)
+	}
+	if got := string(f.want(422, "POST", "/v1/validate?catalog=ods", chosen, nil)); !strings.Contains(got, "a definition names them itself") {
+		t.Error(got)
+	}
+	version := decode[wire.Version](t, f.want(201, "PUT", "/v1/jobs/chosen?catalog=ods", shown, sql))
+	if len(version.Catalogs) != 1 || version.Catalogs[0].Name != "ods" {
+		t.Errorf("%+v", version)
+	}
+	if got := decode[wire.Version](t, f.want(200, "GET", "/v1/jobs/chosen/versions/1?view=info", "", nil)); got.Source != shown || len(got.Catalogs) != 1 {
+		t.Errorf("%+v", got)
+	}
+	if got := string(f.want(200, "GET", "/v1/jobs/chosen/versions/1", "", nil)); !strings.Contains(got, `"catalogs":[{"createStatement":"CREATE CATALOG ods`) {
+		t.Error(got)
+	}
+
 	good := decode[wire.Validated](t, f.want(200, "POST", "/v1/validate", shown, sql))
 	wrong := decode[wire.Validated](t, f.want(200, "POST", "/v1/validate", shown+"-- WRONG", sql))
 	if !good.Valid || good.Flink != "2.2.1" || wrong.Valid || len(wrong.Faults) != 1 || wrong.Faults[0].Line != 1 || wrong.Faults[0].Column != 25 {
