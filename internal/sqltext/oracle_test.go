@@ -25,7 +25,7 @@ import (
 )
 
 var (
-	update = flag.Bool("update", false, "rewrite testdata/scripts.json from what Flink answers")
+	update = flag.Bool("update", false, "rewrite testdata/scripts.json and words.tsv from what Flink answers")
 	seed   = flag.Uint64("seed", 20260101, "seed of the generated texts")
 	count  = flag.Int("count", 400, "number of generated scripts; lexer and SET texts are ten and five times as many")
 )
@@ -155,6 +155,9 @@ func TestAgreesWithFlink(t *testing.T) {
 			t.Run("split", func(t *testing.T) { splitAgrees(t, o) })
 			t.Run("set", func(t *testing.T) { setAgrees(t, o) })
 			t.Run("escapes", func(t *testing.T) { escapesAgree(t, o) })
+			if version == recordedVersion {
+				t.Run("words", func(t *testing.T) { wordsAgree(t, o) })
+			}
 		})
 	}
 }
@@ -203,6 +206,36 @@ func lexAgrees(t *testing.T, o *oracle) {
 		}
 	}
 	t.Logf("%d texts, %d refused by both", len(texts), refused)
+}
+
+// recordedVersion is the one whose answers are kept in files.
+const recordedVersion = "2.2.1"
+
+// wordsAgree compares words.tsv, which the editor of the pages has its keywords from.
+func wordsAgree(t *testing.T, o *oracle) {
+	var b strings.Builder
+	b.WriteString("# Keywords of the parser of Flink " + recordedVersion + " (reserved: a name like it needs backquotes) and its functions. Written by: go test -tags flink -run TestAgreesWithFlink -update\n")
+	for _, word := range o.ask(t, "words", "") {
+		name, kind, _ := strings.Cut(word, ":")
+		b.WriteString(name + "\t" + kind + "\n")
+	}
+	if *update {
+		if err := os.WriteFile("words.tsv", []byte(b.String()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	kept, err := os.ReadFile("words.tsv")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(kept) != b.String() {
+		t.Errorf("words.tsv is not what Flink %s answers\nhint: -update writes it", o.version)
+	}
+	for _, want := range []string{"SELECT\treserved\n", "WATERMARK\treserved\n", "METADATA\tkeyword\n", "COUNT\tfunction\n", "JSON_VALUE\tfunction\n"} {
+		if !strings.Contains(string(kept), "\n"+want) {
+			t.Errorf("words.tsv has no line %q", want)
+		}
+	}
 }
 
 // recorded is a script with what Flink found in it.
@@ -257,7 +290,7 @@ func splitAgrees(t *testing.T, o *oracle) {
 		t.Errorf("Flink refuses %d of %d scripts: too few are left to compare", refused, len(all))
 	}
 	t.Logf("%d scripts with %d statements agree, %d more Flink does not parse", len(all)-refused, statements, refused)
-	if *update && o.version == "2.2.1" {
+	if *update && o.version == recordedVersion {
 		writeRecorded(t, record)
 	}
 }

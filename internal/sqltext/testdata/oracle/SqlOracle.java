@@ -9,10 +9,17 @@ import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Base64;
 import java.util.List;
+import java.util.Locale;
 import java.util.Optional;
+import java.util.Set;
+import java.util.TreeSet;
 import org.apache.calcite.config.Lex;
 import org.apache.calcite.sql.SqlNode;
 import org.apache.calcite.sql.SqlNodeList;
+import org.apache.calcite.sql.SqlOperator;
+import org.apache.calcite.sql.SqlOperatorTable;
+import org.apache.calcite.sql.SqlSyntax;
+import org.apache.calcite.sql.parser.SqlAbstractParserImpl;
 import org.apache.calcite.sql.parser.SqlParseException;
 import org.apache.calcite.sql.parser.SqlParser;
 import org.apache.flink.sql.parser.impl.FlinkSqlParserImpl;
@@ -31,6 +38,7 @@ import org.apache.flink.sql.parser.validate.FlinkSqlConformance;
  *   lex TEXT    T|E  then  kind:beginLine:beginColumn:endLine:endColumn ...   (E: a lexical error followed)
  *   split TEXT  OK n  then  class:beginLine:beginColumn:endLine:endColumn ... | ERR message
  *   set TEXT    SET key value | PLAIN | RESET key | RESETALL | NO            (Flink's two ways to read it)
+ *   words       WORD:reserved | WORD:keyword | WORD:function ...
  *   chars       two strings of 65536 digits: may the character start / continue an identifier
  * </pre>
  *
@@ -48,6 +56,7 @@ public class SqlOracle {
         case "lex": out.println(lex(text)); break;
         case "split": out.println(split(text)); break;
         case "set": out.println(guarded(text)); break;
+        case "words": out.println(words()); break;
         case "chars": out.println(chars()); break;
         default: throw new IllegalArgumentException(command);
       }
@@ -224,6 +233,28 @@ public class SqlOracle {
       if (e.getCause() instanceof NullPointerException) return null;
       throw e;
     }
+  }
+
+  /** What the parser knows as keywords, and the functions that are called by their names. */
+  static String words() throws Exception {
+    Set<String> words = new TreeSet<>();
+    SqlAbstractParserImpl.Metadata metadata = parser("").getMetadata();
+    for (String token : metadata.getTokens()) {
+      if (token.matches("[A-Z][A-Z0-9_]+")) words.add(token + ":" + (metadata.isReservedWord(token) ? "reserved" : "keyword"));
+    }
+    Class<?> table = Class.forName("org.apache.flink.table.planner.functions.sql.FlinkSqlOperatorTable");
+    for (SqlOperator o : ((SqlOperatorTable) table.getMethod("instance", boolean.class).invoke(null, false)).getOperatorList()) {
+      function(words, o.getName(), o.getSyntax() == SqlSyntax.FUNCTION || o.getSyntax() == SqlSyntax.FUNCTION_STAR || o.getSyntax() == SqlSyntax.FUNCTION_ID);
+    }
+    Class<?> builtIn = Class.forName("org.apache.flink.table.functions.BuiltInFunctionDefinitions");
+    for (Object f : (List<?>) builtIn.getMethod("getDefinitions").invoke(null)) {
+      function(words, (String) call(f, "getName"), !(Boolean) call(f, "isInternal") && ((Optional<?>) call(f, "getRuntimeClass")).isPresent());
+    }
+    return String.join(" ", words);
+  }
+
+  static void function(Set<String> words, String name, boolean called) {
+    if (called && name.toUpperCase(Locale.ROOT).matches("[A-Z][A-Z0-9_]*")) words.add(name.toUpperCase(Locale.ROOT) + ":function");
   }
 
   static String chars() {
