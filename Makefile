@@ -34,7 +34,7 @@ platform: need-go need-java need-pip build build-platform ## run the platform wi
 	@home=$$(go run ./test/flinkhome $(FLINK)); go build -o bin/demo-platform ./test/demo/platform; exec bin/demo-platform -home "$$home" $(if $(ONCE),-once)
 
 .PHONY: test
-test: need-go need-java need-pip need-podman lint test-unit test-deploy test-flink test-vm test-containers-quick test-platform-quick ## all tests on the main versions of Flink
+test: need-go need-java need-pip need-podman need-npm lint test-unit test-bundle test-deploy test-flink test-vm test-containers-quick test-platform-quick ## all tests on the main versions of Flink
 
 .PHONY: build
 build: need-go ## build bin/flink-entrypoint for this machine
@@ -81,6 +81,15 @@ coverage: need-go ## how much of the start and the command line their tests and 
 	@go tool covdata textfmt -i bin/coverage/data -o bin/coverage/profile
 	@go tool covdata percent -i bin/coverage/data | awk '/internal/ { print; n++; if ($$3 + 0 < $(COVERAGE)) low = 1 } \
 	  END { if (n != $(words $(COVERED)) || low) { print "error: less than $(COVERAGE) %"; print "hint: go tool cover -html bin/coverage/profile"; exit 1 } }'
+
+# The editor, comparisons and drawings of the pages. Its packages are in package-lock.json; what is made of them is committed, so that go build needs no npm.
+BUNDLE := internal/platform/web/bundle
+.PHONY: bundle test-bundle
+bundle: need-npm ## build internal/platform/web/assets/editor.js from its sources and npm packages
+	cd $(BUNDLE) && npm ci --silent && node build.mjs
+
+test-bundle: need-npm ## the tests of the pages' JavaScript, and whether editor.js is what its sources make
+	cd $(BUNDLE) && npm ci --silent && node --test test/*.test.js && node build.mjs --check
 
 # One seed for the random comparisons here, so that a commit's result is the same each time; test-full takes new ones.
 SEED ?= 1
@@ -207,7 +216,7 @@ define need
 	@command -v $(1) >/dev/null || { echo "error: $(1) is missing"; echo "hint: $(2)"; exit 1; }
 endef
 
-.PHONY: need-go need-java need-pip need-podman need-curl need-mvn
+.PHONY: need-go need-java need-pip need-podman need-curl need-mvn need-npm
 need-go:
 	$(call need,go,install Go 1.26 or later: apt-get install golang-go or the archive from the Go project)
 need-java:
@@ -215,6 +224,9 @@ need-java:
 	$(call need,javac,install a Java 17 development kit: apt-get install openjdk-17-jdk-headless)
 need-curl:
 	$(call need,curl,install curl: apt-get install curl)
+need-npm:
+	$(call need,node,install Node.js 18 or later: apt-get install nodejs)
+	$(call need,npm,install npm: apt-get install npm)
 need-mvn:
 	$(call need,mvn,install Maven: apt-get install maven)
 need-pip:
