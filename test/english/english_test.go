@@ -112,7 +112,7 @@ func files(t *testing.T, root string) []string {
 		}
 		switch name = filepath.ToSlash(name); {
 		case d.IsDir():
-			if slices.Contains([]string{".git", "bin", "dist", "test/english"}, name) || strings.HasPrefix(name, "internal/") && d.Name() == "testdata" {
+			if slices.Contains([]string{".git", "bin", "dist", "test/english"}, name) || d.Name() == "node_modules" || strings.HasPrefix(name, "internal/") && d.Name() == "testdata" {
 				return filepath.SkipDir
 			}
 		case slices.Contains([]string{".go", ".java", ".md", ".txtar", ".yaml"}, filepath.Ext(name)):

@@ -103,7 +103,7 @@ func TestWorkbench(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 
-	// A script alone chooses its catalogs beside it, and its faults keep their places; so do those of a definition.
+	// A script alone chooses its catalogs beside it. Faults keep their places, in a definition too.
 	if got := decode[wire.Validated](t, f.want(200, "POST", "/v1/validate?catalog=ods&catalog=ods", shown+"-- WRONG", sql)); len(got.Faults) != 1 || got.Faults[0].Line != 1 || got.Faults[0].Column != 25 || got.Faults[0].File != "job.sql" {
 		t.Errorf("%+v", got)
 	}
