@@ -59,7 +59,7 @@ var edges = map[string][]string{
 	"internal/platform/server":          {"internal/flinkversion", "internal/platform/api", "internal/platform/cluster", "internal/platform/cluster/process", "internal/platform/document", "internal/platform/flinkrest", "internal/platform/jobstate", "internal/platform/meter", "internal/platform/monitor", "internal/platform/store", "internal/platform/web", "internal/platform/workbench", "internal/sqlrunner"},
 	"internal/platform/store":           {"internal/platform/jobstate"},
 	"internal/platform/meter":           {},
-	"internal/platform/web":             {"internal/platform/client", "internal/platform/wire"},
+	"internal/platform/web":             {"examples", "internal/platform/client", "internal/platform/wire"},
 	"internal/platform/wire":            {},
 	"internal/platform/workbench":       {"internal/flinkversion", "internal/jobdef", "internal/localrun", "internal/mock", "internal/sqlrunner", "internal/sqltext", "internal/validate"},
 	"internal/health":                   {"internal/boot"},
