@@ -52,7 +52,9 @@ func TestKubelet(t *testing.T) {
 		{"native application " + version, nativeApplication(version)},
 		{"native session " + version, nativeSession(version)},
 		{"native high availability " + version, nativeHighAvailability(version)},
+		{"native application " + older, nativeApplication(older)},
 		{"native session " + older, nativeSession(older)},
+		{"native high availability " + older, nativeHighAvailability(older)},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)

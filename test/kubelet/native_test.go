@@ -6,9 +6,11 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -194,28 +196,35 @@ func (f *flink) processes(classes ...string) {
 }
 
 // ends waits until nothing of the cluster is left: the JobManager, or the test, deletes the Deployment, and the garbage collector what it owns.
+// ConfigMaps of high availability have no owner: the last JobManager deletes them before it ends, so when its pod is gone, they are, too.
 func (f *flink) ends() {
 	f.w.Helper()
+	const all = "type=flink-native-kubernetes"
 	f.until("the Deployment and all that it owns are gone", func() error {
-		for version, kinds := range map[string][]string{"apps/v1": {"Deployment", "ReplicaSet"}, "v1": {"Pod", "Service", "ConfigMap"}} {
-			for _, kind := range kinds {
-				var list struct {
-					Items []struct{ Metadata struct{ Name string } }
-				}
-				selector := "?labelSelector=app%3D" + f.id
-				if kind == "ConfigMap" || kind == "Service" {
-					selector = "?labelSelector=type%3Dflink-native-kubernetes"
-				}
-				if _, err := f.w.node.api.do(f.w.ctx, http.MethodGet, within(f.namespace, version, kind)+selector, nil, &list); err != nil {
-					return err
-				}
-				if len(list.Items) > 0 {
-					return fmt.Errorf("%s %s is left", kind, list.Items[0].Metadata.Name)
-				}
+		for _, c := range []struct{ version, kind, selector string }{{"apps/v1", "Deployment", "app=" + f.id}, {"apps/v1", "ReplicaSet", "app=" + f.id}, {"v1", "Pod", "app=" + f.id},
+			{"v1", "Service", all}, {"v1", "ConfigMap", all + ",configmap-type!=high-availability"}} {
+			if left, err := f.names(c.version, c.kind, c.selector); err != nil || len(left) > 0 {
+				return errors.Join(err, fmt.Errorf("left of %s: %q", c.kind, left))
 			}
 		}
 		return nil
 	})
+	left, err := f.names("v1", "ConfigMap", all+",configmap-type=high-availability")
+	if err != nil || len(left) > 0 {
+		f.w.Errorf("ConfigMaps left of high availability: %q, %v", left, err)
+	}
+}
+
+// names returns the names of the objects of a kind in the namespace that have the labels.
+func (f *flink) names(version, kind, selector string) (names []string, err error) {
+	var list struct {
+		Items []struct{ Metadata struct{ Name string } }
+	}
+	_, err = f.w.node.api.do(f.w.ctx, http.MethodGet, within(f.namespace, version, kind)+"?labelSelector="+url.QueryEscape(selector), nil, &list)
+	for _, o := range list.Items {
+		names = append(names, o.Metadata.Name)
+	}
+	return names, err
 }
 
 // written are the lines with a prefix that the pods of a component have written.
