@@ -69,16 +69,37 @@ func absolute(file string) string {
 	return file
 }
 
-// loadCopy returns a usable copy, or nil and possibly the reason. With a pinned digest only a copy
-// with that digest is usable.
-func (c *Client) loadCopy(ctx context.Context, file string, t target, pin string) (*lastGoodCopy, string) {
-	if file == "" {
-		return nil, ""
+// loadCopy returns a usable copy, or nil and possibly the reason. With a pinned digest only a copy with that digest is usable.
+// A file system that hangs gets half of the remaining time, since the service may well answer, and nothing is to be written to it.
+func (c *Client) loadCopy(ctx context.Context, d DocumentOptions, t target, pin string) (saved *lastGoodCopy, warning string, hangs bool) {
+	if d.CacheFile == "" {
+		return nil, "", false
 	}
+	ctx, cancel := c.half(ctx)
+	defer cancel()
+	type loaded struct {
+		saved   *lastGoodCopy
+		warning string
+	}
+	l, err := bounded(ctx, func() (l loaded, _ error) {
+		if !d.ReadOnly {
+			removeStaleCopies(ctx, d.CacheFile)
+		}
+		l.saved, l.warning = c.readCopy(d.CacheFile, t, pin)
+		return l, nil
+	}, nil)
+	if err != nil {
+		return nil, fmt.Sprintf("the last good copy %s is not used: %s", d.CacheFile, notInTime{err}), true
+	}
+	return l.saved, l.warning, false
+}
+
+// readCopy is loadCopy without an end in time.
+func (c *Client) readCopy(file string, t target, pin string) (*lastGoodCopy, string) {
 	unusable := func(why string) (*lastGoodCopy, string) {
 		return nil, fmt.Sprintf("the last good copy %s is not used: %s", file, why)
 	}
-	f, err := openWithin(ctx, file, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK)
+	f, err := os.OpenFile(file, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, ""

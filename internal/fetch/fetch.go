@@ -174,6 +174,11 @@ func (c *Client) within(ctx context.Context) (context.Context, context.CancelFun
 	return context.WithDeadline(ctx, c.deadline)
 }
 
+// half ends when half of the time that remains is over.
+func (c *Client) half(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, c.deadline.Sub(c.o.Now())/2)
+}
+
 // wait sleeps for the splay once per Client.
 func (c *Client) wait(ctx context.Context) {
 	if c.o.Splay == 0 {
@@ -260,16 +265,16 @@ func (c *Client) Document(ctx context.Context, uri string, d DocumentOptions) (D
 func (c *Client) httpDocument(ctx context.Context, t target, d DocumentOptions, pin string, doc *Document) ([]any, *Error) {
 	c.adoptOrigin(t)
 	doc.Warnings = c.plainTextWarnings(t)
-	if d.CacheFile != "" && !d.ReadOnly {
-		removeStaleCopies(ctx, d.CacheFile)
-	}
-	saved, warning := c.loadCopy(ctx, d.CacheFile, t, pin)
+	saved, warning, hangs := c.loadCopy(ctx, d, t, pin)
 	if warning != "" {
 		doc.Warnings = append(doc.Warnings, warning)
 	}
+	if hangs {
+		d.ReadOnly = true
+	}
 	if saved != nil {
 		// With a usable copy the service gets half of the remaining time: artifacts need the rest.
-		half, cancel := context.WithTimeout(ctx, c.deadline.Sub(c.o.Now())/2)
+		half, cancel := c.half(ctx)
 		defer cancel()
 		ctx = half
 	}
@@ -342,7 +347,11 @@ func (c *Client) httpDocument(ctx context.Context, t target, d DocumentOptions, 
 
 // keep writes a last good copy. A failure to write becomes a warning of doc.
 func (c *Client) keep(ctx context.Context, doc *Document, got lastGoodCopy, file string, t target, script *target) {
-	if err := c.store(ctx, got, file, t, script); err != nil {
+	_, err := bounded(ctx, func() (struct{}, error) { return struct{}{}, c.store(ctx, got, file, t, script) }, nil)
+	if err != nil && err == ctx.Err() {
+		err = notInTime{err}
+	}
+	if err != nil {
 		doc.Warnings = append(doc.Warnings, fmt.Sprintf("cannot write the last good copy %s: %v", file, plainCause(err)))
 	}
 }
@@ -365,7 +374,7 @@ func (c *Client) Script(ctx context.Context, definition *Document, uri string, d
 	if usable { // as with the definition, artifacts need the rest of the time
 		outer, stop := c.within(ctx)
 		defer stop()
-		within, cancel = context.WithTimeout(outer, c.deadline.Sub(c.o.Now())/2)
+		within, cancel = c.half(outer)
 	}
 	defer cancel()
 	doc, err := c.Document(within, uri, d)

@@ -12,60 +12,60 @@ import (
 	"syscall"
 )
 
-// openWithin opens a file. A file system that hangs, or a pipe without a writer, would block the call for ever: then the
-// call is given up when ctx ends, and ends with this process.
-func openWithin(ctx context.Context, path string, flag int) (*os.File, error) {
-	type opened struct {
-		f   *os.File
-		err error
+// bounded returns what f returns, or the error of ctx when it ends first: a file system that hangs blocks its callers for ever. Then f goes on alone
+// until the file system answers or this process ends; late, if it is not nil, gets what it returns without an error.
+func bounded[T any](ctx context.Context, f func() (T, error), late func(T)) (T, error) {
+	type result struct {
+		value T
+		err   error
 	}
-	done := make(chan opened, 1)
+	done := make(chan result, 1)
 	go func() {
-		f, err := os.OpenFile(path, flag, 0)
-		done <- opened{f, err}
+		value, err := f()
+		done <- result{value, err}
 	}()
 	select {
-	case o := <-done:
-		return o.f, o.err
+	case r := <-done:
+		return r.value, r.err
 	case <-ctx.Done():
-		go func() {
-			if o := <-done; o.err == nil {
-				o.f.Close()
-			}
-		}()
-		return nil, ctx.Err()
+		if late != nil {
+			go func() {
+				if r := <-done; r.err == nil {
+					late(r.value)
+				}
+			}()
+		}
+		var none T
+		return none, ctx.Err()
 	}
+}
+
+// openWithin opens a file until ctx ends: a pipe without a writer would block the call for ever, too.
+func openWithin(ctx context.Context, path string, flag int) (*os.File, error) {
+	return bounded(ctx, func() (*os.File, error) { return os.OpenFile(path, flag, 0) }, func(f *os.File) { f.Close() })
 }
 
 // readWithin reads a small file, a pipe too, until ctx ends. More than limit bytes is an error.
 func readWithin(ctx context.Context, path string, limit int64) ([]byte, error) {
-	type content struct {
-		b   []byte
-		err error
-	}
-	done := make(chan content, 1)
-	go func() {
+	b, err := bounded(ctx, func() ([]byte, error) {
 		f, err := os.Open(path)
 		if fd, ok := descriptor(path); ok && errors.Is(err, fs.ErrPermission) {
 			f, err = openAgain(fd, path)
 		}
 		if err != nil {
-			done <- content{nil, err}
-			return
+			return nil, err
 		}
 		defer f.Close()
 		b, err := io.ReadAll(io.LimitReader(f, limit+1))
 		if err == nil && int64(len(b)) > limit {
 			err = &fs.PathError{Op: "read", Path: path, Err: fmt.Errorf("it holds more than %d bytes", limit)}
 		}
-		done <- content{b, err}
-	}()
-	select {
-	case c := <-done:
-		return c.b, c.err
-	case <-ctx.Done():
-		return nil, &fs.PathError{Op: "read", Path: path, Err: notInTime{ctx.Err()}}
+		return b, err
+	}, nil)
+	if err != nil && err == ctx.Err() {
+		return nil, &fs.PathError{Op: "read", Path: path, Err: notInTime{err}}
 	}
+	return b, err
 }
 
 // descriptor returns the number of the open file that a path names: /dev/stdin, or what a shell makes of <(command).
