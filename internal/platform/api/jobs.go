@@ -57,6 +57,10 @@ func (a *API) listJobs(w http.ResponseWriter, r *http.Request) error {
 	if f.Limit, err = limit(r); err != nil {
 		return err
 	}
+	ask := q.Get("seen") == "true"
+	if ask && f.Limit > maxSeen {
+		return refuse(http.StatusBadRequest, fmt.Sprintf("the clusters of at most %d jobs are asked at once, limit is %d", maxSeen, f.Limit), "")
+	}
 	lines, err := a.Store.Jobs(r.Context(), f)
 	if err != nil {
 		return err
@@ -65,10 +69,7 @@ func (a *API) listJobs(w http.ResponseWriter, r *http.Request) error {
 	for i, l := range lines {
 		jobs[i] = jobOf(l)
 	}
-	if q.Get("seen") == "true" {
-		if len(lines) > maxSeen {
-			return refuse(http.StatusBadRequest, fmt.Sprintf("clusters are asked of at most %d jobs", maxSeen), "limit=")
-		}
+	if ask {
 		var runs []*store.Run
 		for _, l := range lines {
 			if l.Run != nil {

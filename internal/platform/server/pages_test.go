@@ -273,10 +273,10 @@ func TestPagesAreForTheirHostAndSite(t *testing.T) {
 	f := newFixture(t, false)
 	b := f.browse("")
 	resp, body := b.send("GET", "/", nil, header{"Host": "evil.example"})
-	f.has(resp, body, 421, "/", "this server answers for localhost only")
+	f.has(resp, body, 421, "/", "This server answers for localhost only")
 	for _, h := range []header{{"Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Site": "same-site"}, {"Origin": "https://evil.example"}} {
 		resp, body := b.send("POST", "/new-catalog", url.Values{"name": {"ods"}, "statement": {"CREATE CATALOG ods WITH ('type'='generic_in_memory')"}}, h)
-		f.has(resp, body, 403, "/new-catalog", "a request of another site is refused")
+		f.has(resp, body, 403, "/new-catalog", "A request of another site is refused")
 	}
 	f.want(404, "GET", "/v1/catalogs/ods", nil, nil)
 }
@@ -285,10 +285,10 @@ func TestPagesAreForTheirHostAndSite(t *testing.T) {
 func TestErrorPages(t *testing.T) {
 	f := newFixture(t, true)
 	b := f.browse(f.tokenOf("ann", "web", store.RoleView))
-	b.page(404, "/nothing", "Not found", `href="/"`)
-	b.page(404, "/v1/jobs/nothing", "unknown job", `href="/"`)
-	b.page(404, "/catalogs/nothing", "unknown catalog")
-	b.page(403, "/new-job", "ann has the role view, this page needs edit")
+	b.page(404, "/nothing", "Not found", "This address has no page.", `href="/"`)
+	b.page(404, "/v1/jobs/nothing", "Unknown job", `href="/"`)
+	b.page(404, "/catalogs/nothing", "Unknown catalog")
+	b.page(403, "/new-job", "Your role is view, this page needs edit")
 	resp, body := b.get("/sign-out")
 	f.has(resp, body, 405, "/sign-out")
 	if resp.Header.Get("Allow") != "POST" {
@@ -337,7 +337,7 @@ func TestRolesOnPages(t *testing.T) {
 
 	// Another team's things do not exist.
 	other := f.browse(f.tokenOf("eve", "spies", store.RoleAdmin))
-	other.page(404, "/catalogs/ods", "unknown catalog")
+	other.page(404, "/catalogs/ods", "Unknown catalog")
 	if body := other.page(200, "/catalogs", "No catalogs yet"); strings.Contains(body, "ods") {
 		t.Error("another team's catalog is listed")
 	}
@@ -347,6 +347,7 @@ const checkpointAnswer = `{"counts":{"restored":0,"total":3,"in_progress":0,"com
 
 // TestJobsPage: states with their evidence, counts, filters, pages, and what clusters say.
 func TestJobsPage(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t, false)
 	b := f.browse("")
 	b.page(200, "/", "No jobs yet", "/new-job", "/workbench")
@@ -513,7 +514,7 @@ func TestCatalogPages(t *testing.T) {
 		t.Fatalf("%d %s", resp.StatusCode, body)
 	}
 	b.page(200, "/catalogs?done=catalog-deleted", "The catalog is deleted")
-	b.page(404, "/catalogs/ods", "unknown catalog")
+	b.page(404, "/catalogs/ods", "Unknown catalog")
 }
 
 // TestHealthPage: every queue, also an empty one, and a server without a workbench.

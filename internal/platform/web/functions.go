@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 	"unicode"
+	"unicode/utf8"
 
 	"flink-entrypoint/internal/platform/wire"
 )
@@ -23,6 +24,7 @@ func (s *Site) functions() template.FuncMap {
 		"rate":     rate,
 		"plural":   plural,
 		"plain":    plain,
+		"sentence": func(text string) string { return sentence(plain(text)) },
 		"short":    short,
 		"next":     func(n int) int { return n + 1 },
 		"badge":    badgeOf,
@@ -184,6 +186,15 @@ func plain(text string) string {
 		}
 		return c
 	}, strings.ReplaceAll(text, "\r\n", "\n"))
+}
+
+// sentence begins with a capital letter.
+func sentence(text string) string {
+	first, size := utf8.DecodeRuneInString(text)
+	if size == 0 {
+		return text
+	}
+	return string(unicode.ToUpper(first)) + text[size:]
 }
 
 // short is the beginning of an id or digest.

@@ -45,7 +45,7 @@ func (v *visit) begin(role string) error {
 	}
 	if !v.may(role) {
 		return &client.Problem{Problem: wire.Problem{Title: http.StatusText(http.StatusForbidden), Status: http.StatusForbidden,
-			Detail: v.me.Name + " has the role " + v.me.Role + ", this page needs " + role, Hint: "sign in with another token, or ask an admin for one"}}
+			Detail: "your role is " + v.me.Role + ", this page needs " + role, Hint: "sign in with another token, or ask an admin for one"}}
 	}
 	return nil
 }
