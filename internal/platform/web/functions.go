@@ -24,6 +24,7 @@ func (s *Site) functions() template.FuncMap {
 		"rate":     rate,
 		"plural":   plural,
 		"plain":    plain,
+		"title":    func(p *wire.Problem) string { return titleOf(*p) },
 		"sentence": func(text string) string { return sentence(plain(text)) },
 		"short":    short,
 		"next":     func(n int) int { return n + 1 },

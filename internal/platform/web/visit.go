@@ -242,17 +242,18 @@ func (v *visit) problemPage(p wire.Problem) {
 	}
 }
 
-// titles of errors are what people can do something with.
+// titles replace those of HTTP, which say little to people.
 var titles = map[int]string{
-	http.StatusNotFound: "Not found", http.StatusForbidden: "Not allowed", http.StatusConflict: "Not now", http.StatusServiceUnavailable: "Not available",
-	http.StatusTooManyRequests: "Too many requests", http.StatusInternalServerError: "Internal error", http.StatusMisdirectedRequest: "Another host", http.StatusMethodNotAllowed: "Not found",
+	http.StatusBadRequest: "Not understood", http.StatusUnauthorized: "Not signed in", http.StatusForbidden: "Not allowed", http.StatusNotFound: "Not found", http.StatusMethodNotAllowed: "Not found",
+	http.StatusConflict: "Not now", http.StatusPreconditionFailed: "Changed meanwhile", http.StatusMisdirectedRequest: "Another host", http.StatusTooManyRequests: "Too many requests",
+	http.StatusServiceUnavailable: "Not available",
 }
 
 func titleOf(p wire.Problem) string {
-	if t := titles[p.Status]; t != "" {
+	if t := titles[p.Status]; t != "" && (p.Title == "" || p.Title == http.StatusText(p.Status)) {
 		return t
 	}
-	return p.Title
+	return sentence(plain(p.Title))
 }
 
 // inside calls a handler of this process on behalf of who sent a request. Of that request only the cookie goes along. The body of the answer
