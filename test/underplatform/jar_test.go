@@ -7,6 +7,8 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/pem"
+	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"net"
@@ -18,6 +20,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -32,6 +35,30 @@ import (
 // here, since a JVM of this kind is up in a second.
 const flink2 = "2.2.1"
 
+// scratch is a folder for what the tests share.
+var scratch string
+
+// TestMain lets more cases run at once than there are processors, since they wait: for a platform that is away, and for the end of that.
+func TestMain(m *testing.M) {
+	flag.Parse()
+	given := false
+	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "test.parallel" })
+	dir, err := os.MkdirTemp("", "underplatform")
+	if err == nil && !given {
+		err = flag.Set("test.parallel", "16")
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	scratch = dir
+	code := m.Run()
+	if err := os.RemoveAll(dir); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+	}
+	os.Exit(code)
+}
+
 // driver is a JVM with testdata/Driver.java.
 type driver struct {
 	*exec.Cmd
@@ -43,6 +70,55 @@ type driver struct {
 	root      string // the archive directory
 }
 
+// compiled has the result of each version whose driver was compiled.
+var compiled sync.Map
+
+// compile compiles testdata/Driver.java once for a version, and returns the class path of a JVM with it.
+func compile(t *testing.T, version string) string {
+	t.Helper()
+	home := homes.Home(t, version)
+	once, _ := compiled.LoadOrStore(version, sync.OnceValues(func() (string, error) {
+		dir := filepath.Join(scratch, version)
+		classes, source := filepath.Join(dir, "classes"), filepath.Join(dir, "Driver.java")
+		content, err := os.ReadFile("testdata/Driver.java")
+		if err != nil {
+			return "", err
+		}
+		text := string(content)
+		if version < "2" { // it has no listener, so the source would not compile
+			start := strings.Index(text, "    /** Only loaded where")
+			text = text[:start] + "    private static final class Events { static void add(Object... o) {} }\n}\n"
+			for _, class := range []string{"DefaultJobExecutionStatusEvent", "JobStatusChangedListener", "JobStatusChangedListenerFactory"} {
+				text = strings.Replace(text, "import org.apache.flink.core.execution."+class+";\n", "", 1)
+			}
+		}
+		if err := errors.Join(os.MkdirAll(classes, 0o755), os.WriteFile(source, []byte(text), 0o600)); err != nil {
+			return "", err
+		}
+		classPath := filepath.Join(home, "lib", "*")
+		if out, err := exec.Command(tool("javac"), "-nowarn", "-d", classes, "-cp", classPath, source).CombinedOutput(); err != nil {
+			return "", fmt.Errorf("javac: %w\n%s", err, out)
+		}
+		return classPath + ":" + classes, nil
+	}))
+	classPath, err := once.(func() (string, error))()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return classPath
+}
+
+// tool is a program of Java.
+func tool(name string) string {
+	if home := os.Getenv("JAVA_HOME"); home != "" {
+		return filepath.Join(home, "bin", name)
+	}
+	return name
+}
+
+// starting lets one JVM start at a time: the others measure how long they wait.
+var starting sync.Mutex
+
 // newDriver starts one with the settings of a run of the platform at url. options are the JVM's, or settings of Flink.
 func newDriver(t *testing.T, version, url string, options ...string) *driver {
 	t.Helper()
@@ -51,10 +127,7 @@ func newDriver(t *testing.T, version, url string, options ...string) *driver {
 	write(t, d.tokenFile, token+"\n")
 	jar := filepath.Join(d.dir, sqlrunner.PlatformJarName)
 	write(t, jar, string(sqlrunner.PlatformJar()))
-	classPath, err := filepath.Glob(filepath.Join(homes.Home(t, version), "lib", "*.jar"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	classPath := compile(t, version)
 	major, minor := 0, 0
 	if _, err := fmt.Sscanf(version, "%d.%d", &major, &minor); err != nil {
 		t.Fatal(err)
@@ -65,28 +138,6 @@ func newDriver(t *testing.T, version, url string, options ...string) *driver {
 	}
 	write(t, filepath.Join(d.dir, "log4j2.properties"), "rootLogger.level = DEBUG\nrootLogger.appenderRef.e.ref = E\nappender.e.name = E\nappender.e.type = Console\n"+
 		"appender.e.target = SYSTEM_ERR\nappender.e.layout.type = PatternLayout\nappender.e.layout.pattern = %p %c{1} %m %ex%n\n")
-	java := "java"
-	if home := os.Getenv("JAVA_HOME"); home != "" {
-		java = filepath.Join(home, "bin", "java")
-	}
-	source, err := filepath.Abs("testdata/Driver.java")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if version < "2" { // it has no listener, so the source would not compile
-		content, err := os.ReadFile(source)
-		if err != nil {
-			t.Fatal(err)
-		}
-		text := string(content)
-		start := strings.Index(text, "    /** Only loaded where")
-		text = text[:start] + "    private static final class Events { static void add(Object... o) {} }\n}\n"
-		for _, class := range []string{"DefaultJobExecutionStatusEvent", "JobStatusChangedListener", "JobStatusChangedListenerFactory"} {
-			text = strings.Replace(text, "import org.apache.flink.core.execution."+class+";\n", "", 1)
-		}
-		source = filepath.Join(d.dir, "Driver.java")
-		write(t, source, text)
-	}
 	args := append([]string{"-Xmx64m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Djava.io.tmpdir=" + d.dir,
 		"-Dlog4j.configurationFile=" + filepath.Join(d.dir, "log4j2.properties")}, options...)
 	var more []string
@@ -97,14 +148,14 @@ func newDriver(t *testing.T, version, url string, options ...string) *driver {
 		}
 		return setting
 	})
-	args = append(append(args, "-cp", strings.Join(append(classPath, jar), ":"), source), more...)
+	args = append(append(args, "-cp", classPath+":"+jar, "Driver"), more...)
 	for _, s := range settings {
 		args = append(args, s.Key+"="+s.Value)
 		if strings.HasPrefix(s.Value, "flink-platform") {
 			d.root = s.Value
 		}
 	}
-	d.Cmd = exec.Command(java, args...)
+	d.Cmd = exec.Command(tool("java"), args...)
 	d.Stderr = &d.err
 	if d.in, err = d.StdinPipe(); err != nil {
 		t.Fatal(err)
@@ -114,11 +165,10 @@ func newDriver(t *testing.T, version, url string, options ...string) *driver {
 		t.Fatal(err)
 	}
 	d.out = bufio.NewReader(out)
+	starting.Lock()
+	defer starting.Unlock()
 	if err := d.Start(); err != nil {
 		t.Fatal(err)
-	}
-	if _, result := d.do(t, "hello"); result != "ok" { // times count from here
-		t.Fatal(result)
 	}
 	t.Cleanup(func() {
 		_ = d.Process.Kill() // where it has not ended
@@ -134,6 +184,9 @@ func newDriver(t *testing.T, version, url string, options ...string) *driver {
 			t.Errorf("temporary files are left: %q, %v", left, err)
 		}
 	})
+	if _, result := d.do(t, "hello"); result != "ok" { // times count from here
+		t.Fatal(result)
+	}
 	return d
 }
 
@@ -173,9 +226,14 @@ func (d *driver) exit(t *testing.T) time.Duration {
 	return time.Since(start)
 }
 
+// bothKinds runs a test on a Flink of each kind. Nearly all of the time it waits: the cases run side by side.
 func bothKinds(t *testing.T, f func(t *testing.T, version string)) {
+	t.Parallel()
 	for _, version := range []string{"1.15.4", flink2} {
-		t.Run(version, func(t *testing.T) { f(t, version) })
+		t.Run(version, func(t *testing.T) {
+			t.Parallel()
+			f(t, version)
+		})
 	}
 }
 
@@ -247,7 +305,7 @@ func TestTokenGoesToThePlatformAlone(t *testing.T) {
 		}
 		for _, bad := range []string{"", " \n", token + "\n" + token, token + "\x00", token + "é", strings.Repeat("x", 70<<10)} {
 			write(t, d.tokenFile, bad)
-			if took, result := d.do(t, "archive %s/0a 1", d.root); !strings.Contains(result, "has not taken") || took > 6*time.Second {
+			if took, result := d.do(t, "archive %s/0a 1", d.root); !strings.Contains(result, "has not taken") || took > forArchive+slack {
 				t.Errorf("a token file of %d bytes: %s after %v", len(bad), result, took)
 			}
 		}
@@ -293,10 +351,11 @@ func TestArchiveAway(t *testing.T) {
 	bothKinds(t, func(t *testing.T, version string) {
 		for _, c := range away {
 			t.Run(c.name, func(t *testing.T) {
+				t.Parallel()
 				p := newRecorder(t)
 				d := newDriver(t, version, p.URL())
 				c.begin(t, p)
-				for i, limit := range []time.Duration{6 * time.Second, 2 * time.Second, 2 * time.Second} {
+				for i, limit := range []time.Duration{forArchive + slack, time.Second + slack, time.Second + slack} {
 					size := 2_000_000 - i*1_000_000 // in a file, in memory, empty
 					took, result := d.do(t, "archive %s/0a %d", d.root, size)
 					if !strings.Contains(result, "the platform has not taken") || took > limit || c.quick && took > 3*time.Second {
@@ -317,18 +376,20 @@ func TestArchiveAway(t *testing.T) {
 		}
 		// It takes connections, and reads nothing.
 		t.Run("does not read", func(t *testing.T) {
+			t.Parallel()
 			l, err := net.Listen("tcp", "127.0.0.1:0")
 			if err != nil {
 				t.Fatal(err)
 			}
 			t.Cleanup(func() { l.Close() })
 			d := newDriver(t, version, "http://"+l.Addr().String()+"/events")
-			if took, result := d.do(t, "archive %s/0a 50000000", d.root); !strings.Contains(result, "the platform has not taken") || took > 7*time.Second {
+			if took, result := d.do(t, "archive %s/0a 50000000", d.root); !strings.Contains(result, "the platform has not taken") || took > forArchive+slack {
 				t.Errorf("%s after %v", result, took)
 			}
 		})
 		// It answers, one byte a second.
 		t.Run("trickles", func(t *testing.T) {
+			t.Parallel()
 			p := newRecorder(t)
 			d := newDriver(t, version, p.URL())
 			p.Answer(func(w http.ResponseWriter, _ *http.Request) bool {
@@ -346,12 +407,13 @@ func TestArchiveAway(t *testing.T) {
 				}
 				return true
 			})
-			if took, result := d.do(t, "archive %s/0a 30", d.root); !strings.Contains(result, "the platform has not taken") || took > 6*time.Second {
+			if took, result := d.do(t, "archive %s/0a 30", d.root); !strings.Contains(result, "the platform has not taken") || took > forArchive+slack {
 				t.Errorf("%s after %v", result, took)
 			}
 		})
 		// It is back before the time is over.
 		t.Run("returns", func(t *testing.T) {
+			t.Parallel()
 			p := newRecorder(t)
 			d := newDriver(t, version, p.URL())
 			p.Close()
@@ -373,6 +435,7 @@ const job = "000000000000000000000000000000aa"
 
 // TestEventsWait: a platform that is away gets what came meanwhile, in order; of too many, what matters.
 func TestEventsWait(t *testing.T) {
+	t.Parallel()
 	p := newRecorder(t)
 	d := newDriver(t, flink2, p.URL())
 	p.Close()
@@ -417,22 +480,24 @@ func TestArchiveWithHighAvailability(t *testing.T) {
 	bothKinds(t, func(t *testing.T, version string) {
 		for _, c := range away {
 			t.Run(c.name, func(t *testing.T) {
+				t.Parallel()
 				p := newRecorder(t)
 				d := newDriver(t, version, p.URL(), "high-availability.type=zookeeper")
 				c.begin(t, p)
-				if took, result := d.do(t, "archive %s/0a 2000000", d.root); result != "ok" || took > time.Second {
+				if took, result := d.do(t, "archive %s/0a 2000000", d.root); result != "ok" || took > slack {
 					t.Errorf("%s after %v", result, took)
 				}
-				if took := d.exit(t); took > 4*time.Second {
+				if took := d.exit(t); took > forEvent+slack {
 					t.Errorf("the end took %v", took)
 				}
 			})
 		}
 		t.Run("returns", func(t *testing.T) {
+			t.Parallel()
 			p := newRecorder(t)
 			d := newDriver(t, version, p.URL(), "high-availability=zookeeper")
 			p.Close()
-			if took, result := d.do(t, "archive %s/%032x 30", d.root, 1); result != "ok" || took > time.Second {
+			if took, result := d.do(t, "archive %s/%032x 30", d.root, 1); result != "ok" || took > slack {
 				t.Errorf("%s after %v", result, took)
 			}
 			time.AfterFunc(1200*time.Millisecond, func() {
@@ -440,7 +505,7 @@ func TestArchiveWithHighAvailability(t *testing.T) {
 					t.Error(err)
 				}
 			})
-			if took := d.exit(t); took > 4*time.Second || len(p.Archives()) != 1 {
+			if took := d.exit(t); took > forEvent+slack || len(p.Archives()) != 1 {
 				t.Errorf("the end took %v, %d archives came", took, len(p.Archives()))
 			}
 		})
@@ -449,22 +514,25 @@ func TestArchiveWithHighAvailability(t *testing.T) {
 
 // TestEventsEnd: what is unsent holds the end of the JVM for 3 s, and is sent if the platform returns in that time.
 func TestEventsEnd(t *testing.T) {
+	t.Parallel()
 	for _, c := range away {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			p := newRecorder(t)
 			d := newDriver(t, flink2, p.URL())
 			c.begin(t, p)
-			if took, result := d.do(t, "event %s FINISHED 3", job); result != "ok" || took > time.Second {
+			if took, result := d.do(t, "event %s FINISHED 3", job); result != "ok" || took > slack {
 				t.Errorf("%s after %v", result, took)
 			}
 			took := d.exit(t)
 			t.Logf("the end took %v", took)
-			if took > 4*time.Second || c.quick && took > 2*time.Second || !c.quick && took < 2900*time.Millisecond {
+			if took > forEvent+slack || c.quick && took > 2*time.Second || !c.quick && took < 2900*time.Millisecond {
 				t.Errorf("the end took %v", took)
 			}
 		})
 	}
 	t.Run("returns", func(t *testing.T) {
+		t.Parallel()
 		p := newRecorder(t)
 		d := newDriver(t, flink2, p.URL())
 		p.Close()
@@ -476,7 +544,7 @@ func TestEventsEnd(t *testing.T) {
 				t.Error(err)
 			}
 		})
-		if took := d.exit(t); took > 2500*time.Millisecond || len(p.Events()) != 3 {
+		if took := d.exit(t); took >= forEvent || len(p.Events()) != 3 {
 			t.Errorf("the end took %v, %d events came", took, len(p.Events()))
 		}
 	})
@@ -484,6 +552,7 @@ func TestEventsEnd(t *testing.T) {
 
 // TestEventAnswers: what each answer does with an event.
 func TestEventAnswers(t *testing.T) {
+	t.Parallel()
 	var code atomic.Int64
 	var header atomic.Value
 	header.Store("")
@@ -557,6 +626,7 @@ func TestEventAnswers(t *testing.T) {
 
 // TestTLS: the JVM's own settings say whom to trust.
 func TestTLS(t *testing.T) {
+	t.Parallel()
 	p := newRecorder(t)
 	s := httptest.NewTLSServer(p)
 	t.Cleanup(s.Close)

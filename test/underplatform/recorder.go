@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -65,9 +66,12 @@ type Recorder struct {
 	requests int
 }
 
-// NewRecorder listens on a loopback port.
+// recorders counts them.
+var recorders atomic.Uint32
+
+// NewRecorder listens on a port of a loopback address of its own: nothing else takes the port while the recorder does not listen.
 func NewRecorder(token string) (*Recorder, error) {
-	r := &Recorder{Token: token, address: "127.0.0.1:0"}
+	r := &Recorder{Token: token, address: fmt.Sprintf("127.0.1.%d:0", 1+recorders.Add(1)%250)}
 	return r, r.Open()
 }
 

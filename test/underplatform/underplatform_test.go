@@ -53,7 +53,8 @@ type world struct {
 	jar     string
 }
 
-func eachVersion(t *testing.T, f func(t *testing.T, w *world)) {
+// TestJobManagers: the versions side by side, and one TaskManager for all JobManagers of a version.
+func TestJobManagers(t *testing.T) {
 	versions := homes.Versions()
 	if !slices.Contains(versions, "1.15.4") { // the oldest, which the runner is compiled against
 		versions = append([]string{"1.15.4"}, versions...)
@@ -63,23 +64,35 @@ func eachVersion(t *testing.T, f func(t *testing.T, w *world)) {
 			continue
 		}
 		t.Run(version, func(t *testing.T) {
-			c, err := cluster.New(suite.Binary(t), homes.Home(t, version), t.TempDir())
-			if err != nil {
-				t.Fatal(err)
+			t.Parallel()
+			w := newWorld(t, version)
+			for _, c := range []struct {
+				name string
+				run  func(*world, *testing.T)
+			}{{"ends", (*world).ends}, {"several jobs", (*world).severalJobs}, {"away", (*world).away}, {"returns", (*world).returns}} {
+				t.Run(c.name, func(t *testing.T) { c.run(w, t) })
 			}
-			t.Cleanup(c.Close)
-			if version < "1.18" {
-				c.Env = append(c.Env, "FLINK_ENV_JAVA_OPTS="+opens)
-			}
-			w := &world{c, version, version >= "2", filepath.Join(c.Dir, sqlrunner.PlatformJarName)}
-			write(t, w.jar, string(sqlrunner.PlatformJar()))
-			if _, err := c.Start("tm", "taskmanager", []string{"--memory-limit", "1500m", "taskmanager"},
-				"FLINK_PROPERTIES="+c.Properties("taskmanager")+quick+"taskmanager.numberOfTaskSlots: 2\n"); err != nil {
-				t.Fatal(err)
-			}
-			f(t, w)
 		})
 	}
+}
+
+func newWorld(t *testing.T, version string) *world {
+	t.Helper()
+	c, err := cluster.New(suite.Binary(t), homes.Home(t, version), t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	if version < "1.18" {
+		c.Env = append(c.Env, "FLINK_ENV_JAVA_OPTS="+opens)
+	}
+	w := &world{c, version, version >= "2", filepath.Join(c.Dir, sqlrunner.PlatformJarName)}
+	write(t, w.jar, string(sqlrunner.PlatformJar()))
+	if _, err := c.Start("tm", "taskmanager", []string{"--memory-limit", "1500m", "taskmanager"},
+		"FLINK_PROPERTIES="+c.Properties("taskmanager")+quick+"taskmanager.numberOfTaskSlots: 2\n"); err != nil {
+		t.Fatal(err)
+	}
+	return w
 }
 
 // A JobManager is up soon, and the TaskManager soon finds the next one.
@@ -155,6 +168,10 @@ sql:
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { // where a test has failed, the next JobManager needs its port
+		_ = jm.Signal(os.Kill)
+		<-jm.Done()
+	})
 	return jm
 }
 
@@ -261,194 +278,186 @@ func newRecorder(t *testing.T) *Recorder {
 
 const jobID = "0123456789abcdef0123456789abcdef"
 
-// TestEnds: each way a job ends reaches the platform twice, by push (2.x) and by archive, before the process ends.
-func TestEnds(t *testing.T) {
-	eachVersion(t, func(t *testing.T, w *world) {
-		for _, c := range []struct {
-			name, script, changes, state, cause string
-			ok                                  bool
-		}{
-			{"finishes", override + bounded, "CREATED>RUNNING RUNNING>FINISHED", "FINISHED", "", true},
-			{"fails", failing, "CREATED>RUNNING RUNNING>FAILING FAILING>FAILED", "FAILED", "java.lang.ArithmeticException: / by zero", false},
-			{"canceled", running, "CREATED>RUNNING RUNNING>CANCELLING CANCELLING>CANCELED", "CANCELED", "", true},
-		} {
-			t.Run(c.name, func(t *testing.T) {
-				ctx := within(t)
-				p := newRecorder(t)
-				jm := w.jobManager(t, c.name, p, c.script, "--job-id", jobID)
-				if c.name == "canceled" {
-					w.awaitRunning(ctx, t, jm)
-					w.checkToken(ctx, t, jm)
-					w.cancel(ctx, t)
+// ends: each way a job ends reaches the platform twice, by push (2.x) and by archive, before the process ends.
+func (w *world) ends(t *testing.T) {
+	for _, c := range []struct {
+		name, script, changes, state, cause string
+		ok                                  bool
+	}{
+		{"finishes", override + bounded, "CREATED>RUNNING RUNNING>FINISHED", "FINISHED", "", true},
+		{"fails", failing, "CREATED>RUNNING RUNNING>FAILING FAILING>FAILED", "FAILED", "java.lang.ArithmeticException: / by zero", false},
+		{"canceled", running, "CREATED>RUNNING RUNNING>CANCELLING CANCELLING>CANCELED", "CANCELED", "", true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			ctx := within(t)
+			p := newRecorder(t)
+			jm := w.jobManager(t, c.name, p, c.script, "--job-id", jobID)
+			if c.name == "canceled" {
+				w.awaitRunning(ctx, t, jm)
+				w.checkToken(ctx, t, jm)
+				w.cancel(ctx, t)
+			}
+			code, delay := end(ctx, t, jm)
+			t.Logf("exit code %d, %v after the job's end", code, delay)
+			if (code == 0) != c.ok {
+				t.Errorf("exit code %d\n%s", code, jm.Tail(40))
+			}
+			checkEnvelope(t, p, jm)
+			events := p.Events()
+			if w.pushes {
+				if got := changes(events, jobID); got != c.changes || len(events) != len(strings.Fields(c.changes)) {
+					t.Errorf("pushed %s, want %s", got, c.changes)
+				} else if last := events[len(events)-1]; !strings.HasPrefix(last.Cause, cmp.Or(c.cause, "")) || (last.Cause == "null" || last.Cause == "") != (c.cause == "") || last.JobName != c.name {
+					t.Errorf("last event %+v, want the cause %q", last, c.cause)
+				} else {
+					t.Logf("cause %q", last.Cause)
 				}
-				code, delay := end(ctx, t, jm)
-				t.Logf("exit code %d, %v after the job's end", code, delay)
-				if (code == 0) != c.ok {
-					t.Errorf("exit code %d\n%s", code, jm.Tail(40))
-				}
-				checkEnvelope(t, p, jm)
-				events := p.Events()
-				if w.pushes {
-					if got := changes(events, jobID); got != c.changes || len(events) != len(strings.Fields(c.changes)) {
-						t.Errorf("pushed %s, want %s", got, c.changes)
-					} else if last := events[len(events)-1]; !strings.HasPrefix(last.Cause, cmp.Or(c.cause, "")) || (last.Cause == "null" || last.Cause == "") != (c.cause == "") || last.JobName != c.name {
-						t.Errorf("last event %+v, want the cause %q", last, c.cause)
-					} else {
-						t.Logf("cause %q", last.Cause)
-					}
-				} else if len(events) != 0 {
-					t.Errorf("pushed %+v", events)
-				}
-				jobs, others := jobArchives(p)
-				if len(jobs) != 1 || jobs[0].Name != jobID {
-					t.Fatalf("%d archives, %d others\n%s", len(jobs), len(others), jm.Tail(60))
-				}
-				if name, state := overview(t, jobs[0]); name != c.name || state != c.state {
-					t.Errorf("the archive has %s as %s", name, state)
-				}
-				t.Logf("archive %d bytes", len(jobs[0].Body))
-				for _, o := range others {
-					t.Logf("beside it %s: %d bytes: %.600s", o.Name, len(o.Body), o.Body)
-				}
-				w.checkLogs(t, jm)
-			})
-		}
-	})
+			} else if len(events) != 0 {
+				t.Errorf("pushed %+v", events)
+			}
+			jobs, others := jobArchives(p)
+			if len(jobs) != 1 || jobs[0].Name != jobID {
+				t.Fatalf("%d archives, %d others\n%s", len(jobs), len(others), jm.Tail(60))
+			}
+			if name, state := overview(t, jobs[0]); name != c.name || state != c.state {
+				t.Errorf("the archive has %s as %s", name, state)
+			}
+			t.Logf("archive %d bytes", len(jobs[0].Body))
+			for _, o := range others {
+				t.Logf("beside it %s: %d bytes: %.600s", o.Name, len(o.Body), o.Body)
+			}
+			w.checkLogs(t, jm)
+		})
+	}
 }
 
-// TestSeveralJobs: a batch script's jobs come one after the other, each with an archive of its own.
-func TestSeveralJobs(t *testing.T) {
-	eachVersion(t, func(t *testing.T, w *world) {
-		ctx := within(t)
-		p := newRecorder(t)
-		jm := w.jobManager(t, "several", p, several)
-		code, delay := end(ctx, t, jm)
-		t.Logf("exit code %d, %v after the last job's end", code, delay)
-		if code != 0 {
-			t.Errorf("exit code %d\n%s", code, jm.Tail(40))
+// severalJobs: a batch script's jobs come one after the other, each with an archive of its own.
+func (w *world) severalJobs(t *testing.T) {
+	ctx := within(t)
+	p := newRecorder(t)
+	jm := w.jobManager(t, "several", p, several)
+	code, delay := end(ctx, t, jm)
+	t.Logf("exit code %d, %v after the last job's end", code, delay)
+	if code != 0 {
+		t.Errorf("exit code %d\n%s", code, jm.Tail(40))
+	}
+	checkEnvelope(t, p, jm)
+	jobs, _ := jobArchives(p)
+	var archived, pushed []string
+	for _, a := range jobs {
+		archived = append(archived, a.Name)
+		if _, state := overview(t, a); state != "FINISHED" {
+			t.Errorf("archive of %s: %s", a.Name, state)
 		}
-		checkEnvelope(t, p, jm)
-		jobs, _ := jobArchives(p)
-		var archived, pushed []string
-		for _, a := range jobs {
-			archived = append(archived, a.Name)
-			if _, state := overview(t, a); state != "FINISHED" {
-				t.Errorf("archive of %s: %s", a.Name, state)
+	}
+	for _, e := range p.Events() {
+		if !slices.Contains(pushed, e.JobID) {
+			pushed = append(pushed, e.JobID)
+			if got := changes(p.Events(), e.JobID); got != "CREATED>RUNNING RUNNING>FINISHED" {
+				t.Errorf("job %s: %s", e.JobID, got)
 			}
 		}
-		for _, e := range p.Events() {
-			if !slices.Contains(pushed, e.JobID) {
-				pushed = append(pushed, e.JobID)
-				if got := changes(p.Events(), e.JobID); got != "CREATED>RUNNING RUNNING>FINISHED" {
-					t.Errorf("job %s: %s", e.JobID, got)
-				}
-			}
-		}
-		slices.Sort(archived)
-		slices.Sort(pushed)
-		if len(archived) != 3 || w.pushes && !slices.Equal(archived, pushed) {
-			t.Errorf("archived %q, pushed %q, want three jobs\n%s", archived, pushed, jm.Tail(60))
-		}
-	})
+	}
+	slices.Sort(archived)
+	slices.Sort(pushed)
+	if len(archived) != 3 || w.pushes && !slices.Equal(archived, pushed) {
+		t.Errorf("archived %q, pushed %q, want three jobs\n%s", archived, pushed, jm.Tail(60))
+	}
 }
 
 var heldByArchive = regexp.MustCompile(`has not taken \S+ within (\d+) ms`)
 
-// TestAway: a platform that is away costs a JobManager what forArchive and forEvent say. The next job of a script may wait
+// away: a platform that is away costs a JobManager what forArchive and forEvent say. The next job of a script may wait
 // for an archive too: Flink frees the slots of a job when its archive is written.
-func TestAway(t *testing.T) {
-	eachVersion(t, func(t *testing.T, w *world) {
-		for _, c := range away {
-			t.Run(c.name, func(t *testing.T) {
-				ctx := within(t)
-				p := newRecorder(t)
-				c.begin(t, p)
-				script := bounded
-				if c.name == "hangs" {
-					script = several
+func (w *world) away(t *testing.T) {
+	for _, c := range away {
+		t.Run(c.name, func(t *testing.T) {
+			ctx := within(t)
+			p := newRecorder(t)
+			c.begin(t, p)
+			script := bounded
+			if c.name == "hangs" {
+				script = several
+			}
+			jm := w.jobManager(t, "away-"+c.name, p, script)
+			code, delay := end(ctx, t, jm)
+			atEnd := time.Since(logged(t, jm, "Terminating cluster entrypoint process")[0])
+			ends := logged(t, jm, "reached terminal state")
+			log := strings.Join(jm.Stdout(), "\n")
+			var byArchive time.Duration
+			for _, m := range heldByArchive.FindAllStringSubmatch(log, -1) {
+				millis, _ := strconv.Atoi(m[1]) // digits
+				byArchive = max(byArchive, time.Duration(millis)*time.Millisecond)
+			}
+			t.Logf("%v after the last of %d jobs' ends: by an archive %v, at the JVM's end %v", delay, len(ends), byArchive, atEnd)
+			forEvent := forEvent
+			if !w.pushes || c.quick {
+				forEvent = 0
+			}
+			if code != 0 || byArchive > forArchive+slack || c.quick != (byArchive == 0) || atEnd > forEvent+slack {
+				t.Errorf("exit code %d, held by an archive for %v and at the JVM's end for %v\n%s", code, byArchive, atEnd, jm.Tail(60))
+			}
+			if n := len(strings.Split(script, bounded)) - 1; len(ends) != n {
+				t.Errorf("%d jobs ended, want %d", len(ends), n)
+			}
+			for i := range len(ends) - 1 {
+				gap := ends[i+1].Sub(ends[i])
+				t.Logf("job %d ended %v after the one before", i+1, gap)
+				if gap > forArchive+5*time.Second { // and what the job itself takes
+					t.Errorf("job %d ended %v after the one before", i+1, gap)
 				}
-				jm := w.jobManager(t, "away-"+c.name, p, script)
-				code, delay := end(ctx, t, jm)
-				atEnd := time.Since(logged(t, jm, "Terminating cluster entrypoint process")[0])
-				ends := logged(t, jm, "reached terminal state")
-				log := strings.Join(jm.Stdout(), "\n")
-				var byArchive time.Duration
-				for _, m := range heldByArchive.FindAllStringSubmatch(log, -1) {
-					millis, _ := strconv.Atoi(m[1]) // digits
-					byArchive = max(byArchive, time.Duration(millis)*time.Millisecond)
-				}
-				t.Logf("%v after the last of %d jobs' ends: by an archive %v, at the JVM's end %v", delay, len(ends), byArchive, atEnd)
-				forEvent := forEvent
-				if !w.pushes || c.quick {
-					forEvent = 0
-				}
-				if code != 0 || byArchive > forArchive+slack || c.quick != (byArchive == 0) || atEnd > forEvent+slack {
-					t.Errorf("exit code %d, held by an archive for %v and at the JVM's end for %v\n%s", code, byArchive, atEnd, jm.Tail(60))
-				}
-				if n := len(strings.Split(script, bounded)) - 1; len(ends) != n {
-					t.Errorf("%d jobs ended, want %d", len(ends), n)
-				}
-				for i := range len(ends) - 1 {
-					gap := ends[i+1].Sub(ends[i])
-					t.Logf("job %d ended %v after the one before", i+1, gap)
-					if gap > forArchive+5*time.Second { // and what the job itself takes
-						t.Errorf("job %d ended %v after the one before", i+1, gap)
-					}
-				}
-				if n := len(p.Events()) + len(p.Archives()); n > 0 {
-					t.Errorf("%d requests were taken", n)
-				}
-				if !strings.Contains(log, "has not taken") || w.pushes && !strings.Contains(log, "flinkentrypoint.platform.Events") {
-					t.Errorf("the log does not say what was not reported to the platform\n%s", jm.Tail(60))
-				}
-				w.checkLogs(t, jm)
-			})
-		}
-	})
+			}
+			if n := len(p.Events()) + len(p.Archives()); n > 0 {
+				t.Errorf("%d requests were taken", n)
+			}
+			if !strings.Contains(log, "has not taken") || w.pushes && !strings.Contains(log, "flinkentrypoint.platform.Events") {
+				t.Errorf("the log does not say what was not reported to the platform\n%s", jm.Tail(60))
+			}
+			w.checkLogs(t, jm)
+		})
+	}
 }
 
-// TestReturns: what happened while the platform was away reaches it when it is back, in order.
-func TestReturns(t *testing.T) {
-	eachVersion(t, func(t *testing.T, w *world) {
-		ctx := within(t)
-		p := newRecorder(t)
-		p.Close()
-		jm := w.jobManager(t, "returns", p, running, "--job-id", jobID)
-		w.awaitRunning(ctx, t, jm)
-		if w.pushes {
-			if err := p.Open(); err != nil {
-				t.Fatal(err)
-			}
-			back := time.Now()
-			if _, err := p.WaitEvents(ctx, moreThan(0)); err != nil || time.Since(back) > 7*time.Second {
-				t.Errorf("the first event came %v after the platform's return, %v", time.Since(back), err)
-			}
-			t.Logf("the first event came %v after the platform's return", time.Since(back))
-			p.Close()
-		}
-		w.cancel(ctx, t)
-		if _, err := jm.Lines(ctx, 1, func(line string) bool { return strings.Contains(line, "reached terminal state CANCELED") }); err != nil {
+// returns: what happened while the platform was away reaches it when it is back, in order.
+func (w *world) returns(t *testing.T) {
+	ctx := within(t)
+	p := newRecorder(t)
+	p.Close()
+	jm := w.jobManager(t, "returns", p, running, "--job-id", jobID)
+	w.awaitRunning(ctx, t, jm)
+	if w.pushes {
+		if err := p.Open(); err != nil {
 			t.Fatal(err)
 		}
-		time.AfterFunc(1500*time.Millisecond, func() {
-			if err := p.Open(); err != nil {
-				t.Error(err)
-			}
-		})
-		code, delay := end(ctx, t, jm)
-		t.Logf("exit code %d, %v after the job's end", code, delay)
-		checkEnvelope(t, p, jm)
-		jobs, _ := jobArchives(p)
-		if code != 0 || len(jobs) != 1 {
-			t.Fatalf("exit code %d, %d archives\n%s", code, len(jobs), jm.Tail(60))
+		back := time.Now()
+		if _, err := p.WaitEvents(ctx, moreThan(0)); err != nil || time.Since(back) > 7*time.Second {
+			t.Errorf("the first event came %v after the platform's return, %v", time.Since(back), err)
 		}
-		if _, state := overview(t, jobs[0]); state != "CANCELED" {
-			t.Errorf("the archive has the job as %s", state)
-		}
-		if got := changes(p.Events(), jobID); w.pushes && got != "CREATED>RUNNING RUNNING>CANCELLING CANCELLING>CANCELED" {
-			t.Errorf("pushed %s", got)
+		t.Logf("the first event came %v after the platform's return", time.Since(back))
+		p.Close()
+	}
+	w.cancel(ctx, t)
+	if _, err := jm.Lines(ctx, 1, func(line string) bool { return strings.Contains(line, "reached terminal state CANCELED") }); err != nil {
+		t.Fatal(err)
+	}
+	time.AfterFunc(1500*time.Millisecond, func() {
+		if err := p.Open(); err != nil {
+			t.Error(err)
 		}
 	})
+	code, delay := end(ctx, t, jm)
+	t.Logf("exit code %d, %v after the job's end", code, delay)
+	checkEnvelope(t, p, jm)
+	jobs, _ := jobArchives(p)
+	if code != 0 || len(jobs) != 1 {
+		t.Fatalf("exit code %d, %d archives\n%s", code, len(jobs), jm.Tail(60))
+	}
+	if _, state := overview(t, jobs[0]); state != "CANCELED" {
+		t.Errorf("the archive has the job as %s", state)
+	}
+	if got := changes(p.Events(), jobID); w.pushes && got != "CREATED>RUNNING RUNNING>CANCELLING CANCELLING>CANCELED" {
+		t.Errorf("pushed %s", got)
+	}
 }
 
 func (w *world) awaitRunning(ctx context.Context, t *testing.T, jm *cluster.Process) {
