@@ -140,7 +140,7 @@ func drive(t *testing.T, version, input string) []string {
 	if err := os.WriteFile(log, []byte("rootLogger.level = OFF\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	args := []string{"-Xmx768m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Dlog4j.configurationFile=file:" + log}
+	args := []string{"-Xmx768m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Dlog4j.configurationFile=file:" + log, "-Djava.io.tmpdir=" + dir}
 	for _, open := range strings.Fields("sun.net.util java.lang java.net java.io java.nio sun.nio.ch java.lang.reflect java.text java.time " +
 		"java.util java.util.concurrent java.util.concurrent.atomic java.util.concurrent.locks") {
 		args = append(args, "--add-opens=java.base/"+open+"=ALL-UNNAMED")

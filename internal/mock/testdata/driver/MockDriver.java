@@ -1,10 +1,15 @@
 import java.io.BufferedReader;
 import java.io.InputStreamReader;
+import java.net.URI;
 import java.nio.charset.StandardCharsets;
 import java.util.Base64;
 import java.util.Iterator;
 import java.util.concurrent.TimeUnit;
 import org.apache.flink.configuration.Configuration;
+import org.apache.flink.runtime.minicluster.MiniCluster;
+import org.apache.flink.runtime.minicluster.MiniClusterConfiguration;
+import org.apache.flink.streaming.api.environment.StreamExecutionEnvironment;
+import org.apache.flink.streaming.api.environment.StreamExecutionEnvironmentFactory;
 import org.apache.flink.table.api.EnvironmentSettings;
 import org.apache.flink.table.api.TableEnvironment;
 import org.apache.flink.table.api.TableResult;
@@ -13,12 +18,14 @@ import org.apache.flink.types.Row;
 import org.apache.flink.util.CloseableIterator;
 
 /**
- * Executes scripts, each in a new TableEnvironment of one JVM. A script is a line of stdin: name, streaming or
- * batch (with ",plan" queries and INSERTs are planned and not run), and its statements in base64, separated by tabs. For every statement a line \1 OK or \1 FAIL and the
- * reason; rows of queries as "row> "; at the end of a script \1 END.
+ * Executes scripts, each in a new TableEnvironment of one JVM. They share one cluster in it: by itself, Flink would start and end a
+ * cluster for each job. A script is a line of stdin: name, streaming or batch (with ",plan" queries and INSERTs are planned and not run),
+ * and its statements in base64, separated by tabs. For every statement a line \1 OK or \1 FAIL and the reason; rows of queries as
+ * "row> "; at the end of a script \1 END.
  */
 public class MockDriver {
     public static void main(String[] args) throws Exception {
+        Context.cluster();
         BufferedReader in = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
         for (String line; (line = in.readLine()) != null; ) {
             String[] f = line.split("\t");
@@ -50,6 +57,29 @@ public class MockDriver {
             System.out.flush();
         }
         System.exit(0);
+    }
+
+    /** Makes environments whose jobs go to the cluster of this JVM, as an application's main method gets one of its JobManager. */
+    private abstract static class Context extends StreamExecutionEnvironment {
+        static void cluster() throws Exception {
+            Configuration conf = new Configuration();
+            conf.setString("rest.port", "0");
+            conf.setString("rest.bind-port", "0");
+            conf.setString("taskmanager.memory.managed.size", "512m"); // what a cluster for one job has, for each slot
+            MiniCluster cluster = new MiniCluster(new MiniClusterConfiguration.Builder()
+                    .setConfiguration(conf).setNumTaskManagers(1).setNumSlotsPerTaskManager(4).build());
+            cluster.start();
+            URI rest = cluster.getRestAddress().get();
+            StreamExecutionEnvironmentFactory factory = given -> {
+                Configuration all = new Configuration();
+                all.addAll(given);
+                all.setString("execution.target", "remote");
+                all.setString("rest.address", rest.getHost());
+                all.setString("rest.port", String.valueOf(rest.getPort()));
+                return new StreamExecutionEnvironment(all);
+            };
+            initializeContextEnvironment(factory);
+        }
     }
 
     static void run(TableEnvironment env, String sql) throws Exception {
