@@ -23,6 +23,7 @@ import (
 	"flink-entrypoint/internal/platform/cluster"
 	"flink-entrypoint/internal/platform/flinkrest"
 	"flink-entrypoint/internal/platform/jobstate"
+	"flink-entrypoint/internal/platform/mask"
 	"flink-entrypoint/internal/platform/meter"
 	"flink-entrypoint/internal/platform/store"
 	"flink-entrypoint/internal/platform/wire"
@@ -48,6 +49,10 @@ type API struct {
 	Begin func(ctx context.Context, job string, version int, asked store.Asked) (store.Run, error)
 	// Open: requests without a token are of a local user who may do everything. Only for a server on loopback.
 	Open bool
+	// Loopback: the server listens there, so it answers under the names of loopback alone. Host is one more, of a proxy on this machine that asks for
+	// tokens; it does not count where the server is Open.
+	Loopback bool
+	Host     string
 	// Observes: nothing is started or stopped (restored from a backup, not resumed).
 	Observes func() bool
 	// OneTeam: every cluster runs as the same user of one machine, where the jobs of one team can read those of another.
@@ -61,11 +66,14 @@ type API struct {
 	Secure bool
 	// Polls is how many looks at runs there are a second.
 	Polls func() float64
+	// StreamCheck is how often the rights of a reader of a stream are looked at again; 0: a minute.
+	StreamCheck time.Duration
 
 	usage    usage
 	pushes   meter.Meter
 	clusters seen
 	started  time.Time
+	patterns []string
 }
 
 // A Document is a checked definition.
@@ -92,6 +100,7 @@ const (
 	maxDefinition = 16 << 20
 	maxSmall      = 1 << 20
 	maxArchive    = 64 << 20
+	maxStatement  = 64 << 10 // of a catalog
 )
 
 // nameForm is what names of jobs, catalogs and tokens look like; artifacts may also have dots, underscores and capitals.
@@ -143,6 +152,7 @@ func (a *API) Handler() http.Handler {
 		if methods[path] = append(methods[path], method); method == http.MethodGet {
 			methods[path] = append(methods[path], http.MethodHead)
 		}
+		a.patterns = append(a.patterns, pattern)
 		mux.Handle(pattern, h)
 	}
 	route := func(pattern string, role store.Role, h func(w http.ResponseWriter, r *http.Request) error) {
@@ -209,6 +219,13 @@ func (a *API) Handler() http.Handler {
 	return a.outer(mux)
 }
 
+// Patterns are the routes, as net/http writes them.
+func Patterns() []string {
+	var a API
+	a.Handler()
+	return a.patterns
+}
+
 // wrongMethod answers a request of a path that has only other methods.
 func wrongMethod(allowed string) func(http.ResponseWriter, *http.Request) error {
 	return func(w http.ResponseWriter, r *http.Request) error {
@@ -246,11 +263,11 @@ func (a *API) outer(next http.Handler) http.Handler {
 			if r.Method != http.MethodGet && r.Method != http.MethodHead {
 				level = slog.LevelInfo
 			}
-			a.Log.Log(r.Context(), level, "request", "method", r.Method, "path", r.URL.Path, "status", sw.status, "duration", time.Since(began), "requestId", id)
+			a.Log.Log(r.Context(), level, "request", "method", r.Method, "path", mask.Text(r.URL.Path), "status", sw.status, "duration", time.Since(began), "requestId", id)
 		}()
-		if a.Open && !loopbackHost(r.Host) {
+		if (a.Open || a.Loopback) && !loopbackHost(r.Host) && (a.Open || a.Host == "" || !strings.EqualFold(r.Host, a.Host)) {
 			// A page of another site can make a browser call this port under a name of its own (DNS rebinding).
-			a.answerError(sw, r, refuse(http.StatusMisdirectedRequest, "this server answers for localhost only", "call it as http://localhost or http://127.0.0.1"))
+			a.answerError(sw, r, refuse(http.StatusMisdirectedRequest, "this server answers for localhost only", "call it as http://localhost or http://127.0.0.1; a proxy on its machine may use the host of --url, with --auth"))
 			return
 		}
 		if err := cross.Check(r); err != nil {
@@ -309,7 +326,11 @@ func (a *API) guarded(role store.Role, h func(w http.ResponseWriter, r *http.Req
 			err = allowed(c, role)
 		}
 		if err == nil {
-			err = h(w, r.WithContext(context.WithValue(r.Context(), callerKey{}, c)))
+			ctx := context.WithValue(r.Context(), callerKey{}, c)
+			if c.run == "" {
+				ctx = store.ByUser(ctx, c.name)
+			}
+			err = h(w, r.WithContext(ctx))
 		}
 		if err != nil {
 			a.answerError(w, r, err)
@@ -375,6 +396,8 @@ func (a *API) answerError(w http.ResponseWriter, r *http.Request, err error) {
 	case errors.Is(err, store.ErrFull):
 		a.Log.Error("request failed", "path", r.URL.Path, "error", err, "requestId", w.Header().Get("X-Request-Id"))
 		p = wire.Problem{Status: http.StatusInsufficientStorage, Title: "No room", Detail: "the server's data directory is full; nothing was changed", Hint: "an operator makes room; running jobs are not affected"}
+	case errors.Is(err, store.ErrMany):
+		p = wire.Problem{Status: http.StatusInsufficientStorage, Title: "Too many", Detail: err.Error(), Hint: "delete what is not needed any more"}
 	case errors.Is(err, context.Canceled):
 		return // the caller is gone
 	default:
@@ -424,7 +447,11 @@ func (a *API) ready(w http.ResponseWriter, r *http.Request) {
 }
 
 func (a *API) health(w http.ResponseWriter, r *http.Request) error {
-	depths, err := a.Store.Depths(r.Context())
+	team := who(r).team
+	if who(r).local {
+		team = "" // the local user may see all
+	}
+	depths, err := a.Store.Depths(r.Context(), team)
 	if err != nil {
 		return err
 	}

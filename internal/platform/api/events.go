@@ -1,8 +1,8 @@
 package api
 
 import (
+	"cmp"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -61,10 +61,19 @@ func (a *API) events(w http.ResponseWriter, r *http.Request) error {
 // Times of a stream.
 const (
 	streamPoll  = 250 * time.Millisecond
-	streamCheck = time.Minute // rights are looked at again
+	streamCheck = time.Minute // rights are looked at again; see API.StreamCheck
 	streamAlive = 15 * time.Second
 	streamWrite = 30 * time.Second // a reader that takes nothing for this long is cut off
 )
+
+func (a *API) streamCheck() time.Duration { return cmp.Or(a.StreamCheck, streamCheck) }
+
+// mayStillRead reports whether the caller of a stream would be let in again: the token is valid, its team is the same, and it may read. A request
+// whose session has ended is the local user's where no token is needed: the stream of a person who signed out ends all the same.
+func (a *API) mayStillRead(r *http.Request) bool {
+	c, err := a.caller(r)
+	return err == nil && c.team == who(r).team && c.session.IsZero() == who(r).session.IsZero() && allowed(c, store.RoleView) == nil
+}
 
 func (a *API) stream(w http.ResponseWriter, r *http.Request, f store.EventFilter, fromNow bool) error {
 	end, err := a.streaming(w, r)
@@ -115,10 +124,8 @@ func (a *API) stream(w http.ResponseWriter, r *http.Request, f store.EventFilter
 			}
 			spoke = time.Now()
 		}
-		if time.Since(checked) > streamCheck {
-			c, err := a.caller(r)
-			// A request whose session has ended is the local user's where no token is needed: the stream of a person who signed out ends all the same.
-			if err != nil || c.team != f.Team || c.session.IsZero() != who(r).session.IsZero() || errors.Is(allowed(c, store.RoleView), store.ErrNotFound) {
+		if time.Since(checked) > a.streamCheck() {
+			if !a.mayStillRead(r) {
 				return nil
 			}
 			checked = time.Now()

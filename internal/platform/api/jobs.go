@@ -15,6 +15,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 
 	"flink-entrypoint/internal/platform/store"
 	"flink-entrypoint/internal/platform/wire"
@@ -170,9 +171,11 @@ func (a *API) put(w http.ResponseWriter, r *http.Request, kind store.Kind, prepa
 			return 0, nil, err
 		}
 		sum := sha256.Sum256(d.Document)
-		v, made, err := a.Store.PutJob(r.Context(), c.team, store.Version{Job: name, Kind: kind, Document: d.Document, Digest: hex.EncodeToString(sum[:]), Source: source,
-			Catalogs: d.Catalogs, Comment: r.URL.Query().Get("comment"), By: c.name}, seen)
+		v, made, err := a.Store.PutJobWithin(r.Context(), c.team, store.Version{Job: name, Kind: kind, Document: d.Document, Digest: hex.EncodeToString(sum[:]), Source: source,
+			Catalogs: d.Catalogs, Comment: r.URL.Query().Get("comment"), By: c.name}, seen, a.Limits.Definitions)
 		switch {
+		case errors.Is(err, store.ErrDefinitions):
+			return 0, nil, refuse(http.StatusInsufficientStorage, err.Error(), "delete jobs that are not needed any more, or ask an operator for more (--max-definitions)")
 		case errors.Is(err, store.ErrConflict):
 			return 0, nil, refuse(http.StatusPreconditionFailed, fmt.Sprintf("the %s has another version by now", kind), "read it again, and decide whether your change still fits")
 		case errors.Is(err, store.ErrExists):
@@ -220,6 +223,13 @@ func (a *API) once(w http.ResponseWriter, r *http.Request, request []byte, do fu
 	caller := who(r).team + "/" + who(r).name
 	before, err := a.Store.AnswerOf(r.Context(), caller, key)
 	if errors.Is(err, store.ErrNotFound) {
+		kept, counted := a.Store.AnswersOf(r.Context(), caller, a.Limits.Answers)
+		if counted != nil {
+			return counted
+		}
+		if kept >= a.Limits.Answers {
+			return tooMany(w, time.Hour, fmt.Sprintf("%d answers to requests with an Idempotency-Key are kept for %s, which is the limit", kept, who(r).name))
+		}
 		status, out, failed := do()
 		if failed != nil {
 			return failed

@@ -18,7 +18,16 @@ type Limits struct {
 	Streams  int     // event streams and followed logs at the same time; 0: 20
 	Artifact int64   // bytes of one artifact; 0: 2 GiB
 	Stored   int64   // bytes of all artifacts of a team; 0: 50 GiB
+	// Definitions is how many bytes all versions of the jobs of a team may have; 0: 2 GiB.
+	Definitions int64
+	// Answers is how many answers to requests with an Idempotency-Key are kept for a token at the same time; 0: 10,000.
+	Answers int
+	// Reported is how many changes of a run are noted before status events of its pods are refused, but for its end; 0: 10,000.
+	Reported int64
 }
+
+// maxUploads is how many artifacts or archives one caller may send at the same time: each takes room before it is known how large it is.
+const maxUploads = 4
 
 // WithDefaults fills in what is 0.
 func (l Limits) WithDefaults() Limits {
@@ -33,6 +42,15 @@ func (l Limits) WithDefaults() Limits {
 	}
 	if l.Stored == 0 {
 		l.Stored = 50 << 30
+	}
+	if l.Definitions == 0 {
+		l.Definitions = 2 << 30
+	}
+	if l.Answers == 0 {
+		l.Answers = 10_000
+	}
+	if l.Reported == 0 {
+		l.Reported = 10_000
 	}
 	return l
 }
@@ -86,12 +104,12 @@ func (u *usage) request(key string, l Limits, now time.Time) (wait time.Duration
 	return wait
 }
 
-// stream takes a place for a stream. ok false: all are taken.
-func (u *usage) stream(key string, l Limits) (end func(), ok bool) {
+// stream takes a place for a stream, of which there are most. ok false: all are taken.
+func (u *usage) stream(key string, l Limits, most int) (end func(), ok bool) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	c := u.of(key, l)
-	if c.streams >= l.Streams {
+	if c.streams >= most {
 		return nil, false
 	}
 	c.streams++
@@ -140,9 +158,19 @@ func (a *API) unknown(w http.ResponseWriter, r *http.Request) error {
 // streaming takes a place for a stream of the caller; the returned function gives it back.
 func (a *API) streaming(w http.ResponseWriter, r *http.Request) (end func(), err error) {
 	c := who(r)
-	end, ok := a.usage.stream(c.key(), a.Limits)
+	end, ok := a.usage.stream(c.key(), a.Limits, a.Limits.Streams)
 	if !ok {
 		return nil, tooMany(w, 5*time.Second, fmt.Sprintf("%s has %d open streams, which is the limit", c.name, a.Limits.Streams))
+	}
+	return end, nil
+}
+
+// uploading takes a place for a large body of the caller; the returned function gives it back.
+func (a *API) uploading(w http.ResponseWriter, r *http.Request) (end func(), err error) {
+	c := who(r)
+	end, ok := a.usage.stream(c.key()+" uploads", a.Limits, maxUploads)
+	if !ok {
+		return nil, tooMany(w, 5*time.Second, fmt.Sprintf("%s sends %d files at the same time, which is the limit", c.name, maxUploads))
 	}
 	return end, nil
 }

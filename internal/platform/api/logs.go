@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"time"
 
+	"flink-entrypoint/internal/platform/mask"
 	"flink-entrypoint/internal/platform/store"
 )
 
@@ -67,6 +68,7 @@ func (a *API) logs(w http.ResponseWriter, r *http.Request) error {
 	out := json.NewEncoder(w)
 	out.SetEscapeHTML(false)
 	wrote := false
+	checked := time.Now()
 	// pass writes what there is now, and reports whether there was more than one pass takes.
 	pass := func(last bool) (more bool, err error) {
 		for n := range logPass {
@@ -81,14 +83,13 @@ func (a *API) logs(w http.ResponseWriter, r *http.Request) error {
 			err = out.Encode(struct {
 				Source string `json:"source"`
 				Line   string `json:"line"`
-			}{name, string(bytes.ToValidUTF8(line, []byte("?")))})
+			}{name, mask.Text(string(bytes.ToValidUTF8(line, []byte("?"))))})
 			if err != nil {
 				return false, err
 			}
 		}
 		return true, nil
 	}
-	checked := time.Now()
 	for ended := !follow; ; {
 		more, err := pass(ended)
 		if err != nil && !wrote {
@@ -97,6 +98,12 @@ func (a *API) logs(w http.ResponseWriter, r *http.Request) error {
 		if err != nil {
 			a.Log.Debug("logs end early", "run", run.State.ID, "error", err) // the status was sent: the caller sees only the end
 			return nil
+		}
+		if time.Since(checked) > a.streamCheck() { // also while lines come faster than they are read
+			if !a.mayStillRead(r) {
+				return nil
+			}
+			checked = time.Now()
 		}
 		if more {
 			continue
@@ -109,12 +116,6 @@ func (a *API) logs(w http.ResponseWriter, r *http.Request) error {
 		case <-r.Context().Done():
 			return nil
 		case <-time.After(logPoll):
-		}
-		if time.Since(checked) > streamCheck {
-			if c, err := a.caller(r); err != nil || c.team != who(r).team {
-				return nil
-			}
-			checked = time.Now()
 		}
 		// Before the last pass: what is written until then belongs to it.
 		now, err := a.Store.Run(r.Context(), run.State.ID)

@@ -200,6 +200,58 @@ func TestFollow(t *testing.T) {
 	}
 }
 
+// TestFollowEndsWithTheToken: the rights of a reader are looked at again, also while lines come faster than they are read.
+func TestFollowEndsWithTheToken(t *testing.T) {
+	for name, log := range map[string]io.ReadCloser{"busy": &generated{left: 1 << 62, random: rand.New(rand.NewPCG(1, 1))}, "quiet": &growing{}} {
+		a, _ := logAPI(t, logDriver{processes: []string{"jobmanager-1"}, open: func(string, int) io.ReadCloser { return log }})
+		a.Open, a.StreamCheck = false, time.Millisecond
+		secret, err := a.Store.MakeToken(t.Context(), store.Token{Name: "ann", Role: store.RoleView, Team: DefaultTeam})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := httptest.NewRequestWithContext(t.Context(), "GET", "http://localhost/v1/jobs/clicks/logs?follow=true", nil)
+		r.Header.Set("Authorization", "Bearer "+secret)
+		ended, began := make(chan struct{}), make(chan struct{})
+		go func() {
+			defer close(ended)
+			a.Handler().ServeHTTP(&streamed{&first{began: began}}, r)
+		}()
+		<-began
+		if err := a.Store.DeleteToken(t.Context(), DefaultTeam, "ann"); err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case <-ended:
+		case <-time.After(30 * time.Second):
+			t.Fatalf("%s: the log is followed although the token was deleted", name)
+		}
+	}
+}
+
+// first is a Writer that says when something is written.
+type first struct {
+	began chan struct{}
+	once  sync.Once
+}
+
+func (f *first) Write(b []byte) (int, error) {
+	f.once.Do(func() { close(f.began) })
+	return len(b), nil
+}
+
+// TestLogsAreMasked: a line is shown without what looks like a secret.
+func TestLogsAreMasked(t *testing.T) {
+	token := "fp_" + strings.Repeat("Ab3-_", 9)[:43]
+	a, _ := logAPI(t, logDriver{processes: []string{"jobmanager-1"}, open: texts(map[string]string{
+		"jobmanager-1": "2026-01-01 00:00:00,000 INFO jdbc:x://u:hunter2@h/?password=hunter2 -Ds3.secret-key=hunter2\n\"password\":\"hunter2\", Bearer " + token + "\nWITH ('password' = 'hunter2')\n"})})
+	w := httptest.NewRecorder()
+	get(t, a, w, "process=jobmanager-1")
+	got := strings.Join(lines(t, w.Body.String()), "\n")
+	if strings.Contains(got, "hunter2") || strings.Contains(got, token) || strings.Count(got, "******") != 6 {
+		t.Errorf("%s", got)
+	}
+}
+
 // streamed is a ResponseWriter without a buffer.
 type streamed struct{ io.Writer }
 

@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 
 	"flink-entrypoint/internal/platform/cluster"
 	"flink-entrypoint/internal/platform/flinkrest"
 	"flink-entrypoint/internal/platform/jobstate"
+	"flink-entrypoint/internal/platform/mask"
 	"flink-entrypoint/internal/platform/store"
 	"flink-entrypoint/internal/platform/wire"
 )
@@ -138,6 +140,9 @@ func (a *API) start(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if err := savepointForm(in.Savepoint); err != nil {
+		return err
+	}
 	if in.Version == 0 {
 		in.Version = j.Newest
 	}
@@ -153,6 +158,16 @@ func (a *API) start(w http.ResponseWriter, r *http.Request) error {
 		}
 		return http.StatusAccepted, runOf(run), nil
 	})
+}
+
+// savepointPath is an absolute path or a URI. It becomes a word of the command line of Flink, so it must not look like an option.
+var savepointPath = regexp.MustCompile(`^(/|[A-Za-z][A-Za-z0-9+.-]*:)[^\x00-\x20\x7f]*$`)
+
+func savepointForm(path string) error {
+	if path == "" || path == "latest" || path == "none" || len(path) <= 2000 && savepointPath.MatchString(path) {
+		return nil
+	}
+	return refuse(http.StatusBadRequest, fmt.Sprintf("%.200q is not the path of a savepoint", path), "latest, none, an absolute path, or a URI such as s3://bucket/savepoints/savepoint-1; without blanks")
 }
 
 // decide applies a user's wish to a run that has not ended.
@@ -243,7 +258,8 @@ func (a *API) exceptions(w http.ResponseWriter, r *http.Request) error {
 	out := []exception{}
 	add := func(all []flinkrest.Exception) {
 		for _, x := range all {
-			e := exception{Name: x.Name, Cause: flinkrest.Cause(x.Text), Task: x.Task, Stack: x.Text}
+			stack := mask.Text(x.Text)
+			e := exception{Name: x.Name, Cause: flinkrest.Cause(stack), Task: x.Task, Stack: stack}
 			if !x.At.IsZero() {
 				e.At = x.At.Format("2006-01-02T15:04:05.000Z07:00")
 			}
@@ -283,12 +299,12 @@ func (a *API) checkpoints(w http.ResponseWriter, r *http.Request) error {
 			if err != nil {
 				return err
 			}
-			out[j.ID] = c
+			out[j.ID] = masked(c)
 			continue
 		}
 		err := a.asked(r.Context(), run, func(base string) error {
 			c, err := a.REST.Checkpoints(r.Context(), base, j.ID)
-			out[j.ID] = c
+			out[j.ID] = masked(c)
 			return err
 		})
 		if err != nil {
@@ -296,6 +312,19 @@ func (a *API) checkpoints(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	return answer(w, http.StatusOK, map[string]any{"jobs": out})
+}
+
+// masked are checkpoints as they may be shown: a failure's message is an exception's.
+func masked(c flinkrest.Checkpoints) flinkrest.Checkpoints {
+	for i := range c.History {
+		c.History[i].Failure = mask.Text(c.History[i].Failure)
+	}
+	for _, p := range []*flinkrest.Checkpoint{c.Latest.Completed, c.Latest.Savepoint, c.Latest.Failed} {
+		if p != nil {
+			p.Failure = mask.Text(p.Failure)
+		}
+	}
+	return c
 }
 
 // asked asks the JobManagers of a run, one after the other.

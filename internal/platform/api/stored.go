@@ -86,6 +86,9 @@ func (a *API) putCatalog(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if len(in.Statement) > maxStatement {
+		return refuse(http.StatusRequestEntityTooLarge, fmt.Sprintf("the statement is longer than %d bytes", maxStatement), "")
+	}
 	if faults := a.CheckCatalog(name, in.Statement); len(faults) > 0 {
 		return faults
 	}
@@ -134,8 +137,21 @@ func (a *API) listArtifacts(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (a *API) getArtifact(w http.ResponseWriter, r *http.Request) error {
-	name := r.PathValue("name")
-	x, content, err := a.Store.OpenArtifact(r.Context(), who(r).team, name)
+	c, name := who(r), r.PathValue("name")
+	if c.run != "" { // the pods of a run read what its version names, nothing else of the team
+		run, err := a.Store.Run(r.Context(), c.run)
+		if err != nil {
+			return err
+		}
+		names, err := a.Store.Names(r.Context(), c.team, run.Job, run.Version, name)
+		if err != nil {
+			return err
+		}
+		if !names {
+			return notFound("artifact", name)
+		}
+	}
+	x, content, err := a.Store.OpenArtifact(r.Context(), c.team, name)
 	if errors.Is(err, store.ErrNotFound) {
 		return notFound("artifact", name)
 	}
@@ -162,6 +178,11 @@ func (a *API) putArtifact(w http.ResponseWriter, r *http.Request) error {
 	if !artifactForm.MatchString(name) {
 		return refuse(http.StatusBadRequest, fmt.Sprintf("%q is not a name of an artifact", name), "letters, digits, hyphens, dots and underscores, at most 200")
 	}
+	leave, err := a.uploading(w, r)
+	if err != nil {
+		return err
+	}
+	defer leave()
 	// A large body takes longer than the server waits otherwise.
 	http.NewResponseController(w).SetReadDeadline(time.Now().Add(time.Hour))
 	x, err := a.Store.PutArtifact(r.Context(), store.Artifact{Name: name, Team: c.team, By: c.name}, http.MaxBytesReader(w, r.Body, a.Limits.Artifact), r.URL.Query().Get("sha256"), a.Limits.Stored)

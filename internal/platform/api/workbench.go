@@ -1,6 +1,7 @@
 package api
 
 import (
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"flink-entrypoint/internal/phase"
+	"flink-entrypoint/internal/platform/mask"
 	"flink-entrypoint/internal/platform/wire"
 	"flink-entrypoint/internal/platform/workbench"
 	"flink-entrypoint/internal/validate"
@@ -170,6 +172,9 @@ func (a *API) debug(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	defer leave()
+	if err := a.Store.Audit(r.Context(), who(r).team, "", fmt.Sprintf("a script was debugged: %d bytes, sha256 %x", len(script.Source), sha256.Sum256(script.Source))); err != nil {
+		return err
+	}
 	s := &debugStream{w: w, rc: http.NewResponseController(w)}
 	defer s.alive()()
 	end, err := a.Workbench.Debug(r.Context(), who(r).key(), script.Script, o, workbench.Events{
@@ -180,8 +185,8 @@ func (a *API) debug(w http.ResponseWriter, r *http.Request) error {
 			s.send(wire.DebugRunning, wire.DebugRun{Sinks: orEmpty(sinks), Warnings: orEmpty(warnings)})
 		},
 		Row:  func(table, kind, row string) { s.send(wire.DebugRow, wire.Row{Table: table, Kind: kind, Row: row}) },
-		Line: func(line string) { s.send(wire.DebugLine, wire.Text{Text: line}) },
-		Warn: func(warning string) { s.send(wire.DebugWarning, wire.Text{Text: warning}) },
+		Line: func(line string) { s.send(wire.DebugLine, wire.Text{Text: mask.Text(line)}) },
+		Warn: func(warning string) { s.send(wire.DebugWarning, wire.Text{Text: mask.Text(warning)}) },
 	})
 	if r.Context().Err() != nil {
 		return nil // the reader is gone
@@ -198,7 +203,7 @@ func (a *API) debug(w http.ResponseWriter, r *http.Request) error {
 	case err != nil:
 		out.Outcome = "failed"
 		if len(faults) == 0 {
-			out.Reason = err.Error()
+			out.Reason = mask.Text(err.Error())
 		}
 	case end.Limit != "":
 		out.Outcome = "limited"

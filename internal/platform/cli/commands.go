@@ -643,7 +643,7 @@ func tokenMake(c *call) error {
 			if team == "" {
 				team = "default"
 			}
-			secret, err := s.MakeToken(c.ctx, store.Token{Name: c.words[0], Role: store.Role(c.text("role")), Team: team})
+			secret, err := s.MakeToken(store.ByUser(c.ctx, "command line"), store.Token{Name: c.words[0], Role: store.Role(c.text("role")), Team: team})
 			if err == nil {
 				fmt.Fprintln(c.stdout, secret)
 			}

@@ -15,6 +15,7 @@ import (
 
 	"flink-entrypoint/internal/platform/api"
 	"flink-entrypoint/internal/platform/cluster/process"
+	"flink-entrypoint/internal/platform/mask"
 	"flink-entrypoint/internal/platform/server"
 	"flink-entrypoint/internal/platform/store"
 )
@@ -35,6 +36,7 @@ func serveFlags(f *pflag.FlagSet) {
 	f.Int("max-streams", l.Streams, "event streams and followed logs of one token at the same time (`N`)")
 	f.Int64("max-artifact", l.Artifact, "size of one artifact in `BYTES`")
 	f.Int64("max-stored", l.Stored, "size of all artifacts of a team in `BYTES`")
+	f.Int64("max-definitions", l.Definitions, "size of all versions of the jobs of a team in `BYTES`")
 	k := store.Lifetimes{}.WithDefaults()
 	for _, l := range lifetimes {
 		value := lifetime(*l.of(&k))
@@ -111,25 +113,26 @@ func (c *call) logger() (*slog.Logger, error) {
 	o := &slog.HandlerOptions{Level: level}
 	switch c.text("log-format") {
 	case "text":
-		return slog.New(slog.NewTextHandler(c.stderr, o)), nil
+		return slog.New(slog.NewTextHandler(mask.Writer(c.stderr), o)), nil
 	case "json":
-		return slog.New(slog.NewJSONHandler(c.stderr, o)), nil
+		return slog.New(slog.NewJSONHandler(mask.Writer(c.stderr), o)), nil
 	}
 	return nil, usagef("--log-format is %q, expected text or json", c.text("log-format"))
 }
 
 func (c *call) limits() (api.Limits, error) {
 	var l api.Limits
-	var errs [4]error
+	var errs [5]error
 	l.Requests, errs[0] = c.flags.GetFloat64("max-requests")
 	l.Streams, errs[1] = c.flags.GetInt("max-streams")
 	l.Artifact, errs[2] = c.flags.GetInt64("max-artifact")
 	l.Stored, errs[3] = c.flags.GetInt64("max-stored")
+	l.Definitions, errs[4] = c.flags.GetInt64("max-definitions")
 	if err := errors.Join(errs[:]...); err != nil {
 		return l, err
 	}
-	if l.Requests <= 0 || l.Streams <= 0 || l.Artifact <= 0 || l.Stored <= 0 {
-		return l, usagef("--max-requests is %g, --max-streams %d, --max-artifact %d, --max-stored %d: each must be more than 0", l.Requests, l.Streams, l.Artifact, l.Stored)
+	if l.Requests <= 0 || l.Streams <= 0 || l.Artifact <= 0 || l.Stored <= 0 || l.Definitions <= 0 {
+		return l, usagef("--max-requests is %g, --max-streams %d, --max-artifact %d, --max-stored %d, --max-definitions %d: each must be more than 0", l.Requests, l.Streams, l.Artifact, l.Stored, l.Definitions)
 	}
 	return l, nil
 }

@@ -17,6 +17,7 @@ import (
 	"flink-entrypoint/internal/platform/cluster"
 	"flink-entrypoint/internal/platform/flinkrest"
 	"flink-entrypoint/internal/platform/jobstate"
+	"flink-entrypoint/internal/platform/mask"
 	"flink-entrypoint/internal/platform/meter"
 	"flink-entrypoint/internal/platform/store"
 )
@@ -269,7 +270,7 @@ type turn struct {
 // step applies one observation.
 func (t *turn) step(o jobstate.Observation) {
 	before := t.run.State
-	result := jobstate.Step(before, o, t.now.Add(time.Since(t.began)))
+	result := jobstate.Step(before, mask.Observation(o), t.now.Add(time.Since(t.began)))
 	t.run.State, t.next = result.Run, result.Next
 	t.events = append(t.events, result.Events...)
 	for _, e := range result.Effects {

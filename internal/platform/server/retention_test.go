@@ -273,7 +273,7 @@ func TestLifetimes(t *testing.T) {
 	}
 	o.want("after its job was deleted", map[string][]string{"removals": {newest}})
 	o.pass(epoch)
-	o.want("a deleted job", map[string][]string{"runs": nil, "events": nil, "removals": nil, "directories": {"others"}})
+	o.want("a deleted job", map[string][]string{"runs": nil, "events": {newest + " 1"}, "removals": nil, "directories": {"others"}})
 }
 
 // TestConfiguredLifetimes: other lifetimes, for ever, and logs that would outlive their run.

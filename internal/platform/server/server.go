@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -21,6 +22,7 @@ import (
 	"flink-entrypoint/internal/platform/document"
 	"flink-entrypoint/internal/platform/flinkrest"
 	"flink-entrypoint/internal/platform/jobstate"
+	"flink-entrypoint/internal/platform/mask"
 	"flink-entrypoint/internal/platform/meter"
 	"flink-entrypoint/internal/platform/monitor"
 	"flink-entrypoint/internal/platform/store"
@@ -52,6 +54,8 @@ type Options struct {
 	Keep store.Lifetimes
 	// Warm is how many JVMs are started ahead for debug runs.
 	Warm int
+	// StreamCheck is how often the rights of readers of streams are looked at again; 0: a minute.
+	StreamCheck time.Duration
 }
 
 // A Server is one that runs.
@@ -80,6 +84,15 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 		return nil, errors.Join(err, listener.Close())
 	}
 	return s, nil
+}
+
+// hostOf is the host of a URL, with its port if the URL has one.
+func hostOf(text string) string {
+	u, err := url.Parse(text)
+	if err != nil {
+		return ""
+	}
+	return u.Host
 }
 
 func hintOfListen(err error) string {
@@ -116,7 +129,7 @@ func start(ctx context.Context, o Options, listener net.Listener) (*Server, erro
 	}
 	pages, looks := web.New(o.Log), new(meter.Meter)
 	a := &api.API{Pages: pages, Secure: strings.HasPrefix(s.URL, "https:"), Polls: looks.PerSecond, Store: st, Driver: s.driver, REST: s.rest, Log: o.Log, Open: !o.Auth, Observes: st.OnlyObserves, Decide: s.decide, Begin: s.begin,
-		Prepare: s.prepare, PrepareCluster: document.PrepareCluster, CheckCatalog: document.CheckCatalog, Limits: o.Limits, OneTeam: o.Driver == nil}
+		Prepare: s.prepare, PrepareCluster: document.PrepareCluster, CheckCatalog: document.CheckCatalog, Limits: o.Limits, OneTeam: o.Driver == nil, Loopback: address.IP.IsLoopback(), Host: hostOf(o.URL), StreamCheck: o.StreamCheck}
 	if o.Home != "" {
 		s.bench, err = workbench.Open(workbench.Options{Home: o.Home, Dir: filepath.Join(dir, "workbench"), Env: o.Env, Log: o.Log, Warm: o.Warm})
 		if err != nil {
@@ -194,7 +207,7 @@ func (s *Server) decide(ctx context.Context, run string, o jobstate.Observation)
 		if err != nil {
 			return r, err
 		}
-		result := jobstate.Step(r.State, o, now)
+		result := jobstate.Step(r.State, mask.Observation(o), now)
 		pending := r.Pending
 		for _, e := range result.Effects {
 			if !slices.Contains(pending, e) {

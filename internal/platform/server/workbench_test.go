@@ -23,10 +23,15 @@ INSERT INTO p SELECT id FROM v;
 `
 
 // withWorkbench has a Java that answers as the runner of SQL does.
-func withWorkbench(t *testing.T, auth bool) *fixture {
+func withWorkbench(t *testing.T, auth bool, more ...Options) *fixture {
 	dir := t.TempDir()
 	world.Write(t, dir, world.Stub("2.2.1", "", world.Runner))
-	return newFixture(t, auth, Options{Home: filepath.Join(dir, "flink"), Env: []string{"PATH=" + os.Getenv("PATH"), "JAVA_HOME=" + filepath.Join(dir, "java")}, Warm: 1})
+	o := Options{}
+	for _, m := range more {
+		o = m
+	}
+	o.Home, o.Env, o.Warm = filepath.Join(dir, "flink"), []string{"PATH=" + os.Getenv("PATH"), "JAVA_HOME=" + filepath.Join(dir, "java")}, 1
+	return newFixture(t, auth, o)
 }
 
 // debugged returns the events of a run, after it held each against the page.

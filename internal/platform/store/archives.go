@@ -51,13 +51,29 @@ func (r *Received) Open() (io.Reader, error) {
 	return gzip.NewReader(bufio.NewReader(r.file))
 }
 
-// PutArchive keeps a file that a run's JobManager archived. The first one of a name stays.
+// What the archives of one run may be: each job has one, and the token of a run must not fill the disk.
+const (
+	maxArchives = 1000
+	maxArchived = 512 << 20 // bytes, compressed
+)
+
+// ErrArchives: the archives of the run are too many or too large.
+var ErrArchives = errors.New("the run has archived too much")
+
+// PutArchive keeps a file that a run's JobManager archived. The first one of a name stays. ErrArchives: it is one too many.
 func (s *Store) PutArchive(ctx context.Context, run, name string, r *Received) error {
 	part := make([]byte, archivePart)
 	return s.tx(ctx, func(tx *sql.Tx) error {
 		size, err := r.file.Seek(0, io.SeekEnd)
 		if err != nil {
 			return err
+		}
+		var files, bytes int64
+		if err := tx.QueryRowContext(ctx, "SELECT COUNT(*), COALESCE(SUM(size), 0) FROM archives WHERE run = ? AND name <> ?", run, name).Scan(&files, &bytes); err != nil {
+			return err
+		}
+		if files >= maxArchives || bytes+size > s.maxArchived {
+			return fmt.Errorf("%w: it has %d files with %d bytes", ErrArchives, files, bytes)
 		}
 		made, err := tx.ExecContext(ctx, "INSERT INTO archives (run, name, size, stored) VALUES (?, ?, ?, "+s.d.now+") ON CONFLICT (run, name) DO NOTHING", run, name, size)
 		if err := changedOne(made, err, ErrExists); errors.Is(err, ErrExists) {

@@ -32,7 +32,7 @@ const partPrefix = ".part-"
 var ErrQuota = errors.New("the artifacts of the team are too large")
 
 // PutArtifact stores a stream. digest is what the sender says its SHA-256 is, or empty. ErrExists: the name has another content;
-// ErrDigest: the stream was another one; ErrQuota: all artifacts of the team would be larger than quota (0: no quota). Nothing half-written stays under a name.
+// ErrDigest: the stream was another one; ErrQuota: all artifacts of the team would be larger than quota (0: no quota); ErrMany: it is one too many. Nothing half-written stays under a name.
 func (s *Store) PutArtifact(ctx context.Context, a Artifact, content io.Reader, digest string, quota int64) (Artifact, error) {
 	dir := filepath.Join(s.dir, "artifacts")
 	if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -72,6 +72,9 @@ func (s *Store) PutArtifact(ctx context.Context, a Artifact, content io.Reader, 
 		case !errors.Is(err, ErrNotFound):
 			return err
 		}
+		if err := s.manyOf(ctx, tx, "artifacts", "artifacts WHERE true", a.Team, maxArtifacts); err != nil {
+			return err
+		}
 		var stored int64
 		if err := tx.QueryRowContext(ctx, "SELECT COALESCE(SUM(size), 0) FROM artifacts WHERE team = ?", a.Team).Scan(&stored); err != nil {
 			return err
@@ -85,8 +88,10 @@ func (s *Store) PutArtifact(ctx context.Context, a Artifact, content io.Reader, 
 		if _, err := tx.ExecContext(ctx, "UPDATE artifacts SET unused = NULL WHERE team = ? AND name = ? AND "+isNamed, a.Team, a.Name); err != nil {
 			return err
 		}
-		a, err = s.artifact(ctx, tx, a.Team, a.Name)
-		return err
+		if a, err = s.artifact(ctx, tx, a.Team, a.Name); err != nil {
+			return err
+		}
+		return s.audit(ctx, tx, a.Team, "", "the artifact %s was stored: %d bytes, sha256 %s", a.Name, a.Size, a.Digest)
 	})
 	if err != nil {
 		err = errors.Join(err, s.dropBlob(ctx, a.Digest))
@@ -134,6 +139,12 @@ func (s *Store) Artifact(ctx context.Context, team, name string) (Artifact, erro
 	return s.artifact(ctx, s.read, team, name)
 }
 
+// Names reports whether a version of a job names an artifact of a team.
+func (s *Store) Names(ctx context.Context, team, job string, number int, artifact string) (names bool, err error) {
+	err = s.read.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM version_artifacts WHERE team = ? AND name = ? AND job = ? AND number = ?)", team, artifact, job, number).Scan(&names)
+	return names, err
+}
+
 // OpenArtifact is the content of an artifact. The caller closes it.
 func (s *Store) OpenArtifact(ctx context.Context, team, name string) (Artifact, *os.File, error) {
 	a, err := s.Artifact(ctx, team, name)
@@ -169,7 +180,10 @@ func (s *Store) DeleteArtifact(ctx context.Context, team, name string) error {
 			return err
 		}
 		r, err := tx.ExecContext(ctx, "DELETE FROM artifacts WHERE team = ? AND name = ? AND NOT "+isNamed, team, name)
-		return changedOne(r, err, ErrInUse)
+		if err := changedOne(r, err, ErrInUse); err != nil {
+			return err
+		}
+		return s.audit(ctx, tx, team, "", "the artifact %s was deleted", name)
 	})
 	if err != nil {
 		return err

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"time"
 )
 
@@ -17,8 +18,30 @@ type Catalog struct {
 	By         string
 }
 
+// What a team may have, beside the limits in bytes of what is larger.
+const (
+	maxCatalogs  = 1000
+	maxTokens    = 1000
+	maxArtifacts = 10_000
+)
+
+// ErrMany: the team has as many of these as it may have.
+var ErrMany = errors.New("the team has too many")
+
+// manyOf refuses a row more where a team has most of them.
+func (s *Store) manyOf(ctx context.Context, tx *sql.Tx, what, where, team string, most int) error {
+	var n int
+	if err := tx.QueryRowContext(ctx, "SELECT COUNT(*) FROM "+where+" AND team = ?", team).Scan(&n); err != nil {
+		return err
+	}
+	if n >= most {
+		return fmt.Errorf("%w %s: %d", ErrMany, what, n)
+	}
+	return nil
+}
+
 // PutCatalog makes or changes a catalog. revision is the one that the user has seen: 0 where it must not exist yet, -1 where it does not
-// matter; else ErrConflict.
+// matter; else ErrConflict. ErrMany: it is one too many.
 func (s *Store) PutCatalog(ctx context.Context, c Catalog, revision int) (Catalog, error) {
 	err := s.tx(ctx, func(tx *sql.Tx) error {
 		have, err := s.catalog(ctx, tx, c.Team, c.Name)
@@ -32,13 +55,20 @@ func (s *Store) PutCatalog(ctx context.Context, c Catalog, revision int) (Catalo
 			c = have
 			return nil
 		}
+		if have.Revision == 0 {
+			if err := s.manyOf(ctx, tx, "catalogs", "catalogs WHERE true", c.Team, maxCatalogs); err != nil {
+				return err
+			}
+		}
 		if _, err := tx.ExecContext(ctx, `INSERT INTO catalogs (team, name, revision, statement, changed, changed_by) VALUES (?, ?, ?, ?, `+s.d.now+`, ?)
 			ON CONFLICT (team, name) DO UPDATE SET revision = excluded.revision, statement = excluded.statement, changed = excluded.changed, changed_by = excluded.changed_by`,
 			c.Team, c.Name, have.Revision+1, c.Statement, c.By); err != nil {
 			return err
 		}
-		c, err = s.catalog(ctx, tx, c.Team, c.Name)
-		return err
+		if c, err = s.catalog(ctx, tx, c.Team, c.Name); err != nil {
+			return err
+		}
+		return s.audit(ctx, tx, c.Team, "", "the catalog %s was stored, revision %d", c.Name, c.Revision)
 	})
 	return c, err
 }
@@ -75,7 +105,10 @@ func (s *Store) Catalogs(ctx context.Context, team, after string, limit int) ([]
 func (s *Store) DeleteCatalog(ctx context.Context, team, name string) error {
 	return s.tx(ctx, func(tx *sql.Tx) error {
 		r, err := tx.ExecContext(ctx, "DELETE FROM catalogs WHERE team = ? AND name = ?", team, name)
-		return changedOne(r, err, ErrNotFound)
+		if err := changedOne(r, err, ErrNotFound); err != nil {
+			return err
+		}
+		return s.audit(ctx, tx, team, "", "the catalog %s was deleted", name)
 	})
 }
 

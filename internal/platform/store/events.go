@@ -7,9 +7,10 @@ import (
 	"time"
 
 	"flink-entrypoint/internal/platform/jobstate"
+	"flink-entrypoint/internal/platform/mask"
 )
 
-// An Event is one line of a run's timeline.
+// An Event is one line of a run's timeline, or something that a user did beside runs; then Run is empty.
 type Event struct {
 	ID       int64 // grows over all runs
 	Run, Job string
@@ -21,6 +22,7 @@ type Event struct {
 
 func (s *Store) addEvents(ctx context.Context, tx *sql.Tx, run, job, team string, revision, now int64, events []jobstate.Event) error {
 	for i, e := range events {
+		e.Text = mask.Text(e.Text)
 		texts, err := marshal(e)
 		if err != nil {
 			return err

@@ -54,6 +54,11 @@ type UsedCatalog struct {
 // user has seen: 0 where the job must not exist yet, -1 where it does not matter; else ErrConflict. A document that the newest version
 // has already makes no version: that one is returned.
 func (s *Store) PutJob(ctx context.Context, team string, v Version, newest int) (Version, bool, error) {
+	return s.PutJobWithin(ctx, team, v, newest, 0)
+}
+
+// PutJobWithin is PutJob that refuses what would make all versions of the team larger than quota bytes (0: no quota): ErrDefinitions.
+func (s *Store) PutJobWithin(ctx context.Context, team string, v Version, newest int, quota int64) (Version, bool, error) {
 	made := false
 	err := s.tx(ctx, func(tx *sql.Tx) error {
 		made = false
@@ -87,13 +92,22 @@ func (s *Store) PutJob(ctx context.Context, team string, v Version, newest int) 
 				return nil
 			}
 		}
+		if quota > 0 {
+			var stored int64
+			if err := tx.QueryRowContext(ctx, "SELECT COALESCE(SUM(v.size), 0) FROM versions v JOIN jobs j ON j.name = v.job WHERE j.team = ?", team).Scan(&stored); err != nil {
+				return err
+			}
+			if size := v.size(); stored+size > quota {
+				return fmt.Errorf("%w: they have %d bytes and may have %d, this one has %d", ErrDefinitions, stored, quota, size)
+			}
+		}
 		v.Number, made = have+1, true
 		catalogs, err := json.Marshal(v.Catalogs)
 		if err != nil {
 			return err
 		}
-		if _, err := tx.ExecContext(ctx, "INSERT INTO versions (job, number, document, digest, source, catalogs, comment, created, created_by) VALUES (?, ?, ?, ?, ?, ?, ?, "+s.d.now+", ?)",
-			v.Job, v.Number, v.Document, v.Digest, v.Source, string(catalogs), v.Comment, v.By); err != nil {
+		if _, err := tx.ExecContext(ctx, "INSERT INTO versions (job, number, document, digest, source, catalogs, comment, created, created_by, size) VALUES (?, ?, ?, ?, ?, ?, ?, "+s.d.now+", ?, ?)",
+			v.Job, v.Number, v.Document, v.Digest, v.Source, string(catalogs), v.Comment, v.By, v.size()); err != nil {
 			return err
 		}
 		if _, err := tx.ExecContext(ctx, "UPDATE jobs SET newest = ? WHERE name = ?", v.Number, v.Job); err != nil {
@@ -102,11 +116,26 @@ func (s *Store) PutJob(ctx context.Context, team string, v Version, newest int) 
 		if err := s.nameArtifacts(ctx, tx, team, v.Job, v.Number, v.Document); err != nil {
 			return err
 		}
-		v, err = s.version(ctx, tx, v.Job, v.Number)
-		return err
+		if v, err = s.version(ctx, tx, v.Job, v.Number); err != nil {
+			return err
+		}
+		return s.audit(ctx, tx, team, v.Job, "version %d was stored%s", v.Number, commented(v.Comment))
 	})
 	return v, made, err
 }
+
+// size is what a version counts for: its texts, and a kilobyte for its row, so that many small ones count too.
+func (v Version) size() int64 { return int64(len(v.Document)+len(v.Source)+len(v.Comment)) + 1<<10 }
+
+func commented(comment string) string {
+	if comment == "" {
+		return ""
+	}
+	return ": " + comment
+}
+
+// ErrDefinitions: the versions of the team would need more than they may.
+var ErrDefinitions = errors.New("the definitions of the team are too large")
 
 // queryer is a database or a transaction.
 type queryer interface {
@@ -279,8 +308,8 @@ func (s *Store) CountJobs(ctx context.Context, team string) ([]Count, error) {
 	})
 }
 
-// DeleteJob deletes a job, or a session cluster, with its versions and ended runs, and notes the runs' directories for removal. ErrInUse: a
-// run has not ended, or one of a job on the cluster.
+// DeleteJob deletes a job, or a session cluster, with its versions and ended runs, and notes the runs' directories for removal. Events of what
+// users did stay. ErrInUse: a run has not ended, or one of a job on the cluster.
 func (s *Store) DeleteJob(ctx context.Context, name string) error {
 	return s.tx(ctx, func(tx *sql.Tx) error {
 		var open int
@@ -293,7 +322,7 @@ func (s *Store) DeleteJob(ctx context.Context, name string) error {
 		for _, q := range []string{
 			"INSERT INTO removals (run, since) SELECT id, 0 FROM runs WHERE job = ? AND cleared IS NULL ON CONFLICT (run) DO NOTHING",
 			"DELETE FROM tokens WHERE name IN (SELECT '" + runTokenName("") + "' || id FROM runs WHERE job = ?)",
-			"DELETE FROM events WHERE job = ?", "DELETE FROM runs WHERE job = ?",
+			"DELETE FROM events WHERE job = ? AND person = 0", "DELETE FROM runs WHERE job = ?",
 		} {
 			if _, err := tx.ExecContext(ctx, q, name); err != nil {
 				return err
@@ -311,8 +340,16 @@ func (s *Store) DeleteJob(ctx context.Context, name string) error {
 		if err != nil {
 			return err
 		}
+		var team string
+		var newest int
+		if err := tx.QueryRowContext(ctx, "SELECT team, newest FROM jobs WHERE name = ?", name).Scan(&team, &newest); err != nil {
+			return found(err)
+		}
 		r, err := tx.ExecContext(ctx, "DELETE FROM jobs WHERE name = ?", name)
 		if err := changedOne(r, err, ErrNotFound); err != nil {
+			return err
+		}
+		if err := s.audit(ctx, tx, team, name, "it was deleted, with its versions up to %d", newest); err != nil {
 			return err
 		}
 		for _, a := range named {

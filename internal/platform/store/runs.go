@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"flink-entrypoint/internal/platform/jobstate"
+	"flink-entrypoint/internal/platform/mask"
 )
 
 // A Run is one life of one version of a job on one cluster.
@@ -391,7 +392,7 @@ func (s *Store) putAttempt(ctx context.Context, tx *sql.Tx, run string, a Attemp
 		now = a.Started.UnixMilli()
 	}
 	_, err := tx.ExecContext(ctx, `INSERT INTO attempts (run, attempt, started, ended, code, message) VALUES (?, ?, ?, ?, ?, ?)
-		ON CONFLICT (run, attempt) DO UPDATE SET ended = excluded.ended, code = excluded.code, message = excluded.message WHERE attempts.ended IS NULL`, run, a.ID, now, ended, code, a.Message)
+		ON CONFLICT (run, attempt) DO UPDATE SET ended = excluded.ended, code = excluded.code, message = excluded.message WHERE attempts.ended IS NULL`, run, a.ID, now, ended, code, mask.Text(a.Message))
 	return err
 }
 
@@ -418,9 +419,9 @@ type Depth struct {
 	Oldest time.Duration // overdue
 }
 
-// Depths are the queues as they are now.
-func (s *Store) Depths(ctx context.Context) ([]Depth, error) {
-	rows, err := s.read.QueryContext(ctx, "SELECT queue, COUNT(*), SUM(CASE WHEN lease > "+s.d.now+" THEN 1 ELSE 0 END), MAX("+s.d.now+" - due) FROM runs WHERE due IS NOT NULL GROUP BY queue ORDER BY queue")
+// Depths are the queues as they are now, of the runs of a team, or of all if team is empty.
+func (s *Store) Depths(ctx context.Context, team string) ([]Depth, error) {
+	rows, err := s.read.QueryContext(ctx, "SELECT queue, COUNT(*), SUM(CASE WHEN lease > "+s.d.now+" THEN 1 ELSE 0 END), MAX("+s.d.now+" - due) FROM runs WHERE due IS NOT NULL AND (? = '' OR job IN (SELECT name FROM jobs WHERE team = ?)) GROUP BY queue ORDER BY queue", team, team)
 	if err != nil {
 		return nil, err
 	}

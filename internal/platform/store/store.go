@@ -55,6 +55,8 @@ type Store struct {
 	instance string
 	lock     *os.File
 	blobs    sync.Mutex // held while contents of artifacts get or lose names
+	// maxArchived is how many bytes the archives of one run may have.
+	maxArchived int64
 	// LockWait is how long a write waits for a lock that another process holds (a backup program, a shell of SQLite). The platform's own
 	// writes wait for each other without it.
 	LockWait time.Duration
@@ -67,14 +69,18 @@ const lockWait = 15 * time.Second
 
 // Open opens the store in a data directory, which it makes (0700), and brings its tables to this program's version. One process may have
 // it open.
-func Open(ctx context.Context, dir string) (*Store, error) { return open(ctx, dir, lockWait) }
+func Open(ctx context.Context, dir string) (*Store, error) {
+	return open(ctx, dir, lockWait, unix.Statfs)
+}
 
-func open(ctx context.Context, dir string, wait time.Duration) (*Store, error) {
+func open(ctx context.Context, dir string, wait time.Duration, statfs func(string, *unix.Statfs_t) error) (*Store, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("data directory: %w", err)
 	}
-	if kind := networkFileSystem(dir); kind != "" {
-		return nil, fmt.Errorf("data directory %s is on %s: SQLite needs a file system of this machine", dir, kind)
+	if kind, err := networkFileSystem(dir, statfs); err != nil {
+		return nil, fmt.Errorf("data directory %s: its file system is not known: %w", dir, err)
+	} else if kind != "" {
+		return nil, fmt.Errorf("data directory %s is on %s, which is a network file system: locks of SQLite cannot be relied on there; use a disk of this machine with --data-dir", dir, kind)
 	}
 	lock, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
@@ -87,7 +93,7 @@ func open(ctx context.Context, dir string, wait time.Duration) (*Store, error) {
 		}
 		return nil, fmt.Errorf("data directory %s: lock: %w", dir, err)
 	}
-	s := &Store{dir: dir, d: sqliteDialect, lock: lock, LockWait: wait}
+	s := &Store{dir: dir, d: sqliteDialect, lock: lock, LockWait: wait, maxArchived: maxArchived}
 	file := filepath.Join(dir, "platform.db")
 	// FULL: a transition that was answered is on the disk.
 	// SQLite waits this long for a lock, for a writer tx does the rest.
@@ -126,16 +132,26 @@ func (s *Store) Close() error {
 // Instance is the id of this store, which is on every object that the platform makes outside: another platform's are never touched.
 func (s *Store) Instance() string { return s.instance }
 
-// networkFileSystem names the file system of dir if it is one of a network, on which SQLite's locks cannot be relied on.
-func networkFileSystem(dir string) string {
+// networkFileSystem names the file system of dir if it is one of a network or of a cluster, on which locks and the shared memory of SQLite cannot be
+// relied on: two machines that have it open at once damage the database. Any FUSE is refused: the kernel does not say what is below it
+// (SSHFS, GlusterFS, S3, …).
+func networkFileSystem(dir string, statfs func(string, *unix.Statfs_t) error) (string, error) {
 	var st unix.Statfs_t
-	if unix.Statfs(dir, &st) != nil {
-		return ""
+	if err := statfs(dir, &st); err != nil {
+		return "", err
 	}
-	return map[int64]string{
-		unix.NFS_SUPER_MAGIC: "NFS", unix.SMB_SUPER_MAGIC: "SMB", unix.SMB2_SUPER_MAGIC: "SMB", unix.CIFS_SUPER_MAGIC: "CIFS",
-		unix.V9FS_MAGIC: "9p", unix.CEPH_SUPER_MAGIC: "Ceph", unix.AFS_SUPER_MAGIC: "AFS", 0x65735546: "FUSE", 0x0bd00bd0: "Lustre",
-	}[int64(st.Type)]
+	return networkFileSystems()[uint32(st.Type)], nil // its width depends on the architecture
+}
+
+// networkFileSystems are by the number that statfs(2) gives. Those without a name in unix are from the sources of the kernel or of the file system.
+func networkFileSystems() map[uint32]string {
+	return map[uint32]string{
+		unix.NFS_SUPER_MAGIC: "NFS", unix.SMB_SUPER_MAGIC: "SMB", unix.SMB2_SUPER_MAGIC: "SMB", unix.CIFS_SUPER_MAGIC: "SMB",
+		unix.V9FS_MAGIC: "9P", unix.CEPH_SUPER_MAGIC: "CephFS", unix.AFS_SUPER_MAGIC: "AFS", unix.AFS_FS_MAGIC: "AFS",
+		unix.OCFS2_SUPER_MAGIC: "OCFS2", unix.CODA_SUPER_MAGIC: "Coda",
+		0x65735546: "FUSE", 0x0bd00bd0: "Lustre", 0x01161970: "GFS2", 0x47504653: "GPFS", 0x19830326: "BeeGFS", 0x20030528: "OrangeFS",
+		0xaad7aaea: "PanFS", 0x0000564c: "NCP", 0xbacbacbc: "HGFS", 0x786f4256: "a shared folder of VirtualBox",
+	}
 }
 
 func (s *Store) migrate(ctx context.Context) error {

@@ -237,7 +237,7 @@ func TestWorkersShareQueues(t *testing.T) {
 			t.Errorf("run %s had %d turns", id, n)
 		}
 	}
-	depths, err := s.Depths(ctx)
+	depths, err := s.Depths(ctx, "team")
 	if err != nil || len(depths) != 1 || depths[0].Runs != runs || depths[0].Leased != 0 {
 		t.Errorf("depths %+v, %v", depths, err)
 	}
@@ -327,7 +327,7 @@ func TestTokens(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.MakeToken(ctx, Token{Name: "ann"}); !errors.Is(err, ErrExists) {
+	if _, err := s.MakeToken(ctx, Token{Name: "ann", Team: "team"}); !errors.Is(err, ErrExists) {
 		t.Errorf("two tokens of one name: %v", err)
 	}
 	if got, err := s.TokenOf(ctx, secret); err != nil || got.Role != RoleEdit || got.Team != "team" {

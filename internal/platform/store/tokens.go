@@ -5,7 +5,10 @@ import (
 	"crypto/sha256"
 	"database/sql"
 	"encoding/hex"
+	"errors"
 	"time"
+
+	"flink-entrypoint/internal/platform/mask"
 )
 
 // A Role is what a token may do.
@@ -29,17 +32,28 @@ type Token struct {
 	Expires time.Time // zero: never
 }
 
-// MakeToken stores a new token and returns its secret, which is shown this once. ErrExists: the name has one.
+// MakeToken stores a new token and returns its secret, which is shown this once. ErrExists: the name has one; ErrMany: it is one too many.
 func (s *Store) MakeToken(ctx context.Context, t Token) (string, error) {
+	if t.Team == "" {
+		return "", errors.New("a token needs a team: without one it would see every team")
+	}
 	secret := newSecret()
-	return secret, s.keepToken(ctx, t, secret)
+	return secret, s.tx(ctx, func(tx *sql.Tx) error {
+		if err := s.manyOf(ctx, tx, "tokens", "tokens WHERE run = ''", t.Team, maxTokens); err != nil {
+			return err
+		}
+		if err := s.addToken(ctx, tx, t, secret); err != nil {
+			return err
+		}
+		until := ""
+		if !t.Expires.IsZero() {
+			until = ", until " + t.Expires.UTC().Format(time.RFC3339)
+		}
+		return s.audit(ctx, tx, t.Team, "", "the token %s was made: role %s%s", t.Name, t.Role, until)
+	})
 }
 
-func newSecret() string { return "fp_" + randomText() }
-
-func (s *Store) keepToken(ctx context.Context, t Token, secret string) error {
-	return s.tx(ctx, func(tx *sql.Tx) error { return s.addToken(ctx, tx, t, secret) })
-}
+func newSecret() string { return mask.Token + randomText() }
 
 func (s *Store) addToken(ctx context.Context, tx *sql.Tx, t Token, secret string) error {
 	var expires any
@@ -58,9 +72,10 @@ func tokenDigest(secret string) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// TokenOf is the token with this secret. ErrNotFound: no such token, or it has expired.
+// TokenOf is the token with this secret. ErrNotFound: no such token, or it has expired. The token of a run expires when the run has ended and
+// nothing is left to do for it: until then its JobManager may send its archive.
 func (s *Store) TokenOf(ctx context.Context, secret string) (Token, error) {
-	return scanToken(s.read.QueryRowContext(ctx, "SELECT "+tokenColumns+" FROM tokens WHERE digest = ? AND (expires IS NULL OR expires > "+s.d.now+")", tokenDigest(secret)))
+	return scanToken(s.read.QueryRowContext(ctx, "SELECT "+tokenColumns+" FROM tokens WHERE digest = ? AND (expires IS NULL OR expires > "+s.d.now+") AND (run = '' OR EXISTS (SELECT 1 FROM runs r WHERE r.id = tokens.run AND (r.ended IS NULL OR r.pending <> '[]')))", tokenDigest(secret)))
 }
 
 const tokenColumns = "name, role, team, run, created, COALESCE(expires, 0)"
@@ -86,7 +101,10 @@ func (s *Store) Tokens(ctx context.Context, team, after string, limit int) ([]To
 func (s *Store) DeleteToken(ctx context.Context, team, name string) error {
 	return s.tx(ctx, func(tx *sql.Tx) error {
 		r, err := tx.ExecContext(ctx, "DELETE FROM tokens WHERE name = ? AND team = ? AND run = ''", name, team)
-		return changedOne(r, err, ErrNotFound)
+		if err := changedOne(r, err, ErrNotFound); err != nil {
+			return err
+		}
+		return s.audit(ctx, tx, team, "", "the token %s was deleted", name)
 	})
 }
 
@@ -116,6 +134,12 @@ func (s *Store) AnswerOf(ctx context.Context, token, key string) (Answer, error)
 	var a Answer
 	err := s.read.QueryRowContext(ctx, "SELECT request, status, body FROM answers WHERE token = ? AND key = ?", token, key).Scan(&a.Request, &a.Status, &a.Body)
 	return a, found(err)
+}
+
+// AnswersOf is how many answers of a token are kept; it counts up to limit.
+func (s *Store) AnswersOf(ctx context.Context, token string, limit int) (n int, err error) {
+	err = s.read.QueryRowContext(ctx, "SELECT COUNT(*) FROM (SELECT 1 FROM answers WHERE token = ? LIMIT ?) AS some", token, limit).Scan(&n)
+	return n, err
 }
 
 // KeepAnswer keeps an answer. The first one stays.

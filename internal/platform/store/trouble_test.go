@@ -66,7 +66,7 @@ func lockedElsewhere(t *testing.T, dir string) (unlock func()) {
 // TestLockedByAnotherProcess: writes fail with the reason and change nothing, reads go on, and all is as before when the lock is gone.
 func TestLockedByAnotherProcess(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "data")
-	s, err := open(t.Context(), dir, 300*time.Millisecond)
+	s, err := open(t.Context(), dir, 300*time.Millisecond, unix.Statfs)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,11 +82,11 @@ func TestLockedByAnotherProcess(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := open(t.Context(), dir, 300*time.Millisecond); !errors.Is(err, ErrBusy) || !strings.Contains(err.Error(), "platform.db") {
+	if _, err := open(t.Context(), dir, 300*time.Millisecond, unix.Statfs); !errors.Is(err, ErrBusy) || !strings.Contains(err.Error(), "platform.db") {
 		t.Errorf("opened while it is locked: %v", err)
 	}
 	unlock()
-	if s, err = open(t.Context(), dir, 300*time.Millisecond); err != nil {
+	if s, err = open(t.Context(), dir, 300*time.Millisecond, unix.Statfs); err != nil {
 		t.Fatal(err)
 	}
 	defer s.Close()
