@@ -47,6 +47,16 @@ func (t Text) IsReference() bool {
 	return t.source == fromEnv || t.source == fromFile
 }
 
+// HasLiteral reports whether the string, or a part of it, is written in the definition.
+func (t Text) HasLiteral() bool {
+	for _, e := range t.list {
+		if e.HasLiteral() {
+			return true
+		}
+	}
+	return t.source == plainText
+}
+
 // Plain returns the string, and false if it is absent or a reference.
 func (t Text) Plain() (string, bool) {
 	switch {

@@ -139,6 +139,16 @@ const longestOption = 1024
 // and comparisons of two literals. What Flink could not read is left out.
 func (s Statement) Options() iter.Seq2[string, string] {
 	return func(yield func(key, value string) bool) {
+		s.OptionsAt()(func(_ Token, o Option) bool { return yield(o.Key, o.Value) })
+	}
+}
+
+// An Option is 'key' = 'value'.
+type Option struct{ Key, Value string }
+
+// OptionsAt is Options with the token that each key begins with.
+func (s Statement) OptionsAt() iter.Seq2[Token, Option] {
+	return func(yield func(Token, Option) bool) {
 		var run []Token // literals and equal signs, one after the other
 		found := func() bool {
 			defer func() { run = run[:0] }()
@@ -147,7 +157,7 @@ func (s Statement) Options() iter.Seq2[string, string] {
 				if err != nil || next == i || next >= len(run)-1 || run[next].Text != "=" {
 					continue
 				}
-				if value, end, err := Literals(run, next+1); err == nil && end > next+1 && !yield(key, value) {
+				if value, end, err := Literals(run, next+1); err == nil && end > next+1 && !yield(run[i], Option{key, value}) {
 					return false
 				}
 			}

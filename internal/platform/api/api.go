@@ -83,6 +83,10 @@ type Document struct {
 	Warnings []string
 	// Place is where a place of the script is in what the user sent.
 	Place func(line, column int) (sentLine, sentColumn int)
+	// Planned is what the workbench reads: the document with its catalogs, and with the script that sql.scriptUri names. nil: what the user sent.
+	Planned []byte
+	// NoScript is why the script of sql.scriptUri was not fetched; nil: it was, or the script is in the definition.
+	NoScript error
 }
 
 // Faults is an error of Prepare: everything that is wrong with a definition.

@@ -45,8 +45,15 @@ func (a *API) scriptIn(w http.ResponseWriter, r *http.Request) (sent, error) {
 			return script, faults
 		}
 	}
-	if err == nil && len(d.Catalogs) > 0 {
-		script.Name, script.Source, script.place = "job.yaml", d.Document, d.Place
+	if d.NoScript != nil {
+		hint := "write the script as sql.script, or send the .sql file"
+		if own, ok := d.NoScript.(interface{ Way() string }); ok && own.Way() != "" {
+			hint = own.Way()
+		}
+		return script, refuse(http.StatusUnprocessableEntity, "sql.scriptUri: "+d.NoScript.Error(), hint)
+	}
+	if d.Planned != nil {
+		script.Name, script.Source, script.place = "job.yaml", d.Planned, d.Place
 	}
 	return script, nil
 }

@@ -16,6 +16,7 @@ import (
 	"flink-entrypoint/internal/platform/api"
 	"flink-entrypoint/internal/platform/cluster/process"
 	"flink-entrypoint/internal/platform/mask"
+	"flink-entrypoint/internal/platform/outbound"
 	"flink-entrypoint/internal/platform/server"
 	"flink-entrypoint/internal/platform/store"
 )
@@ -37,6 +38,7 @@ func serveFlags(f *pflag.FlagSet) {
 	f.Int64("max-artifact", l.Artifact, "size of one artifact in `BYTES`")
 	f.Int64("max-stored", l.Stored, "size of all artifacts of a team in `BYTES`")
 	f.Int64("max-definitions", l.Definitions, "size of all versions of the jobs of a team in `BYTES`")
+	f.StringSlice("fetch-allow", nil, "`HOST` (or HOST:PORT) that scripts of definitions (sql.scriptUri) are fetched from to be checked and tried; several: again, or with commas. Private addresses are never fetched from")
 	k := store.Lifetimes{}.WithDefaults()
 	for _, l := range lifetimes {
 		value := lifetime(*l.of(&k))
@@ -184,9 +186,17 @@ func serve(c *call) error {
 	if warm < 0 || warm > 20 {
 		return usagef("--warm is %d, expected a number from 0 to 20", warm)
 	}
+	allow, err := c.flags.GetStringSlice("fetch-allow")
+	if err != nil {
+		return err
+	}
+	fetch, err := outbound.New(outbound.Options{Allow: allow})
+	if err != nil {
+		return usagef("--fetch-allow: %w", err)
+	}
 	s, err := server.Start(c.ctx, server.Options{DataDir: c.text("data-dir"), Listen: c.text("listen"), URL: c.text("url"), Entrypoint: entrypoint, Home: home,
 		Self: []string{self, "shim"}, Env: c.env, Log: log, Auth: c.bool("auth"),
-		Limits: limits, Keep: c.keep(), Warm: warm})
+		Limits: limits, Keep: c.keep(), Warm: warm, Fetch: fetch})
 	if err != nil {
 		return err
 	}

@@ -4,20 +4,19 @@ package document
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
-	"flink-entrypoint/internal/catalog"
-	"flink-entrypoint/internal/flinkconf"
 	"flink-entrypoint/internal/flinkversion"
 	"flink-entrypoint/internal/jobdef"
 	"flink-entrypoint/internal/platform/api"
 	"flink-entrypoint/internal/platform/store"
 	"flink-entrypoint/internal/platform/wire"
 	"flink-entrypoint/internal/redact"
-	"flink-entrypoint/internal/secret"
 	"flink-entrypoint/internal/validate"
 	"flink-entrypoint/internal/yaml"
 )
@@ -31,6 +30,8 @@ type Known struct {
 	Clusters func() ([]string, error)                 // names of the session clusters
 	// Chosen are the catalogs of a script alone. A definition names its catalogs itself.
 	Chosen []string
+	// Script fetches the script that sql.scriptUri names; nil: none is fetched.
+	Script func(uri string) (string, error)
 }
 
 // Prepare checks a definition of a job and makes what pods get. A name that ends in .sql says that the source is a script alone, which is a
@@ -55,9 +56,23 @@ func Prepare(name string, source []byte, known Known) (api.Document, error) {
 		}
 		faults = append(faults, wrong...)
 	}
-	warnings, wrong := script(def, name, source, settings.session != nil)
-	faults = append(faults, wrong...)
-	out := api.Document{Document: source, Warnings: warnings, Place: placeIn(def, name, source)}
+	out := api.Document{Document: source, Place: placeIn(def, name, source)}
+	text, have := plainScript(def)
+	fetched := false
+	if settings.session == nil { // whose scripts are in their definitions
+		var wrong api.Faults
+		if text, fetched, wrong, out.NoScript = fetchedScript(def, doc.Root, known.Script, text); out.NoScript != nil {
+			out.Warnings = append(out.Warnings, "sql.scriptUri: the script is not checked here: "+out.NoScript.Error())
+		}
+		faults = append(faults, wrong...)
+	}
+	if fetched {
+		out.Place = samePlace
+	}
+	if have || fetched {
+		warnings, wrong := script(def, name, source, text, settings.session != nil)
+		faults, out.Warnings = append(faults, wrong...), append(out.Warnings, warnings...)
+	}
 	var chosen []object
 	for i, name := range settings.catalogs {
 		at := settings.catalogNodes[i]
@@ -76,6 +91,9 @@ func Prepare(name string, source []byte, known Known) (api.Document, error) {
 		chosen = append(chosen, made)
 		out.Catalogs = append(out.Catalogs, store.UsedCatalog{Name: name, Revision: c.Revision})
 	}
+	if fetched && len(chosen) == len(settings.catalogs) {
+		out.Planned = written(doc.Root, chosen, &text)
+	}
 	if len(faults) > 0 {
 		slices.SortStableFunc(faults, func(a, b wire.Fault) int { return a.Line - b.Line })
 		return out, faults
@@ -84,13 +102,14 @@ func Prepare(name string, source []byte, known Known) (api.Document, error) {
 		if def.SQL == nil {
 			return out, api.Faults{fault(settings.catalogNodes[0], "x-platform.catalogs", "catalogs are chosen for a job without SQL", "")}
 		}
-		if out.Document, err = withCatalogs(doc.Root, chosen); err != nil {
-			return out, err
+		out.Document = written(doc.Root, chosen, nil)
+		if out.Planned == nil {
+			out.Planned = out.Document
 		}
 		// What was written is what pods read, so it is read here too.
-		written, err := jobdef.Decode("the definition with its catalogs", out.Document)
+		withCatalogs, err := jobdef.Decode("the definition with its catalogs", out.Document)
 		if err == nil && settings.session != nil {
-			_, err = programOf(written, versionOf(written))
+			_, err = programOf(withCatalogs, versionOf(withCatalogs))
 		}
 		if err != nil {
 			return out, api.Faults{{Path: "x-platform.catalogs", Line: settings.catalogNodes[0].Content.Line + 1, Column: settings.catalogNodes[0].Content.Column + 1, Message: err.Error()}}
@@ -126,8 +145,9 @@ func unknownCatalog(name string) string { return fmt.Sprintf("unknown catalog %q
 // fromScript makes a definition of a script alone, with the catalogs that were chosen for it.
 func fromScript(name string, source []byte, known Known) (api.Document, error) {
 	def := jobdef.FromSQL(name, source)
-	warnings, faults := script(def, name, nil, false)
-	out := api.Document{Warnings: warnings, Place: func(line, column int) (int, int) { return line, column }}
+	text, _ := def.SQL.Script.Plain()
+	warnings, faults := script(def, name, nil, text, false)
+	out := api.Document{Warnings: warnings, Place: samePlace}
 	chosen := []any{}
 	for i, name := range known.Chosen {
 		if slices.Contains(known.Chosen[:i], name) {
@@ -152,7 +172,6 @@ func fromScript(name string, source []byte, known Known) (api.Document, error) {
 		return out, faults
 	}
 	job, _ := def.Name.Plain()
-	text, _ := def.SQL.Script.Plain()
 	sql := object{{"script", text}}
 	if len(chosen) > 0 {
 		sql = append(sql, member{"catalogs", chosen})
@@ -161,6 +180,9 @@ func fromScript(name string, source []byte, known Known) (api.Document, error) {
 	write(&b, object{{"apiVersion", jobdef.APIVersion}, {"name", job}, {"sql", sql}})
 	b.WriteByte('\n')
 	out.Document = b.Bytes()
+	if len(chosen) > 0 {
+		out.Planned = out.Document
+	}
 	return out, nil
 }
 
@@ -168,58 +190,46 @@ func fault(n *yaml.Node, path, message, hint string) wire.Fault {
 	return wire.Fault{Path: path, Line: n.Content.Line + 1, Column: n.Content.Column + 1, Message: message, Hint: hint}
 }
 
-// secretsIn refuses literals where Flink itself says that the value is a secret: versions are kept for ever and shown to a team.
-func secretsIn(def *jobdef.Definition) api.Faults {
-	var faults api.Faults
-	check := func(path string, settings []jobdef.Setting) {
-		for _, s := range settings {
-			if _, literal := s.Value.Plain(); literal && flinkconf.Hidden(s.Key) {
-				faults = append(faults, wire.Fault{Path: path + "." + s.Key, Line: max(s.Line, 1), Column: 1, Message: fmt.Sprintf("%s is a secret, and its value is written here", s.Key),
-					Hint: "write {fromEnv: NAME} or {fromFile: /path}: the pod has the value, the platform never"})
-			}
-		}
+// fetchedScript is the script that sql.scriptUri names, else text. no is why it was not fetched: that is not a fault, since the pods fetch it.
+func fetchedScript(def *jobdef.Definition, root *yaml.Node, fetch func(uri string) (string, error), text string) (script string, fetched bool, faults api.Faults, no error) {
+	if def.SQL == nil || def.SQL.ScriptURI.IsZero() {
+		return text, false, nil, nil
 	}
-	check("configuration", def.Configuration)
-	if def.SQL == nil {
-		return faults
+	uri, literal := def.SQL.ScriptURI.Plain()
+	if !literal {
+		return text, false, nil, errors.New("its address is a reference, which only a pod can read")
 	}
-	check("sql.set", def.SQL.Set)
-	for _, m := range def.SQL.Modules {
-		check("sql.modules", m.Options)
+	if fetch == nil {
+		return text, false, nil, errors.New("the server fetches nothing")
 	}
-	for _, c := range def.SQL.Catalogs {
-		check("sql.catalogs", c.Options)
-		statement, literal := c.CreateStatement.Plain()
-		if !literal {
-			continue
-		}
-		if parsed, err := catalog.ParseCatalog(secret.Public(statement), catalog.Target{Flink: newest()}); err == nil {
-			for _, o := range parsed.Options {
-				if flinkconf.Hidden(o.Key) && reference(o.Value.Reveal()) == nil {
-					faults = append(faults, wire.Fault{Path: "sql.catalogs", Line: 1, Column: 1, Message: fmt.Sprintf("%s of catalog %s is a secret, and its value is written here", o.Key, parsed.Name),
-						Hint: "use options with {fromEnv: NAME} or {fromFile: /path}"})
-				}
-			}
-		}
+	script, err := fetch(uri)
+	if err != nil {
+		return text, false, nil, err
 	}
-	return faults
+	want, _ := def.SQL.ScriptSHA256.Plain()
+	if sum := sha256.Sum256([]byte(script)); want != "" && !strings.EqualFold(want, hex.EncodeToString(sum[:])) {
+		at := root.Get("sql").Get("scriptSha256")
+		return text, false, api.Faults{fault(at, "sql.scriptSha256", fmt.Sprintf("sql.scriptSha256: the script that sql.scriptUri names has another digest, %x", sum), "the script has changed, or the digest is of another one")}, nil
+	}
+	return script, true, nil, nil
 }
 
 // script says what a start would refuse of the script, at its places in what the user sent. oneJob: it may start only one.
-func script(def *jobdef.Definition, name string, source []byte, oneJob bool) (warnings []string, faults api.Faults) {
-	text, ok := plainScript(def)
-	if !ok {
-		return nil, nil
-	}
+func script(def *jobdef.Definition, name string, source []byte, text string, oneJob bool) (warnings []string, faults api.Faults) {
 	options := validate.Application(def, versionOf(def))
 	options.FixedJobID = options.FixedJobID || oneJob
-	warnings, err := validate.Script(def, options, name, validate.SourceOf(def, name, source, text, new(redact.Redactor).Redact))
+	places := validate.SourceOf(def, name, source, text, new(redact.Redactor).Redact)
+	faults = secretsOf(text, func(line, column int) (int, int) {
+		line, column, _ = places.Place(line, column)
+		return line, column
+	})
+	warnings, err := validate.Script(def, options, name, places)
 	refused, ok := errors.AsType[*validate.Refused](err)
 	switch {
 	case err == nil:
-		return warnings, nil
+		return warnings, faults
 	case !ok || len(refused.Faults) == 0:
-		return warnings, api.Faults{{Path: "sql.script", Message: err.Error()}}
+		return warnings, append(faults, wire.Fault{Path: "sql.script", Message: err.Error()})
 	}
 	for _, f := range refused.Faults {
 		hint := f.Hint
@@ -234,6 +244,9 @@ func script(def *jobdef.Definition, name string, source []byte, oneJob bool) (wa
 	}
 	return warnings, faults
 }
+
+// samePlace is for a script that the user did not write into a definition.
+func samePlace(line, column int) (int, int) { return line, column }
 
 // placeIn finds places of the script in the definition.
 func placeIn(def *jobdef.Definition, name string, source []byte) func(line, column int) (int, int) {

@@ -3,10 +3,10 @@ package document
 import (
 	"bytes"
 	"encoding/json"
+	"slices"
 	"strings"
 
 	"flink-entrypoint/internal/catalog"
-	"flink-entrypoint/internal/flinkconf"
 	"flink-entrypoint/internal/platform/api"
 	"flink-entrypoint/internal/platform/store"
 	"flink-entrypoint/internal/platform/wire"
@@ -84,8 +84,8 @@ func valueOf(n *yaml.Node) any {
 	return n.Text
 }
 
-// withCatalogs is the definition as JSON, with the chosen catalogs before its own.
-func withCatalogs(root *yaml.Node, chosen []object) ([]byte, error) {
+// written is the definition as JSON, with the chosen catalogs before its own. script, if not nil, is in the place of sql.scriptUri.
+func written(root *yaml.Node, chosen []object, script *string) []byte {
 	all := []any{}
 	for _, c := range chosen {
 		all = append(all, c)
@@ -103,15 +103,19 @@ func withCatalogs(root *yaml.Node, chosen []object) ([]byte, error) {
 				all = nil
 			}
 		}
-		if all != nil {
+		if len(all) > 0 {
 			sql = append(sql, member{"catalogs", all})
+		}
+		if script != nil {
+			sql = slices.DeleteFunc(sql, func(m member) bool { return m.name == "scriptUri" || m.name == "scriptSha256" })
+			sql = append(sql, member{"script", *script})
 		}
 		doc[i].value = sql
 	}
 	var b bytes.Buffer
 	write(&b, doc)
 	b.WriteByte('\n')
-	return b.Bytes(), nil
+	return b.Bytes()
 }
 
 // catalogObject is a stored catalog as the definition has it: options where a value is a reference, else the statement itself.
@@ -157,11 +161,8 @@ func CheckCatalog(name, statement string) api.Faults {
 	if c.Name != name {
 		faults = append(faults, wire.Fault{Line: 1, Column: 1, Message: "the statement makes a catalog " + c.Name + ", it is stored as " + name, Hint: "give both the same name"})
 	}
-	for _, o := range c.Options {
-		if flinkconf.Hidden(o.Key) && reference(o.Value.Reveal()) == nil {
-			faults = append(faults, wire.Fault{Path: o.Key, Line: 1, Column: 1, Message: o.Key + " is a secret, and its value is written here",
-				Hint: "write '${fromEnv:NAME}' or '${fromFile:/path}': the pod has the value, the platform never"})
-		}
+	for _, l := range secretLiterals(statement, true) {
+		faults = append(faults, secretHere(l.key, l.key, l.line, l.column, storedHint))
 	}
 	return faults
 }

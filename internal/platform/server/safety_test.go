@@ -3,12 +3,15 @@ package server
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -17,6 +20,7 @@ import (
 	"time"
 
 	"flink-entrypoint/internal/platform/api"
+	"flink-entrypoint/internal/platform/outbound"
 	"flink-entrypoint/internal/platform/store"
 	"flink-entrypoint/internal/platform/wire"
 	"flink-entrypoint/test/platform/simulate"
@@ -753,4 +757,107 @@ func TestSecretsAreMasked(t *testing.T) {
 	if strings.Contains(f.log.String(), "hunter2") {
 		t.Error("the log has the secret")
 	}
+}
+
+// fetching is a fetcher whose names lead to a server of this process.
+func fetching(t *testing.T, h http.HandlerFunc, names map[string]string) *outbound.Fetcher {
+	t.Helper()
+	server := httptest.NewServer(h)
+	t.Cleanup(server.Close)
+	var allow []string
+	for name := range names {
+		allow = append(allow, name)
+	}
+	f, err := outbound.New(outbound.Options{Allow: allow, Lookup: func(_ context.Context, name string) ([]netip.Addr, error) {
+		return []netip.Addr{netip.MustParseAddr(names[name])}, nil
+	}, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, network, server.Listener.Addr().String())
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+func withURI(uri, more string) string {
+	return fmt.Sprintf("apiVersion: flink-entrypoint/v1\nname: clicks\nsql:\n  scriptUri: %q\n%s", uri, more)
+}
+
+// TestScriptsElsewhere: the server opens no path and no file: URI of a definition, and asks only hosts that its operator lists; then faults and secrets
+// of such a script are found as in any other.
+func TestScriptsElsewhere(t *testing.T) {
+	canary := filepath.Join(t.TempDir(), "canary.sql")
+	if err := os.WriteFile(canary, []byte("this line is a canary;\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	script := "INSERT INTO p SELECT 1;\n"
+	closed := withWorkbench(t, false)
+	opened := withWorkbench(t, false, Options{Fetch: fetching(t, func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/good.sql":
+			io.WriteString(w, shown)
+		case "/broken.sql":
+			io.WriteString(w, "SET 'a' = 'b';\n\n  INSERT INTO p SELECT 'x;\n")
+		case "/secret.sql":
+			io.WriteString(w, "CREATE TABLE t (i INT) WITH (\n  'connector'='jdbc', 'password'='hunter2');\n"+script)
+		default:
+			http.Error(w, "a page with a canary", 404)
+		}
+	}, map[string]string{"git.example.com": "93.184.215.14", "inside.example.com": "10.0.0.1"})})
+	for _, c := range []struct {
+		f         *fixture
+		uri, want string
+	}{
+		{closed, canary, "opens no file"},
+		{closed, "file://" + canary, `"file" is not a scheme`},
+		{closed, "http://git.example.com/good.sql", "without --fetch-allow"},
+		{closed, "http://127.0.0.1/x", "without --fetch-allow"},
+		{opened, canary, "opens no file"},
+		{opened, "file:" + canary, `"file" is not a scheme`},
+		{opened, "s3://bucket/a.sql", `"s3" is not a scheme`},
+		{opened, opened.s.URL + "/v1/jobs", "is not one that the server may fetch from"},
+		{opened, "http://inside.example.com/x", "not of the public internet"},
+		{opened, "http://git.example.com/missing.sql", "answers with 404"},
+	} {
+		for _, path := range []string{"/v1/validate", "/v1/lineage", "/v1/debug"} {
+			p := decode[wire.Problem](t, c.f.want(422, "POST", path, withURI(c.uri, ""), nil))
+			if !strings.HasPrefix(p.Detail, "sql.scriptUri: ") || !strings.Contains(p.Detail, c.want) || p.Hint == "" || strings.Contains(fmt.Sprint(p), "is a canary") || strings.Contains(fmt.Sprint(p), "a page") {
+				t.Errorf("%s %s: %+v", path, c.uri, p)
+			}
+		}
+		// The pods read it, so it is stored; a warning says that nothing has looked at it.
+		name := fmt.Sprintf("job-%x", sha256.Sum256([]byte(c.uri)))[:20]
+		v := decode[wire.Version](t, c.f.want(201, "PUT", "/v1/jobs/"+name, withURI(c.uri, ""), nil))
+		if len(v.Warnings) != 1 || !strings.Contains(v.Warnings[0], "is not checked here") || !strings.Contains(v.Warnings[0], c.want) {
+			t.Errorf("%s: %+v", c.uri, v)
+		}
+	}
+	f := opened
+	if v := decode[wire.Version](t, f.want(201, "PUT", "/v1/jobs/good", withURI("http://git.example.com/good.sql", ""), nil)); len(v.Warnings) != 0 {
+		t.Errorf("%+v", v)
+	}
+	if _, body := f.call("GET", "/v1/jobs/good/versions/1", nil, nil); string(body) != withURI("http://git.example.com/good.sql", "") {
+		t.Errorf("pods get %s", body)
+	}
+	if v := decode[wire.Validated](t, f.want(200, "POST", "/v1/validate", withURI("http://git.example.com/good.sql", ""), nil)); !v.Valid {
+		t.Errorf("%+v", v)
+	}
+	if l := decode[wire.Lineage](t, f.want(200, "POST", "/v1/lineage", withURI("http://git.example.com/good.sql", ""), nil)); len(l.Tables) == 0 {
+		t.Errorf("%+v", l)
+	}
+	p := decode[wire.Problem](t, f.want(422, "PUT", "/v1/jobs/broken", withURI("http://git.example.com/broken.sql", ""), nil))
+	if len(p.Faults) != 1 || p.Faults[0].Line != 3 {
+		t.Errorf("%+v", p)
+	}
+	p = decode[wire.Problem](t, f.want(422, "PUT", "/v1/jobs/secret", withURI("http://git.example.com/secret.sql", ""), nil))
+	if len(p.Faults) != 1 || p.Faults[0].Line != 2 || p.Faults[0].Column != 23 || strings.Contains(fmt.Sprint(p), "hunter2") {
+		t.Errorf("%+v", p)
+	}
+	wrong := strings.Repeat("0", 64)
+	p = decode[wire.Problem](t, f.want(422, "PUT", "/v1/jobs/digest", withURI("http://git.example.com/good.sql", "  scriptSha256: "+wrong+"\n"), nil))
+	if len(p.Faults) != 1 || p.Faults[0].Path != "sql.scriptSha256" || p.Faults[0].Line != 5 {
+		t.Errorf("%+v", p)
+	}
+	sum := sha256.Sum256([]byte(shown))
+	f.want(201, "PUT", "/v1/jobs/digest", withURI("http://git.example.com/good.sql", "  scriptSha256: "+hex.EncodeToString(sum[:])+"\n"), nil)
 }

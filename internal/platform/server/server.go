@@ -25,6 +25,7 @@ import (
 	"flink-entrypoint/internal/platform/mask"
 	"flink-entrypoint/internal/platform/meter"
 	"flink-entrypoint/internal/platform/monitor"
+	"flink-entrypoint/internal/platform/outbound"
 	"flink-entrypoint/internal/platform/store"
 	"flink-entrypoint/internal/platform/web"
 	"flink-entrypoint/internal/platform/workbench"
@@ -54,6 +55,8 @@ type Options struct {
 	Keep store.Lifetimes
 	// Warm is how many JVMs are started ahead for debug runs.
 	Warm int
+	// Fetch fetches scripts that definitions name; nil: nothing is fetched.
+	Fetch *outbound.Fetcher
 	// StreamCheck is how often the rights of readers of streams are looked at again; 0: a minute.
 	StreamCheck time.Duration
 }
@@ -329,5 +332,6 @@ func (s *Server) prepare(ctx context.Context, team, name string, source []byte, 
 			}
 			return names, err
 		},
+		Script: func(uri string) (string, error) { return s.o.Fetch.Text(ctx, uri) },
 	})
 }
