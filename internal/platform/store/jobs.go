@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"math"
 	"time"
+
+	"flink-entrypoint/internal/platform/mask"
 )
 
 // A Kind says what a name with versions is.
@@ -59,6 +61,7 @@ func (s *Store) PutJob(ctx context.Context, team string, v Version, newest int) 
 
 // PutJobWithin is PutJob that refuses what would make all versions of the team larger than quota bytes (0: no quota): ErrDefinitions.
 func (s *Store) PutJobWithin(ctx context.Context, team string, v Version, newest int, quota int64) (Version, bool, error) {
+	v.Comment = mask.Text(v.Comment)
 	made := false
 	err := s.tx(ctx, func(tx *sql.Tx) error {
 		made = false

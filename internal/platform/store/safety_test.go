@@ -179,8 +179,8 @@ func TestAudit(t *testing.T) {
 	}
 	v := Version{Job: "clicks", Document: []byte("a"), Source: []byte("a"), Digest: "d", By: "ann", Comment: "password=hunter2"}
 	for range 2 { // the second time nothing changes
-		if _, _, err := s.PutJob(ctx, "team", v, -1); err != nil {
-			t.Fatal(err)
+		if made, _, err := s.PutJob(ctx, "team", v, -1); err != nil || made.Comment != "password=******" {
+			t.Fatal(made, err)
 		}
 	}
 	if err := s.DeleteJob(ctx, "clicks"); err != nil {
