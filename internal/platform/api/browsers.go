@@ -91,6 +91,9 @@ func (a *API) makeCode(w http.ResponseWriter, r *http.Request) error {
 		token = ""
 	}
 	code, expires, err := a.Store.MakeCode(r.Context(), token, codeLife)
+	if err == nil {
+		err = a.Store.Audit(r.Context(), c.team, "", "a code to sign a browser in was made")
+	}
 	if err != nil {
 		return err
 	}
@@ -133,15 +136,23 @@ func (a *API) signIn(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	c := sessionCaller(b)
+	if err := a.Store.Audit(store.ByUser(r.Context(), c.name), c.team, "", "a browser signed in"); err != nil {
+		return err
+	}
 	http.SetCookie(w, a.cookie(r, secret, time.Until(b.Expires)))
-	return answer(w, http.StatusCreated, meOf(sessionCaller(b)))
+	return answer(w, http.StatusCreated, meOf(c))
 }
 
 // signOut: DELETE /v1/session. It succeeds without one, too.
 func (a *API) signOut(w http.ResponseWriter, r *http.Request) error {
-	secret, _, err := a.browserSession(r)
+	secret, b, err := a.browserSession(r)
 	if err == nil {
 		err = a.Store.EndSession(r.Context(), secret)
+	}
+	if err == nil {
+		c := sessionCaller(b)
+		err = a.Store.Audit(store.ByUser(r.Context(), c.name), c.team, "", "a browser signed out")
 	}
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return err

@@ -149,7 +149,7 @@ func TestTokens(t *testing.T) {
 
 // roleOf is what each route that changes something needs; routes that read need view.
 var roleOf = map[string]store.Role{
-	"POST /v1/lineage": store.RoleView,
+	"POST /v1/lineage": store.RoleView, "POST /v1/codes": store.RoleView,
 	"GET /v1/tokens":   store.RoleAdmin, "POST /v1/tokens": store.RoleAdmin, "DELETE /v1/tokens/{name}": store.RoleAdmin,
 	"POST /v1/flink-events": store.RoleRun, "PUT /v1/runs/{run}/archive/{name...}": store.RoleRun,
 }
@@ -164,7 +164,7 @@ func TestRoles(t *testing.T) {
 	rank := map[store.Role]int{store.RoleView: 1, store.RoleEdit: 2, store.RoleAdmin: 3}
 	for _, pattern := range api.Patterns() {
 		method, path, _ := strings.Cut(pattern, " ")
-		if !strings.HasPrefix(path, "/v1/") { // whether it lives, everybody may ask
+		if !strings.HasPrefix(path, "/v1/") || strings.HasPrefix(path, "/v1/session") { // everybody may ask whether it lives, and sign in and out
 			continue
 		}
 		need, known := roleOf[pattern]
@@ -424,6 +424,7 @@ func TestEveryActionIsAnEvent(t *testing.T) {
 		f.world.Of(r.ID, func(c *simulate.Cluster) { c.Broken = "no leader" })
 		return f.until("late", "lost", func(r wire.Run) bool { return r.Condition == "lost" })
 	}
+	cookie := ""
 	type action struct {
 		route, text string // text is in the event
 		do          func()
@@ -449,6 +450,14 @@ func TestEveryActionIsAnEvent(t *testing.T) {
 			f.want(204, "DELETE", "/v1/jobs/gone", nil, nil)
 		}},
 		{"POST /v1/debug", "a script was debugged: ", func() { f.debugged("/v1/debug", shown) }},
+		{"POST /v1/codes", "a code to sign a browser in was made", func() { f.want(201, "POST", "/v1/codes", nil, nil) }},
+		{"POST /v1/sessions", "a browser signed in", func() {
+			resp, _ := f.call("POST", "/v1/sessions", map[string]string{"token": f.token}, nil)
+			for _, c := range resp.Cookies() {
+				cookie = c.Name + "=" + c.Value
+			}
+		}},
+		{"DELETE /v1/session", "a browser signed out", func() { f.want(204, "DELETE", "/v1/session", nil, header{"Cookie": cookie}) }},
 	}
 	// These change nothing, and are sent with each pause of typing: the log has them. Those of pods are in the timelines of their runs.
 	without := []string{"POST /v1/validate", "POST /v1/lineage", "POST /v1/flink-events", "PUT /v1/runs/{run}/archive/{name...}"}
