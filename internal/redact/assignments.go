@@ -28,7 +28,7 @@ func Assignments(text string) string {
 			for from < len(text) && text[from] == ' ' {
 				from++
 			}
-			if from == len(text) || text[from] != '"' {
+			if !strings.HasPrefix(text[from:], `"`) && !strings.HasPrefix(text[from:], `\"`) {
 				continue
 			}
 			from, to = assigned(text, from)
@@ -93,6 +93,6 @@ func jsonKeyBefore(text string) string {
 	if text == "" || text[len(text)-1] != '"' {
 		return ""
 	}
-	text = text[:len(text)-1]
+	text = strings.TrimSuffix(text[:len(text)-1], `\`) // of a text that is quoted itself
 	return text[strings.LastIndexByte(text, '"')+1:]
 }

@@ -16,14 +16,15 @@ func TestAssignments(t *testing.T) {
 		"password==":                                       "password==",
 		"password=":                                        "password=",
 		"PASSWORD=x\npassword='never closed\nnext=1":       "PASSWORD=******\npassword='******\nnext=1",
-		`secret="`:                            `secret="`,
-		"a = b, no name here":                 "a = b, no name here",
-		"api-key=k1;token=k2&secret=k3)":      "api-key=******;token=******&secret=******)",
-		"password=caf\u00e9\u2026 done":       "password=****** done",
-		`{"a":{"password" : "x"}}`:            `{"a":{"password" : "******"}}`,
-		`msg="got password=\"a b\" here" n=1`: `msg="got password=\"******\" here" n=1`,
-		`msg="got password=\"a b" n=1`:        `msg="got password=\"******" n=1`,
-		`"password": 12`:                      `"password": 12`,
+		`secret="`:                              `secret="`,
+		"a = b, no name here":                   "a = b, no name here",
+		"api-key=k1;token=k2&secret=k3)":        "api-key=******;token=******&secret=******)",
+		"password=caf\u00e9\u2026 done":         "password=****** done",
+		`{"a":{"password" : "x"}}`:              `{"a":{"password" : "******"}}`,
+		`msg="got password=\"a b\" here" n=1`:   `msg="got password=\"******\" here" n=1`,
+		`msg="got password=\"a b" n=1`:          `msg="got password=\"******" n=1`,
+		`error="with \"password\": \"a b\", x"`: `error="with \"password\": \"******\", x"`,
+		`"password": 12`:                        `"password": 12`,
 	} {
 		got := Assignments(text)
 		if got != want {

@@ -1,6 +1,10 @@
 package cli
 
 import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -29,5 +33,29 @@ func TestLifetimes(t *testing.T) {
 	want := store.Lifetimes{Logs: 2 * store.Day, Audit: -1}.WithDefaults()
 	if got := (&call{flags: f}).keep(); got != want {
 		t.Errorf("%+v, want %+v", got, want)
+	}
+}
+
+// TestLogIsMasked: what looks like a secret is not in the server's log, in both of its forms, and JSON stays JSON.
+func TestLogIsMasked(t *testing.T) {
+	token := "fp_" + strings.Repeat("Ab3-_", 9)[:43]
+	for _, format := range []string{"text", "json"} {
+		f := pflag.NewFlagSet("serve", pflag.ContinueOnError)
+		serveFlags(f)
+		if err := f.Parse([]string{"--log-format", format}); err != nil {
+			t.Fatal(err)
+		}
+		var b bytes.Buffer
+		log, err := (&call{flags: f, stderr: &b}).logger()
+		if err != nil {
+			t.Fatal(err)
+		}
+		log.Error("request failed", "error", errors.New(`jdbc:x://u:hunter2@h with "password":"hunter2", password="hunter2 x" and token=hunter2`), "header", "Bearer "+token, "path", "/v1/jobs/"+token)
+		if text := b.String(); strings.Contains(text, "hunter2") || strings.Contains(text, token) || !strings.Contains(text, "request failed") {
+			t.Errorf("%s: %s", format, text)
+		}
+		if format == "json" && !json.Valid(b.Bytes()) {
+			t.Errorf("%s is not JSON", &b)
+		}
 	}
 }
