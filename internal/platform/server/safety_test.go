@@ -150,7 +150,7 @@ func TestTokens(t *testing.T) {
 // roleOf is what each route that changes something needs; routes that read need view.
 var roleOf = map[string]store.Role{
 	"POST /v1/lineage": store.RoleView, "POST /v1/codes": store.RoleView,
-	"GET /v1/tokens":   store.RoleAdmin, "POST /v1/tokens": store.RoleAdmin, "DELETE /v1/tokens/{name}": store.RoleAdmin,
+	"GET /v1/tokens": store.RoleAdmin, "POST /v1/tokens": store.RoleAdmin, "DELETE /v1/tokens/{name}": store.RoleAdmin,
 	"POST /v1/flink-events": store.RoleRun, "PUT /v1/runs/{run}/archive/{name...}": store.RoleRun,
 }
 
