@@ -44,8 +44,10 @@ type Status struct {
 
 // A Process is one JobManager or TaskManager.
 type Process struct {
-	Name       string // jobmanager-1, taskmanager-2
+	Name       string // jobmanager-1, taskmanager-2; taskmanager-2.3 is the third in the place of taskmanager-2
+	Place      string // the name of the first process in its place
 	JobManager bool
+	Replaced   bool   // another process has its place
 	Attempt    string // identity of the process: no later process has the same
 	Started    time.Time
 	Alive      bool
@@ -101,6 +103,13 @@ type Driver interface {
 	Runs(ctx context.Context) ([]string, error)
 	// SavepointDir is where a run's savepoints go unless the user set a directory, as a URI.
 	SavepointDir(run string) string
+}
+
+// A Replacer is a driver of clusters whose processes do not come back by themselves.
+type Replacer interface {
+	// Replace starts a process in the place of one that has ended, and returns at once. Where that was done already, it does nothing. After Delete
+	// of the run it is refused.
+	Replace(ctx context.Context, run, process string) error
 }
 
 // A LocalFiles driver's clusters have the files of this machine: a file: URI of theirs can be read here.

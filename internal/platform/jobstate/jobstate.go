@@ -8,7 +8,10 @@
 // of 2.x (JobStatusChangedListener), the archive (FsJobArchivist) and the job result store (FileSystemJobResultStore).
 package jobstate
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // A Queue is where a run waits for its next look. It is also the state that people see.
 type Queue string
@@ -128,6 +131,7 @@ type Run struct {
 	Pushes     bool          `json:"pushes,omitempty"` // the cluster has proven that it pushes
 	// Sequences is the last push seen of each attempt.
 	Sequences map[string]int64 `json:"sequences,omitempty"`
+	Losses    map[string]Loss  `json:"losses,omitempty"` // by place, of processes that ended and were or will be replaced
 	Stop      *Stop            `json:"stop,omitempty"`
 	Resolve   *Resolve         `json:"resolve,omitempty"`
 	Strange   []string         `json:"strange,omitempty"` // ids of jobs that do not belong here, each reported once
@@ -159,6 +163,15 @@ type Exit struct {
 	Code    int       `json:"code"` // as a shell gives it: 128 + signal for a signal
 	Message string    `json:"message,omitempty"`
 	At      time.Time `json:"at"`
+}
+
+// A Loss is the newest process of a place that ended while its cluster is wanted.
+type Loss struct {
+	Name string `json:"name"` // of the process
+	Row  int    `json:"row"`  // how many ended in this place in a row
+	// Due is when the next one is started; zero: it was started, or it is given up.
+	Due    time.Time `json:"due,omitzero"`
+	GaveUp bool      `json:"gaveUp,omitempty"`
 }
 
 // A Stop is a stop with savepoint on its way.
@@ -196,6 +209,23 @@ func New(id, jobID string, highAvailability, session bool, now time.Time, startW
 
 // HasEnded reports whether the run has ended: it will never change.
 func (r *Run) HasEnded() bool { return r.Outcome != Open }
+
+// needed reports whether the cluster of the run still needs its processes.
+func (r *Run) needed() bool {
+	return !r.HasEnded() && !r.Session && r.Desired != WantCancel && r.Resolve == nil && r.Claim == nil && (r.Exit == nil || r.HighAvailability) && r.Condition != Parked
+}
+
+// ToReplace are the places whose processes have ended and whose time has come.
+func (r *Run) ToReplace(now time.Time) []string {
+	var places []string
+	for place, l := range r.Losses {
+		if r.needed() && !l.Due.IsZero() && !now.Before(l.Due) {
+			places = append(places, place)
+		}
+	}
+	slices.Sort(places)
+	return places
+}
 
 // job is the job with this id, or nil.
 func (r *Run) job(id string) *Job {

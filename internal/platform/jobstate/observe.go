@@ -82,6 +82,18 @@ type Exited struct {
 	Others bool
 }
 
+// ProcessEnded: a process ended that its cluster needs and that does not come back by itself: a TaskManager, or a JobManager of a session cluster
+// with high availability.
+type ProcessEnded struct {
+	Place, Name string // taskmanager-1; taskmanager-1.2 is the second there
+	Code        int
+	Message     string
+	Lived       time.Duration
+}
+
+// ProcessReplaced: the driver has started a process in the place of one that ended.
+type ProcessReplaced struct{ Place, Name string } // Name: of the one that ended
+
 // ClusterGone: no process of the cluster is left, and none can come back.
 type ClusterGone struct{}
 
@@ -114,24 +126,26 @@ type SavepointSeen struct {
 // Tick: the time of the next look has come and nothing else is known.
 type Tick struct{}
 
-func (ClusterStarted) observation() {}
-func (StartRefused) observation()   {}
-func (StartHindered) observation()  {}
-func (NoStartPoint) observation()   {}
-func (Answer) observation()         {}
-func (NoAnswer) observation()       {}
-func (Push) observation()           {}
-func (Archived) observation()       {}
-func (Recorded) observation()       {}
-func (Exited) observation()         {}
-func (ClusterGone) observation()    {}
-func (AskStop) observation()        {}
-func (AskCancel) observation()      {}
-func (AskResolve) observation()     {}
-func (AskStartEmpty) observation()  {}
-func (SavepointSeen) observation()  {}
-func (NotSubmitted) observation()   {}
-func (Tick) observation()           {}
+func (ClusterStarted) observation()  {}
+func (StartRefused) observation()    {}
+func (StartHindered) observation()   {}
+func (NoStartPoint) observation()    {}
+func (Answer) observation()          {}
+func (NoAnswer) observation()        {}
+func (Push) observation()            {}
+func (Archived) observation()        {}
+func (Recorded) observation()        {}
+func (Exited) observation()          {}
+func (ProcessEnded) observation()    {}
+func (ProcessReplaced) observation() {}
+func (ClusterGone) observation()     {}
+func (AskStop) observation()         {}
+func (AskCancel) observation()       {}
+func (AskResolve) observation()      {}
+func (AskStartEmpty) observation()   {}
+func (SavepointSeen) observation()   {}
+func (NotSubmitted) observation()    {}
+func (Tick) observation()            {}
 
 // An Effect is something to do outside. Each has a name made from the run, so doing it twice is doing it once.
 type Effect string
@@ -144,6 +158,7 @@ const (
 	CancelJob       Effect = "cancel job"
 	LookForSave     Effect = "look for savepoint"   // answer, archive, target directory
 	AskResultStore  Effect = "ask job result store" // of high availability
+	ReplaceProcess  Effect = "replace processes"    // those whose time has come
 	AskProcesses    Effect = "ask driver"           // are processes alive, how did they end
 	CollectCause    Effect = "collect cause"        // of a failure: exceptions, log tail, archive
 	ConsiderRestart Effect = "consider restart"     // by the restart policy
@@ -175,6 +190,13 @@ const (
 	EachRunning = 10 * time.Second // in Running
 	EachPushing = time.Minute      // in Running, where the cluster has proven that it pushes
 	LongestLost = time.Minute      // looks at a lost run back off to this
+
+	// A process that ended is replaced after FirstReplaced, then twice that, and so on up to LongestReplaced. MostReplaced in a row are replaced;
+	// one that lived for Stable begins a new row.
+	FirstReplaced   = time.Second
+	LongestReplaced = time.Minute
+	MostReplaced    = 10
+	Stable          = 10 * time.Minute
 
 	// GraceOfExit is how long push and archive may come after the process that sent them.
 	GraceOfExit = 5 * time.Second

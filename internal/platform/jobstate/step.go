@@ -14,7 +14,7 @@ func Step(r Run, o Observation, now time.Time) Result {
 	s := &step{run: r, now: now}
 	s.run.Jobs = slices.Clone(r.Jobs)
 	s.run.Strange = slices.Clone(r.Strange)
-	s.run.Sequences = maps.Clone(r.Sequences)
+	s.run.Sequences, s.run.Losses = maps.Clone(r.Sequences), maps.Clone(r.Losses)
 	s.run.Claim, s.run.Exit, s.run.Stop, s.run.Resolve = copied(r.Claim), copied(r.Exit), copied(r.Stop), copied(r.Resolve)
 	if r.HasEnded() {
 		s.afterTheEnd(o)
@@ -179,6 +179,10 @@ func (s *step) observe(o Observation) {
 		s.jobEnds(o.JobID, o.Status, FromResultStore, "", true)
 	case Exited:
 		s.exited(o)
+	case ProcessEnded:
+		s.processEnded(o)
+	case ProcessReplaced:
+		s.processReplaced(o)
 	case ClusterGone:
 		s.gone()
 	case AskStop:
@@ -538,6 +542,41 @@ func (s *step) exited(o Exited) {
 	}
 }
 
+// processEnded: without a TaskManager that comes back, a job would wait for slots until Flink gives it up.
+func (s *step) processEnded(o ProcessEnded) {
+	r := &s.run
+	l := r.Losses[o.Place]
+	if !r.needed() || l.Name == o.Name {
+		return
+	}
+	if o.Lived >= Stable {
+		l.Row = 0
+	}
+	l = Loss{Name: o.Name, Row: l.Row + 1}
+	how := fmt.Sprintf("%s ended with %d%s", o.Name, o.Code, because(o.Message))
+	if l.GaveUp = l.Row > MostReplaced; l.GaveUp {
+		s.tell(FromExit, "%s; it is not replaced: it is the %dth in a row", how, l.Row)
+	} else {
+		after := min(FirstReplaced<<(l.Row-1), LongestReplaced)
+		l.Due = s.now.Add(after)
+		s.tell(FromExit, "%s; another one is started in %s", how, after)
+	}
+	if r.Losses == nil {
+		r.Losses = map[string]Loss{}
+	}
+	r.Losses[o.Place] = l
+}
+
+func (s *step) processReplaced(o ProcessReplaced) {
+	l := s.run.Losses[o.Place]
+	if l.Name != o.Name || l.Due.IsZero() {
+		return
+	}
+	l.Due = time.Time{}
+	s.run.Losses[o.Place] = l
+	s.tell(FromDriver, "a process was started in the place of %s", o.Name)
+}
+
 func (s *step) gone() {
 	r := &s.run
 	r.Gone = true
@@ -613,6 +652,9 @@ func (s *step) settle() {
 	r := &s.run
 	if r.HasEnded() {
 		return
+	}
+	if len(r.ToReplace(s.now)) > 0 {
+		s.do(ReplaceProcess)
 	}
 	if c := r.Claim; c != nil {
 		switch {
@@ -753,6 +795,23 @@ func (s *step) applicationEnds() {
 
 // next is the time until the next look.
 func (s *step) next() time.Duration {
+	d := s.nextLook()
+	if d == 0 || !s.run.needed() {
+		return d
+	}
+	for _, l := range s.run.Losses {
+		switch after := l.Due.Sub(s.now); {
+		case l.Due.IsZero():
+		case after > 0:
+			d = min(d, after)
+		default: // this look could not
+			d = min(d, SoonAgain)
+		}
+	}
+	return d
+}
+
+func (s *step) nextLook() time.Duration {
 	r := &s.run
 	switch {
 	case r.HasEnded(), r.Condition == Parked:

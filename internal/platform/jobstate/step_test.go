@@ -224,6 +224,18 @@ func parse(t *testing.T, w []string) Observation {
 			return Exited{Attempt: w[1], Code: code, Others: true, Message: rest(4)}
 		}
 		return Exited{Attempt: w[1], Code: code, Message: rest(3)}
+	case "ended": // ended PLACE NAME CODE LIVED MESSAGE…
+		code, err := strconv.Atoi(w[3])
+		if err != nil {
+			t.Fatal(err)
+		}
+		lived, err := time.ParseDuration(w[4])
+		if err != nil {
+			t.Fatal(err)
+		}
+		return ProcessEnded{Place: w[1], Name: w[2], Code: code, Lived: lived, Message: rest(5)}
+	case "replaced": // replaced PLACE NAME
+		return ProcessReplaced{Place: w[1], Name: w[2]}
 	case "gone":
 		return ClusterGone{}
 	case "stop":
@@ -254,7 +266,7 @@ func random(r *rand.Rand) Observation {
 	ids := []string{"aa", "bb"}
 	attempts := []string{"a1", "a2"}
 	status := func() Status { return statuses[r.IntN(len(statuses))] }
-	switch r.IntN(18) {
+	switch r.IntN(20) {
 	case 0:
 		return ClusterStarted{attempts[r.IntN(2)]}
 	case 1:
@@ -287,6 +299,10 @@ func random(r *rand.Rand) Observation {
 		return SavepointSeen{State: []SavepointState{SavepointCompleted, SavepointFailed, SavepointMissing}[r.IntN(3)], Path: "file:/s"}
 	case 16:
 		return NotSubmitted{}
+	case 17:
+		return ProcessEnded{Place: "t1", Name: []string{"t1", "t1.2"}[r.IntN(2)], Code: 137, Lived: time.Duration(r.IntN(20)) * time.Minute}
+	case 18:
+		return ProcessReplaced{Place: "t1", Name: []string{"t1", "t1.2"}[r.IntN(2)]}
 	}
 	return Tick{}
 }

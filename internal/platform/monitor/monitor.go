@@ -219,6 +219,7 @@ func (m *Monitor) turn(ctx context.Context, c store.Claimed) (back store.Return,
 	if !t.run.State.HasEnded() {
 		m.look(ctx, t)
 		m.at("looked", t.run)
+		m.replace(ctx, t)
 	}
 	t.step(jobstate.Tick{})
 	for _, e := range t.effects {
@@ -274,8 +275,8 @@ func (t *turn) step(o jobstate.Observation) {
 	t.run.State, t.next = result.Run, result.Next
 	t.events = append(t.events, result.Events...)
 	for _, e := range result.Effects {
-		// A look asks drivers and stores anyway.
-		if e != jobstate.AskProcesses && e != jobstate.AskResultStore && e != jobstate.LookForSave && !slices.Contains(t.effects, e) {
+		// A turn asks drivers and stores, and replaces processes, anyway.
+		if e != jobstate.ReplaceProcess && e != jobstate.AskProcesses && e != jobstate.AskResultStore && e != jobstate.LookForSave && !slices.Contains(t.effects, e) {
 			t.effects = append(t.effects, e)
 		}
 	}
@@ -343,6 +344,24 @@ func (m *Monitor) jobID(r store.Run) string {
 		}
 	}
 	return ""
+}
+
+// replace starts a process in each place whose time has come. It is written down that a process ended before another has its place, so what
+// fails, or is done by a server that is killed, is done again: the state asks for it until it is written down too.
+func (m *Monitor) replace(ctx context.Context, t *turn) {
+	replacer, ok := m.Driver.(cluster.Replacer)
+	if !ok {
+		return
+	}
+	for _, place := range t.run.State.ToReplace(t.now.Add(time.Since(t.began))) {
+		name := t.run.State.Losses[place].Name
+		if err := replacer.Replace(ctx, t.run.State.ID, name); err != nil {
+			m.Log.Warn("a process is not replaced", "run", t.run.State.ID, "process", name, "error", err)
+			continue
+		}
+		m.at("process replaced", t.run)
+		t.step(jobstate.ProcessReplaced{Place: place, Name: name})
+	}
 }
 
 func (m *Monitor) start(ctx context.Context, t *turn) (done bool, err error) {
@@ -464,6 +483,20 @@ func (m *Monitor) processes(t *turn, status cluster.Status) {
 	}
 	if len(status.Processes) > 0 && !slices.ContainsFunc(status.Processes, func(p cluster.Process) bool { return p.JobManager && (p.Alive || p.Waits != "") }) && !t.run.State.Gone {
 		t.step(jobstate.ClusterGone{})
+	}
+	m.ended(t, status)
+}
+
+// ended turns the ends of processes that have to be replaced into observations.
+func (m *Monitor) ended(t *turn, status cluster.Status) {
+	if _, ok := m.Driver.(cluster.Replacer); !ok || t.run.State.Session {
+		return
+	}
+	for _, p := range status.Processes {
+		if p.Alive || p.Waits != "" || p.Replaced || p.Ended.IsZero() || p.JobManager {
+			continue
+		}
+		t.step(jobstate.ProcessEnded{Place: p.Place, Name: p.Name, Code: p.Code, Message: p.Message, Lived: p.Ended.Sub(p.Started)})
 	}
 }
 

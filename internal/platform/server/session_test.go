@@ -259,3 +259,55 @@ func TestSessionDefinitions(t *testing.T) {
 		}
 	}
 }
+
+// TestTaskManagerDies: its process ends. Another one is started in its place, once, also when the server ends in between, and by a driver that
+// cannot at first; the job and the cluster go on, and the timeline says what happened.
+func TestTaskManagerDies(t *testing.T) {
+	t.Parallel()
+	for _, kind := range []string{"session", "application"} {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			f := newFixture(t, false)
+			name, run := "shared", wire.Run{}
+			if kind == "session" {
+				run = f.shared()
+			} else {
+				name = "one"
+				run = f.running(name)
+			}
+			text := func() string { return string(f.want(200, "GET", "/v1/jobs/"+name+"/events", nil, nil)) }
+			wake := func() {
+				if err := f.s.Store.Wake(t.Context(), run.ID); err != nil { // as the driver does when a process ends
+					t.Fatal(err)
+				}
+			}
+			f.world.Of(run.ID, func(c *simulate.Cluster) { c.Lose("taskmanager-1"); c.Full = "no port is free" })
+			wake()
+			f.until(name, "noticed", func(wire.Run) bool {
+				return strings.Contains(text(), "taskmanager-1 ended with 137: killed; another one is started in 1s")
+			})
+			f.stop()
+			f.world.Of(run.ID, func(c *simulate.Cluster) { c.Full = "" })
+			f.start()
+			f.until(name, "replaced", func(wire.Run) bool {
+				return strings.Contains(text(), "a process was started in the place of taskmanager-1")
+			})
+			f.world.Of(run.ID, func(c *simulate.Cluster) { c.Lose("taskmanager-1") })
+			wake()
+			f.until(name, "replaced again", func(wire.Run) bool {
+				return strings.Contains(text(), "taskmanager-1.2 ended with 137: killed; another one is started in 2s") && strings.Contains(text(), "a process was started in the place of taskmanager-1.2")
+			})
+			now := f.until(name, "running", func(r wire.Run) bool { return r.Queue == "running" && r.Condition == "" })
+			f.world.Of(run.ID, func(c *simulate.Cluster) {
+				if c.Replaced["taskmanager-1"] != 2 || c.Deletes != 0 || c.Starts != 1 || now.ID != run.ID {
+					t.Errorf("%v replaced, %d deletes, %d starts; run %s, was %s", c.Replaced, c.Deletes, c.Starts, now.ID, run.ID)
+				}
+			})
+			f.want(202, "POST", "/v1/jobs/"+name+"/stop", wire.Stop{Mode: "cancel"}, nil)
+			f.until(name, "canceled", func(r wire.Run) bool { return r.Outcome == "canceled" })
+			if n := strings.Count(text(), "another one is started"); n != 2 {
+				t.Errorf("%d losses are told, want 2: the end of the cluster is not one\n%s", n, text())
+			}
+		})
+	}
+}

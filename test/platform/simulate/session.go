@@ -16,7 +16,7 @@ type Session struct {
 	Runs    []map[string]any // requests to run the jar
 	Reject  string           // what the main method of the next jobs throws
 	Slow    chan struct{}    // not nil: the main method of a job waits until it is closed, and submits then
-	Away    bool             // its TaskManagers have not registered
+	Away    bool             // its TaskManager has not registered
 }
 
 // session is the REST API of a session cluster. The lock of the world is held.
@@ -25,7 +25,7 @@ func (w *World) session(rw http.ResponseWriter, r *http.Request, c *Cluster, res
 	job, _, _ := strings.Cut(strings.TrimPrefix(rest, "jobs/"), "/")
 	switch {
 	case rest == "overview":
-		fmt.Fprintf(rw, `{"flink-version":"2.2.1","taskmanagers":%d}`, map[bool]int{true: 0, false: 1}[s.Away])
+		fmt.Fprintf(rw, `{"flink-version":"2.2.1","taskmanagers":%d}`, map[bool]int{true: 0, false: 1}[s.Away || c.lost("taskmanager-1")])
 	case rest == "jobs/overview":
 		s.Polls++
 		lines := []string{}

@@ -41,6 +41,35 @@ type Cluster struct {
 	Spec            cluster.Spec // it was started with
 	Session         Session      // of a session cluster
 	jar             string       // its uploaded one
+
+	Lost     map[string]time.Time // when the process of a place (taskmanager-1) ended, with 137, that is there now
+	Replaced map[string]int       // how many processes were started in a place after the first
+	Full     string               // why none is started
+}
+
+// Lose ends the process in a place.
+func (c *Cluster) Lose(place string) {
+	if c.Lost == nil {
+		c.Lost, c.Replaced = map[string]time.Time{}, map[string]int{}
+	}
+	c.Lost[place] = time.Now()
+}
+
+func (c *Cluster) lost(place string) bool { return !c.Lost[place].IsZero() }
+
+// process is the one that is in a place now.
+func (c *Cluster) process(run, place string) cluster.Process {
+	name := place
+	if n := c.Replaced[place]; n > 0 {
+		name = fmt.Sprintf("%s.%d", place, n+1)
+	}
+	p := cluster.Process{Name: name, Place: place, Attempt: run + "-" + name, JobManager: strings.HasPrefix(place, "jobmanager"), Alive: c.Alive && !c.lost(place)}
+	if c.lost(place) {
+		p.Code, p.Message, p.Started, p.Ended = 137, "killed", c.Lost[place], c.Lost[place]
+	} else if p.JobManager {
+		p.Code, p.Ended = c.Code, c.Ended
+	}
+	return p
 }
 
 // New makes a world that ends with the test.
@@ -90,10 +119,34 @@ func (w *World) Observe(_ context.Context, run string) (cluster.Status, error) {
 	if c == nil {
 		return cluster.Status{}, cluster.ErrUnknown
 	}
-	return cluster.Status{REST: []string{w.url + "/" + run}, Processes: []cluster.Process{
-		{Name: "jobmanager-1", JobManager: true, Attempt: run + "-a1", Alive: c.Alive, Code: c.Code, Ended: c.Ended},
-		{Name: "taskmanager-1", Attempt: run + "-t1", Alive: c.Alive},
-	}}, nil
+	var status cluster.Status
+	for i := range max(c.Spec.JobManagers, 1) {
+		status.REST = append(status.REST, fmt.Sprintf("%s/%s~%d", w.url, run, i+1))
+		status.Processes = append(status.Processes, c.process(run, fmt.Sprint("jobmanager-", i+1)))
+	}
+	status.Processes = append(status.Processes, c.process(run, "taskmanager-1"))
+	return status, nil
+}
+
+// Replace is as cluster.Replacer says.
+func (w *World) Replace(_ context.Context, run, process string) error {
+	w.Mu.Lock()
+	defer w.Mu.Unlock()
+	c := w.clusters[run]
+	if c == nil {
+		return cluster.ErrUnknown
+	}
+	place, _, _ := strings.Cut(process, ".")
+	switch {
+	case c.Full != "":
+		return errors.New(c.Full)
+	case c.process(run, place).Name == process && !c.lost(place):
+		return fmt.Errorf("%s has not ended", process)
+	case c.process(run, place).Name == process:
+		c.Replaced[place]++
+		delete(c.Lost, place)
+	}
+	return nil
 }
 
 // Delete is as cluster.Driver says.
@@ -126,15 +179,16 @@ func (w *World) Runs(context.Context) ([]string, error) { return nil, nil }
 // SavepointDir is as cluster.Driver says.
 func (w *World) SavepointDir(run string) string { return "file:/savepoints/" + run }
 
-// ServeHTTP is the REST API of every cluster, below /RUN.
+// ServeHTTP is the REST API of every cluster, below /RUN~JOBMANAGER. Each JobManager that is alive answers as the leader does.
 func (w *World) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	w.Mu.Lock()
 	defer w.Mu.Unlock()
 	run, rest, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
+	run, jobManager, _ := strings.Cut(run, "~")
 	c := w.clusters[run]
 	rw.Header().Set("Content-Type", "application/json")
 	switch {
-	case c == nil || !c.Alive:
+	case c == nil || !c.Alive || c.lost("jobmanager-"+jobManager):
 		http.Error(rw, "no cluster", http.StatusBadGateway)
 	case c.Broken != "":
 		http.Error(rw, c.Broken, http.StatusInternalServerError)

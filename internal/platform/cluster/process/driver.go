@@ -37,17 +37,20 @@ type Driver struct {
 	// Point, if not nil, is called at each place where a crash must do no harm. Tests kill the process there.
 	Point func(place string)
 
-	// Ended, if not nil, is called when a JobManager ends that was alive when its run was observed, whichever server started it: its run
+	// Ended, if not nil, is called when a process ends that was alive when its run was observed, whichever server started it: its run
 	// can be looked at at once and not when its time comes.
 	Ended func(run string)
 
 	mu    sync.Mutex   // starts and deletes follow each other
 	given map[int]bool // ports of clusters that may not have bound them yet; lock mu
 
-	watched sync.Map // directories of JobManagers whose end is waited for
+	watched sync.Map // directories of processes whose end is waited for
 }
 
-var _ cluster.Driver = (*Driver)(nil)
+var (
+	_ cluster.Driver   = (*Driver)(nil)
+	_ cluster.Replacer = (*Driver)(nil)
+)
 
 // Files of a run's directory.
 const (
@@ -139,6 +142,101 @@ func names(s cluster.Spec) []string {
 	return all
 }
 
+// kept is how many ended processes of a place keep their directories, which have their logs.
+const kept = 2
+
+// A generation is a process of a place. Each has a directory of its own, so that the name of a process is never another's.
+type generation struct {
+	name   string
+	number int // from 1
+}
+
+// generationOf reads the name of a process's directory: taskmanager-1 is the first in its place, taskmanager-1.2 the second.
+func generationOf(name string) (place string, number int, ok bool) {
+	place, text, later := strings.Cut(name, ".")
+	if !later {
+		return place, 1, place != ""
+	}
+	number, err := strconv.Atoi(text)
+	return place, number, err == nil && number > 1 && strconv.Itoa(number) == text && place != ""
+}
+
+func nameOf(place string, number int) string {
+	if number == 1 {
+		return place
+	}
+	return place + "." + strconv.Itoa(number)
+}
+
+// generations are the processes of each place of a run, oldest first. A place without a directory has none.
+func (d *Driver) generations(run string) (map[string][]generation, error) {
+	entries, err := os.ReadDir(d.run(run))
+	if err != nil {
+		return nil, err
+	}
+	all := map[string][]generation{}
+	for _, e := range entries {
+		if place, number, ok := generationOf(e.Name()); ok && e.IsDir() {
+			all[place] = append(all[place], generation{e.Name(), number})
+		}
+	}
+	for _, g := range all {
+		slices.SortFunc(g, func(a, b generation) int { return a.number - b.number })
+	}
+	return all, nil
+}
+
+// Replace is as cluster.Replacer says.
+func (d *Driver) Replace(_ context.Context, run, process string) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	dir := d.run(run)
+	if _, err := os.Stat(filepath.Join(dir, deletedFile)); err == nil {
+		return &cluster.Refusal{Err: errors.New("the cluster of this run was deleted")}
+	}
+	var s cluster.Spec
+	var p ports
+	if err := errors.Join(readJSON(filepath.Join(dir, specFile), &s), readJSON(filepath.Join(dir, portsFile), &p)); err != nil {
+		return err
+	}
+	place, number, ok := generationOf(process)
+	if !ok || !slices.Contains(names(s), place) {
+		return fmt.Errorf("run %s has no process %q", run, process)
+	}
+	all, err := d.generations(run)
+	if err != nil {
+		return err
+	}
+	there := all[place]
+	if len(there) == 0 {
+		return fmt.Errorf("run %s has no process %s yet", run, process)
+	}
+	switch newest := there[len(there)-1]; {
+	case newest.number > number+1:
+		return nil // that one has ended too, and was replaced
+	case newest.number == number:
+		ended, err := d.observe(run, newest.name)
+		if err != nil {
+			return err
+		}
+		if ended.Alive || ended.Waits != "" {
+			return fmt.Errorf("%s has not ended", process)
+		}
+	case newest.number < number:
+		return fmt.Errorf("run %s has no process %s", run, process)
+	}
+	for _, old := range there {
+		if old.number > number-kept {
+			break
+		}
+		if err := os.RemoveAll(filepath.Join(dir, old.name)); err != nil {
+			return err
+		}
+	}
+	d.at("before a process is replaced")
+	return d.startProcess(s, p, nameOf(place, number+1))
+}
+
 // freePorts are ports of loopback that are free now. They are below those that the kernel gives to whoever does not ask for one: Flink binds
 // them seconds later, and of a connection or another Flink that takes one meanwhile the attempt would fail.
 func (d *Driver) freePorts(jobManagers int) (ports, error) {
@@ -208,7 +306,8 @@ func (d *Driver) startProcess(s cluster.Spec, p ports, name string) error {
 
 // command is how the entrypoint is called for a process.
 func (d *Driver) command(s cluster.Spec, p ports, name, dir string) command {
-	kind, number, _ := strings.Cut(name, "-")
+	place, _, _ := generationOf(name)
+	kind, number, _ := strings.Cut(place, "-")
 	n, _ := strconv.Atoi(number)
 	jobManager := kind == "jobmanager"
 	args := []string{"--run-dir", filepath.Join(dir, "run"), "--termination-log", filepath.Join(dir, messageFile)}
@@ -299,17 +398,30 @@ func (d *Driver) Observe(_ context.Context, run string) (cluster.Status, error) 
 			status.REST = append(status.REST, "http://127.0.0.1:"+strconv.Itoa(port))
 		}
 	}
-	for _, name := range names(s) {
-		process, err := d.observe(run, name)
-		if err != nil {
-			return status, fmt.Errorf("%s: %w", name, err)
+	all, err := d.generations(run)
+	if err != nil {
+		return status, err
+	}
+	for _, place := range names(s) {
+		there := all[place]
+		if len(there) == 0 {
+			there = []generation{{place, 1}}
 		}
-		status.Processes = append(status.Processes, process)
+		for i, g := range there {
+			process, err := d.observe(run, g.name)
+			if err != nil {
+				return status, fmt.Errorf("%s: %w", g.name, err)
+			}
+			if process.Place, process.Replaced = place, i < len(there)-1; process.Replaced && process.Waits != "" {
+				continue // its directory is removed at this moment
+			}
+			status.Processes = append(status.Processes, process)
+		}
 	}
 	return status, nil
 }
 
-// watch calls Ended when the shim of a JobManager has ended, once for each.
+// watch calls Ended when the shim of a process has ended, once for each.
 func (d *Driver) watch(run, dir string, shim identity) {
 	if _, waits := d.watched.LoadOrStore(dir, true); waits {
 		return
@@ -349,7 +461,7 @@ func (d *Driver) observe(run, name string) (cluster.Process, error) {
 		}
 		if lock == nil { // the shim lives
 			p.Alive = true
-			if p.JobManager && d.Ended != nil {
+			if d.Ended != nil {
 				d.watch(run, dir, s.Shim)
 			}
 			return p, nil

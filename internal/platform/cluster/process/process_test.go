@@ -457,3 +457,78 @@ func TestSessionCommand(t *testing.T) {
 		t.Errorf("%q", tm.Args)
 	}
 }
+
+// TestReplace: a process in the place of one that ended, once, also by another server; its log and the log of the one before it are kept.
+func TestReplace(t *testing.T) {
+	d := driver(t, "run")
+	ended := make(chan string, 10)
+	d.Ended = func(run string) { ended <- run }
+	if err := d.Start(t.Context(), spec("r1")); err != nil {
+		t.Fatal(err)
+	}
+	first := until(t, d, "r1", up).Processes[1]
+	if err := d.Replace(t.Context(), "r1", "taskmanager-1"); err == nil || err.Error() != "taskmanager-1 has not ended" {
+		t.Errorf("one that is alive was replaced: %v", err)
+	}
+	for _, wrong := range []string{"taskmanager-2", "taskmanager-1.3", "taskmanager-1.x", "../r1", ""} {
+		if err := d.Replace(t.Context(), "r1", wrong); err == nil {
+			t.Errorf("%q was replaced", wrong)
+		}
+	}
+	seen := map[string]bool{first.Attempt: true}
+	name := func(n int) string { return nameOf("taskmanager-1", n) }
+	for n := 1; n <= 4; n++ {
+		var s state
+		if err := readJSON(filepath.Join(d.run("r1"), name(n), stateFile), &s); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Process.signal(unix.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case <-ended:
+		case <-time.After(10 * time.Second):
+			t.Fatal("the end of the TaskManager was not reported")
+		}
+		until(t, d, "r1", func(s cluster.Status) bool { return !s.Processes[len(s.Processes)-1].Alive })
+		// Another server, which does not know whether it was done, does it again.
+		for _, by := range []*Driver{d, driverAgain(d), d} {
+			if err := by.Replace(t.Context(), "r1", name(n)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		now := until(t, driverAgain(d), "r1", func(s cluster.Status) bool {
+			return s.Processes[len(s.Processes)-1].Alive && s.Processes[len(s.Processes)-1].Attempt != ""
+		})
+		until(t, d, "r1", func(cluster.Status) bool { return true }) // it waits for the end of the new one
+		newest := now.Processes[len(now.Processes)-1]
+		if newest.Name != name(n+1) || newest.Place != "taskmanager-1" || newest.Replaced || seen[newest.Attempt] {
+			t.Errorf("%+v", newest)
+		}
+		seen[newest.Attempt] = true
+		for _, p := range now.Processes[1 : len(now.Processes)-1] {
+			if !p.Replaced || p.Alive || p.Code != 137 || p.Place != "taskmanager-1" {
+				t.Errorf("%+v", p)
+			}
+		}
+		if len(now.Processes) != 1+min(n+1, 1+kept) {
+			t.Errorf("%d processes are kept: %+v", len(now.Processes), now.Processes)
+		}
+	}
+	if text := log(t, d, "r1", name(5)); !strings.Contains(text, "-Dtaskmanager.resource-id=r1-taskmanager-1.5 ") {
+		t.Errorf("its log: %s", text)
+	}
+	if _, err := d.Delete(t.Context(), "r1"); err != nil {
+		t.Fatal(err)
+	}
+	gone := until(t, d, "r1", cluster.Status.Gone)
+	if last := gone.Processes[len(gone.Processes)-1]; last.Name != name(5) || last.Code != 143 {
+		t.Errorf("after the delete: %+v", last)
+	}
+	if err := d.Replace(t.Context(), "r1", name(5)); err == nil || !errors.As(err, new(*cluster.Refusal)) {
+		t.Errorf("a replacement after the delete: %v", err)
+	}
+	if err := d.Remove(t.Context(), "r1"); err != nil {
+		t.Error(err)
+	}
+}
