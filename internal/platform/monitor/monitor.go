@@ -189,9 +189,13 @@ func (m *Monitor) at(place string, r store.Run) {
 	}
 }
 
+// spread is by how much of it an interval is shorter or longer. What a look finds out late is late by at most the longest interval, so it is not
+// larger than it has to be.
+const spread = 0.1
+
 // jitter spreads looks, so that clusters that started together are not asked together.
 func jitter(d time.Duration) time.Duration {
-	return d + time.Duration((rand.Float64()*0.4-0.2)*float64(d))
+	return d + time.Duration((2*rand.Float64()-1)*spread*float64(d))
 }
 
 // soon is when effects that are left are tried again.
@@ -234,7 +238,7 @@ func (m *Monitor) turn(ctx context.Context, c store.Claimed) (back store.Return,
 	case len(t.left) > 0:
 		next = jitter(soon)
 	}
-	if !t.changed && slices.Equal(t.left, r.Pending) {
+	if !t.changed && slices.Equal(t.left, r.Pending) && Same(r.State, t.run.State) {
 		return store.Return{ID: r.State.ID, Revision: r.Revision, Next: next}, true
 	}
 	change := store.Change{State: t.run.State, Events: t.events, Pending: t.left, Next: next, Started: t.attempt, Asked: t.asked, Outbox: alerts(t.run, t.events)}
@@ -270,8 +274,7 @@ type turn struct {
 
 // step applies one observation.
 func (t *turn) step(o jobstate.Observation) {
-	before := t.run.State
-	result := jobstate.Step(before, mask.Observation(o), t.now.Add(time.Since(t.began)))
+	result := jobstate.Step(t.run.State, mask.Observation(o), t.now.Add(time.Since(t.began)))
 	t.run.State, t.next = result.Run, result.Next
 	t.events = append(t.events, result.Events...)
 	for _, e := range result.Effects {
@@ -280,7 +283,7 @@ func (t *turn) step(o jobstate.Observation) {
 			t.effects = append(t.effects, e)
 		}
 	}
-	t.changed = t.changed || len(result.Events) > 0 || !Same(before, result.Run)
+	t.changed = t.changed || len(result.Events) > 0
 }
 
 // do does an effect. done: it need not be done again.
