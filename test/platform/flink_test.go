@@ -84,12 +84,15 @@ func (r *real) explain() {
 
 func tail(lines []string, n int) []string { return lines[max(0, len(lines)-n):] }
 
-// noteJar compiles testdata/Note.java.
-func noteJar(t *testing.T, home, dir string) string {
+// noteJar makes a jar of testdata/Note.java.
+func noteJar(t *testing.T, home, dir string) string { return makeJar(t, "Note", home, dir) }
+
+// makeJar makes a jar of a class of testdata, which may need classes of Flink, and of jars that were made before in the same directory.
+func makeJar(t *testing.T, class, home, dir string) string {
 	t.Helper()
-	classes, jar := filepath.Join(dir, "classes"), filepath.Join(dir, "note.jar")
+	classes, jar := filepath.Join(dir, class), filepath.Join(dir, strings.ToLower(class)+".jar")
 	for _, command := range [][]string{
-		{"javac", "--release", "8", "-Xlint:-options", "-cp", filepath.Join(home, "lib", "*"), "-d", classes, "testdata/Note.java"},
+		{"javac", "--release", "8", "-Xlint:-options", "-cp", filepath.Join(home, "lib", "*") + ":" + filepath.Join(dir, "*"), "-d", classes, "testdata/" + class + ".java"},
 		{"jar", "--create", "--file", jar, "-C", classes, "."},
 	} {
 		if out, err := exec.Command(command[0], command[1:]...).CombinedOutput(); err != nil {
@@ -159,19 +162,29 @@ var ofCluster = []string{"jobmanager.memory.heap.size: 128m", "taskmanager.memor
 
 const resources = "resources: {jobManager: {memory: 1g}, taskManager: {memory: 1g}}\n"
 
-// startShared stores and starts the session cluster shared.
-func (r *real) startShared() {
+// startShared stores and starts the session cluster shared. more: lines of its definition.
+func (r *real) startShared(more ...string) {
 	r.t.Helper()
 	content, err := os.ReadFile(r.jar)
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	text := fmt.Sprintf("apiVersion: flink-entrypoint/v1\nname: shared\n%sartifacts: [{uri: 'file://%s', sha256: %x, to: lib}]\nconfiguration:\n  %s\n", resources, r.jar, sha256.Sum256(content), strings.Join(ofCluster, "\n  "))
+	text := fmt.Sprintf("apiVersion: flink-entrypoint/v1\nname: shared\n%sartifacts: [{uri: 'file://%s', sha256: %x, to: lib}]\nconfiguration:\n  %s\n%s", resources, r.jar, sha256.Sum256(content), strings.Join(ofCluster, "\n  "), strings.Join(more, ""))
 	if code, err := r.call("PUT", "/v1/clusters/shared", text, nil); err != nil {
 		r.t.Fatalf("put shared: %d %v", code, err)
 	}
-	if code, err := r.call("POST", "/v1/jobs/shared/start", wire.Start{}, nil); err != nil {
+	// 409: the answer of an earlier try was lost.
+	if code, err := r.call("POST", "/v1/jobs/shared/start", wire.Start{}, nil); err != nil && code != http.StatusConflict {
 		r.t.Fatalf("start shared: %d %v", code, err)
+	}
+}
+
+// stopShared ends it.
+func (r *real) stopShared() {
+	r.t.Helper()
+	r.stop("shared", "cancel")
+	if end := r.ends("shared"); end.Outcome != "canceled" {
+		r.t.Errorf("the session cluster is %s by %s: %s", end.Outcome, end.Evidence, end.Reason)
 	}
 }
 
@@ -540,8 +553,39 @@ func TestRealJobs(t *testing.T) {
 		r.untilWithin(3*time.Minute, "shared", "running again", func(run wire.Run) bool {
 			return run.ID != after.SessionOf && run.Queue == "running" && run.Condition == ""
 		})
-		r.stop("shared", "cancel")
-		r.untilWithin(time.Minute, "shared", "canceled", func(run wire.Run) bool { return run.Outcome == "canceled" })
+		r.stopShared()
+		r.owned()
+	})
+}
+
+// TestRealJar: a jar that is stored as an artifact is a job of a session cluster. A main method that starts a second job gets an error of Flink,
+// which the timeline has; its first job is the run's.
+func TestRealJar(t *testing.T) {
+	eachVersion(t, func(t *testing.T, r *real) {
+		r.again()
+		r.startShared()
+		jar, err := os.ReadFile(makeJar(t, "NoteJob", r.home, r.dir))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if code, err := r.call("PUT", "/v1/artifacts/job.jar", string(jar), nil); err != nil {
+			t.Fatalf("put job.jar: %d %v", code, err)
+		}
+		definition := func(name string, jobs int) string {
+			return fmt.Sprintf("apiVersion: flink-entrypoint/v1\nname: %s\nx-platform: {cluster: session shared}\nconfiguration: {restart-strategy.type: none}\njar: {uri: 'http://%s/v1/artifacts/job.jar', sha256: %x, entryClass: NoteJob, args: ['%s', '20', '%d']}\n",
+				name, r.listen, sha256.Sum256(jar), r.truth, jobs)
+		}
+		job := realJob{"jar", "finished", 20, 1}
+		r.begin(job.name, definition(job.name, 1), wire.Start{})
+		r.untilWithin(5*time.Minute, job.name, "ended", func(run wire.Run) bool { return run.Outcome != "" })
+		r.judge(job, false)
+		r.begin("twice", definition("twice", 2), wire.Start{})
+		if end := r.ends("twice"); end.Outcome != "finished" {
+			t.Errorf("%s by %s: %s", end.Outcome, end.Evidence, end.Reason)
+		} else if texts := r.textsOf(end.ID); !strings.Contains(texts, "its main method failed after that: ") || !strings.Contains(texts, "Cannot have more than one execute() or executeAsync() call") {
+			t.Errorf("the timeline does not have the error of the second job:\n%s", texts)
+		}
+		r.stopShared()
 		r.owned()
 	})
 }
@@ -570,7 +614,7 @@ func TestRealKilled(t *testing.T) {
 	}
 }
 
-// killed lets four jobs live while the server is killed again and again, and returns where.
+// killed lets four jobs live, one of them on a session cluster, while the server is killed again and again, and returns where.
 func killed(t *testing.T, r *real, rnd *rand.Rand) (places []string) {
 	// How often, and how many places after its start at most: first until every job runs, then from there on.
 	limit, far := 6, []int{10, 40, 200}
@@ -590,6 +634,9 @@ func killed(t *testing.T, r *real, rnd *rand.Rand) (places []string) {
 	}
 	r.again()
 	names := []string{"finishes", "stopped", "fails", "canceled"}
+	r.onShared = names[rnd.IntN(len(names))]
+	t.Logf("%s is on the session cluster", r.onShared)
+	r.startShared()
 	for _, name := range names {
 		r.begin(name, r.definition(jobOf(name)), wire.Start{})
 	}
@@ -603,7 +650,7 @@ func killed(t *testing.T, r *real, rnd *rand.Rand) (places []string) {
 		run := r.running(name)
 		if mode := modes[name]; mode != "" {
 			if run.Outcome == "" {
-				r.wrote(run.ID, 5)
+				r.wrote(clusterOf(run), 5)
 			}
 			r.stop(name, mode)
 		}
@@ -614,6 +661,7 @@ func killed(t *testing.T, r *real, rnd *rand.Rand) (places []string) {
 	for _, name := range names {
 		r.judge(jobOf(name), true)
 	}
+	r.stopShared()
 	r.owned()
 	return places
 }

@@ -262,6 +262,7 @@ func (s *site) live() {
 			s.t.Fatalf("start %s: %d %v", name, code, err)
 		}
 	}
+	s.loseTaskManager()
 	for name, mode := range map[string]string{"canceled": "cancel", "stopped": "savepoint", "session-canceled": "cancel"} {
 		s.until(name, "running", func(r wire.Run) bool { return r.Queue == "running" || r.Outcome != "" })
 		if code, err := s.call("POST", "/v1/jobs/"+name+"/stop", wire.Stop{Mode: mode}, nil); err != nil && code != http.StatusConflict {
@@ -277,6 +278,35 @@ func (s *site) live() {
 		s.t.Fatalf("stop shared: %d %v", code, err)
 	}
 	s.until("shared", "ended", func(r wire.Run) bool { return r.Outcome != "" })
+}
+
+// loseTaskManager kills the TaskManager of the session cluster and waits until another one is in its place, whenever the server is killed.
+func (s *site) loseTaskManager() {
+	s.t.Helper()
+	run := s.until("shared", "running", func(r wire.Run) bool { return r.Queue == "running" || r.Outcome != "" })
+	first := s.taskManager(run.ID, "taskmanager-1")
+	syscall.Kill(first, syscall.SIGKILL)
+	s.taskManager(run.ID, "taskmanager-1.2")
+}
+
+// taskManager waits for a TaskManager of a run, by the name of its directory, and returns its process.
+func (s *site) taskManager(run, name string) int {
+	s.t.Helper()
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		if _, err := s.call("GET", "/readyz", nil, nil); err != nil { // a killed server is started again
+			s.t.Fatal(err)
+		}
+		for _, pid := range s.processes() {
+			line, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+			if err == nil && bytes.Contains(line, []byte(filepath.Join(run, name, "run"))) {
+				return pid
+			}
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.t.Fatalf("run %s has no process %s\n%s", run, name, s.log.String())
+	return 0
 }
 
 func mapKeys[V any](m map[string]V) func(func(string) bool) {
@@ -364,6 +394,9 @@ func (s *site) judge() {
 		if !known[id] {
 			s.t.Errorf("a cluster or job ran for the run %s, which the platform does not know", id)
 		}
+	}
+	if places, err := filepath.Glob(filepath.Join(s.dir, "data", "runs", "*", "taskmanager-*.*")); err != nil || len(places) != 1 || filepath.Base(places[0]) != "taskmanager-1.2" {
+		s.t.Errorf("%v in the places of TaskManagers, %v; one was killed", places, err)
 	}
 	for end := time.Now().Add(20 * time.Second); len(s.processes()) > 0; time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(end) {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -19,9 +20,16 @@ import (
 // available makes a definition one of high availability. A session of ZooKeeper ends 6 s after a leader was frozen. A leader that goes on gives
 // up its TaskManagers, which fails the job once for the new leader too: it has a restart strategy.
 func (r *real) available(job realJob, quorum string) string {
-	return r.definition(job, "high-availability.zookeeper.client.session-timeout: 6000", "restart-strategy.type: fixed-delay",
-		"restart-strategy.fixed-delay.attempts: 100", "restart-strategy.fixed-delay.delay: 1 s") +
-		fmt.Sprintf("highAvailability: {type: zookeeper, clusterId: replaced, storageDir: 'file://%s', quorum: '%s'}\n", filepath.Join(r.dir, "ha"), quorum)
+	return r.definition(job, append([]string{shortSession}, withRestarts...)...) + r.highAvailability(quorum)
+}
+
+const shortSession = "high-availability.zookeeper.client.session-timeout: 6000"
+
+// withRestarts is the configuration of a job that restarts.
+var withRestarts = []string{"restart-strategy.type: fixed-delay", "restart-strategy.fixed-delay.attempts: 100", "restart-strategy.fixed-delay.delay: 1 s"}
+
+func (r *real) highAvailability(quorum string) string {
+	return fmt.Sprintf("highAvailability: {type: zookeeper, clusterId: replaced, storageDir: 'file://%s', quorum: '%s'}\n", filepath.Join(r.dir, "ha"), quorum)
 }
 
 // logOf is the log of one process of a run.
@@ -117,4 +125,108 @@ func (r *real) managersEnded(run wire.Run) bool {
 		}
 	}
 	return true
+}
+
+// TestRealSessionLeaders: with high availability a job of a session cluster outlives its JobManagers, one of them and all of them: it goes on, in
+// the same run under the same id, and each JobManager is replaced.
+func TestRealSessionLeaders(t *testing.T) {
+	eachVersion(t, func(t *testing.T, r *real) {
+		quorum := zookeeper.Start(t, r.home)
+		r.again()
+		r.onShared = "canceled"
+		r.startShared("  "+shortSession+"\n", r.highAvailability(quorum))
+		r.begin("canceled", r.definition(jobOf("canceled"), withRestarts...), wire.Start{})
+		run := r.running("canceled")
+		if run.Outcome != "" {
+			t.Fatalf("it does not run: %+v", run)
+		}
+		cluster := wire.Run{ID: run.SessionOf}
+		r.wrote(cluster.ID, 5)
+		goesOn := func(what string) {
+			t.Helper()
+			before := len(r.lives()[cluster.ID].rows)
+			within(t, 3*time.Minute, "the job goes on "+what, func() bool { return len(r.lives()[cluster.ID].rows) >= before+20 })
+			r.goesOn("canceled", "running "+what, func(now wire.Run) bool { return now.Condition == "" && now.ID == run.ID && now.JobID == run.JobID })
+			r.goesOn("shared", "running "+what, func(now wire.Run) bool { return now.Condition == "" && now.ID == cluster.ID })
+		}
+		runs := []byte("(" + run.JobID + ") switched from state CREATED to RUNNING")
+		leader, standby := "jobmanager-1", "jobmanager-2"
+		if !bytes.Contains(r.logOf(cluster, leader), runs) {
+			leader, standby = standby, leader
+		}
+		unix.Kill(r.process(cluster, leader), unix.SIGKILL)
+		within(t, 2*time.Minute, "the standby runs the job", func() bool { return bytes.Contains(r.logOf(cluster, standby), runs) })
+		goesOn("with the standby")
+		started := func(name string) func() bool {
+			return func() bool { return bytes.Contains(r.logOf(cluster, name), []byte("Rest endpoint listening")) }
+		}
+		within(t, 2*time.Minute, "another JobManager is in the place of the one that was killed", started(leader+".2"))
+		for _, name := range []string{standby, leader + ".2"} {
+			unix.Kill(r.process(cluster, name), unix.SIGKILL)
+		}
+		within(t, 2*time.Minute, "a JobManager comes back", func() bool { return started(leader+".3")() || started(standby+".2")() })
+		goesOn("after both JobManagers were killed")
+		r.stop("canceled", "cancel")
+		if end := r.ends("canceled"); end.Outcome != "canceled" || end.ID != run.ID {
+			t.Errorf("%s by %s: %s", end.Outcome, end.Evidence, end.Reason)
+		}
+		r.stopShared()
+		r.owned()
+	})
+}
+
+// TestRealLosses: the TaskManagers of a job's own cluster and of a session cluster are killed. Each is replaced, and the jobs go on from their
+// checkpoints.
+func TestRealLosses(t *testing.T) {
+	eachVersion(t, func(t *testing.T, r *real) {
+		r.again()
+		r.onShared = "stopped"
+		r.startShared()
+		names := []string{"canceled", "stopped"}
+		runs := map[string]wire.Run{}
+		for _, name := range names {
+			r.begin(name, r.definition(jobOf(name), withRestarts...), wire.Start{})
+		}
+		for _, name := range names {
+			runs[name] = r.running(name)
+			r.wrote(clusterOf(runs[name]), 40)
+		}
+		for _, name := range names {
+			unix.Kill(r.process(wire.Run{ID: clusterOf(runs[name])}, "taskmanager-1"), unix.SIGKILL)
+		}
+		for _, name := range names {
+			of := clusterOf(runs[name])
+			within(t, 2*time.Minute, name+" goes on in another process", func() bool { return len(r.lives()[of].opened) == 2 })
+			before := len(r.lives()[of].rows)
+			r.wrote(of, before+20)
+			r.goesOn(name, "running", func(now wire.Run) bool { return now.Condition == "" && now.ID == runs[name].ID })
+			rows := r.lives()[of].rows[before:]
+			if first := rows[0]; first < 20 {
+				t.Errorf("%s begins with row %d again: not from a checkpoint", name, first)
+			}
+			if texts := r.textsOf(of); !strings.Contains(texts, "taskmanager-1 ended with 137") || !strings.Contains(texts, "a process was started in the place of taskmanager-1") {
+				t.Errorf("the timeline of %s does not say it:\n%s", name, texts)
+			}
+			r.stop(name, modes[name])
+			if end := r.ends(name); end.Outcome != jobOf(name).want || end.ID != runs[name].ID {
+				t.Errorf("%s is %s by %s: %s", name, end.Outcome, end.Evidence, end.Reason)
+			}
+		}
+		r.stopShared()
+		r.owned()
+	})
+}
+
+// textsOf are the texts of a run's events, one a line.
+func (r *real) textsOf(run string) string {
+	r.t.Helper()
+	var o struct{ Events []wire.Event }
+	if _, err := r.call("GET", "/v1/events?run="+run, nil, &o); err != nil {
+		r.t.Fatal(err)
+	}
+	var b strings.Builder
+	for _, e := range o.Events {
+		b.WriteString(e.Text + "\n")
+	}
+	return b.String()
 }

@@ -26,8 +26,9 @@ var limits = yaml.Options{Strict: true, Bytes: jobdef.MaxSize, Depth: 100, Alias
 
 // Known is what definitions name.
 type Known struct {
-	Catalog  func(name string) (store.Catalog, error) // store.ErrNotFound: it is not stored
-	Clusters func() ([]string, error)                 // names of the session clusters
+	Catalog  func(name string) (store.Catalog, error)  // store.ErrNotFound: it is not stored
+	Clusters func() ([]string, error)                  // names of the session clusters
+	Artifact func(name string) (store.Artifact, error) // store.ErrNotFound: it is not stored
 	// Chosen are the catalogs of a script alone. A definition names its catalogs itself.
 	Chosen []string
 	// Script fetches the script that sql.scriptUri names; nil: none is fetched.
@@ -50,7 +51,7 @@ func Prepare(name string, source []byte, known Known) (api.Document, error) {
 	settings, faults := read(store.KindJob, doc.Root, def)
 	faults = append(faults, secretsIn(def)...)
 	if settings.session != nil {
-		wrong, err := onSession(doc.Root, def, settings, known.Clusters)
+		wrong, err := onSession(doc.Root, def, settings, known)
 		if err != nil {
 			return api.Document{}, err
 		}

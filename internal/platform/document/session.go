@@ -3,6 +3,7 @@ package document
 import (
 	"errors"
 	"fmt"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -32,11 +33,10 @@ func PrepareCluster(name string, source []byte) (api.Document, error) {
 	for _, f := range []struct{ field, why, hint string }{
 		{"id", "a session cluster has no job of its own", "the platform gives each job on it an id"},
 		{"sql", "a session cluster has no job of its own", "submit it as a job with x-platform: {cluster: session NAME}"},
-		{"jar", "a session cluster has no job of its own", "a jar job needs a cluster of its own"},
+		{"jar", "a session cluster has no job of its own", "submit it as a job with x-platform: {cluster: session NAME}"},
 		{"savepoint", "a session cluster has no job of its own", "start the job with --savepoint"},
-		{"highAvailability", "a session cluster with high availability is not supported", "jobs that must outlive their JobManager need a cluster of their own"},
 	} {
-		if n := doc.Root.Get(f.field); n != nil && (f.field != "highAvailability" || !strings.EqualFold(def.HighAvailability.Type, "none")) {
+		if n := doc.Root.Get(f.field); n != nil {
 			faults = append(faults, fault(n, f.field, f.field+": "+f.why, f.hint))
 		}
 	}
@@ -52,10 +52,10 @@ var ofCluster = []string{"blob.", "cluster.", "env.", "heartbeat.", "high-availa
 	"plugin.", "process.", "queryable-state.", "resourcemanager.", "rest.", "security.", "slot.", "taskmanager.", "web.", "yarn.", "zookeeper."}
 
 // onSession says what a job of a session cluster cannot have: what belongs to the cluster, and secrets, which only pods read.
-func onSession(root *yaml.Node, def *jobdef.Definition, s Settings, clusters func() ([]string, error)) (api.Faults, error) {
+func onSession(root *yaml.Node, def *jobdef.Definition, s Settings, known Known) (api.Faults, error) {
 	var faults api.Faults
 	if s.Session != "" {
-		names, err := clusters()
+		names, err := known.Clusters()
 		if err != nil {
 			return nil, err
 		}
@@ -72,8 +72,7 @@ func onSession(root *yaml.Node, def *jobdef.Definition, s Settings, clusters fun
 		{"resources", "say it in the definition of the cluster"},
 		{"logging", "say it in the definition of the cluster"},
 		{"artifacts", "name them in the definition of the cluster, with to: lib"},
-		{"highAvailability", "a job that must outlive its JobManager needs a cluster of its own"},
-		{"jar", "a jar job needs a cluster of its own"},
+		{"highAvailability", "say it in the definition of the cluster: then its jobs outlive their JobManager"},
 	} {
 		if n := root.Get(f.field); n != nil {
 			faults = append(faults, fault(n, f.field, f.field+": a job of a session cluster cannot have it", f.hint))
@@ -84,11 +83,12 @@ func onSession(root *yaml.Node, def *jobdef.Definition, s Settings, clusters fun
 			faults = append(faults, wire.Fault{Path: "configuration." + c.Key, Line: max(c.Line, 1), Column: 1, Message: c.Key + " is of the cluster: a job of a session cluster cannot set it", Hint: "say it in the definition of the cluster"})
 		}
 	}
+	if def.Jar != nil {
+		wrong, err := jarOnSession(def, known)
+		return append(faults, wrong...), err
+	}
 	if !def.SQL.Runs() {
-		if def.Jar == nil {
-			faults = append(faults, fault(s.session, "sql", "sql: a job of a session cluster needs a script", ""))
-		}
-		return faults, nil
+		return append(faults, fault(s.session, "sql", "sql: a job of a session cluster needs a script, or a jar", "")), nil
 	}
 	if !def.SQL.ScriptURI.IsZero() {
 		return append(faults, fault(root.Get("sql"), "sql.scriptUri", "sql.scriptUri: the platform reads no files for a job of a session cluster", "write the script as sql.script")), nil
@@ -98,19 +98,72 @@ func onSession(root *yaml.Node, def *jobdef.Definition, s Settings, clusters fun
 			faults = append(faults, wire.Fault{Path: f.Jars[0].Path(), Line: max(f.Jars[0].Line(), 1), Column: 1, Message: f.Jars[0].Path() + ": a job of a session cluster has no jars", Hint: "the cluster needs the jar: an artifact with to: lib"})
 		}
 	}
-	if _, err := programOf(def, versionOf(def)); err != nil {
-		wrong, ok := errors.AsType[*reserved](err)
-		if ok {
-			faults = append(faults, wire.Fault{Path: wrong.text.Path(), Line: max(wrong.text.Line(), 1), Column: 1, Message: wrong.Error(), Hint: "put the secret into the cluster, or give the job a cluster of its own"})
-		} // else the script itself is wrong, and is reported at its place
+	return append(faults, secretOnSession(def)...), nil
+}
+
+// secretOnSession is the first value that only a pod can read.
+func secretOnSession(def *jobdef.Definition) api.Faults {
+	_, err := programOf(def, versionOf(def))
+	wrong, ok := errors.AsType[*reserved](err)
+	if !ok { // if the script itself is wrong, it is reported at its place
+		return nil
 	}
-	return faults, nil
+	return api.Faults{at(wrong.text, wrong.Error(), "put the secret into the cluster, or give the job a cluster of its own")}
+}
+
+func at(t jobdef.Text, message, hint string) wire.Fault {
+	return wire.Fault{Path: t.Path(), Line: max(t.Line(), 1), Column: 1, Message: message, Hint: hint}
+}
+
+// jarOnSession says what is wrong with a jar job of a session cluster. The platform sends the jar to the cluster, so it is one that is stored here:
+// the server reads no file and asks no other server. What it sends is what the definition was made with, by the digest.
+func jarOnSession(def *jobdef.Definition, known Known) (api.Faults, error) {
+	if faults := secretOnSession(def); faults != nil {
+		return faults, nil
+	}
+	const hint = "store it with: flink-platform artifact put FILE, and write uri and sha256 as that prints them"
+	p, err := programOf(def, versionOf(def))
+	switch {
+	case err != nil:
+		return nil, err
+	case p.Artifact == "":
+		return api.Faults{at(def.Jar.URI, "jar.uri: the jar of a job of a session cluster is an artifact of the platform (…/v1/artifacts/NAME)", hint)}, nil
+	case p.Digest == "":
+		return api.Faults{at(def.Jar.URI, "jar.sha256: the jar of a job of a session cluster needs its digest", hint)}, nil
+	}
+	a, err := known.Artifact(p.Artifact)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return api.Faults{at(def.Jar.URI, fmt.Sprintf("jar.uri: unknown artifact %q", p.Artifact), hint)}, nil
+	case err != nil:
+		return nil, err
+	case a.Digest != p.Digest:
+		return api.Faults{at(def.Jar.SHA256, fmt.Sprintf("jar.sha256: the artifact %s has %s, expected %s", p.Artifact, a.Digest, p.Digest), hint)}, nil
+	}
+	return nil, nil
+}
+
+// artifactOf is the name of an artifact of a platform in a URI, or "".
+func artifactOf(uri string) string {
+	u, err := url.Parse(uri)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.RawQuery != "" {
+		return ""
+	}
+	name, ok := strings.CutPrefix(u.Path, "/v1/artifacts/")
+	if !ok || strings.Contains(name, "/") {
+		return ""
+	}
+	return name
 }
 
 // A Program is what a session cluster gets of a job.
 type Program struct {
-	Arguments        []string // of sqlrunner.MainClass
-	Savepoint        string   // that the definition starts from
+	Artifact         string // the stored jar of a jar job; empty: the jar that runs scripts
+	Digest           string // of it
+	MainClass        string // empty: the manifest of the jar names it
+	Arguments        []string
+	Configuration    map[string]string // of a jar job; a script has its own
+	Savepoint        string            // that the definition starts from
 	AllowNonRestored bool
 }
 
@@ -152,6 +205,19 @@ func programOf(def *jobdef.Definition, v flinkversion.Version) (Program, error) 
 		}
 		configuration[c.Key] = value.Reveal()
 	}
+	p := Program{MainClass: sqlrunner.MainClass}
+	if def.Savepoint != nil {
+		from, err := plain(def.Savepoint.Path)
+		if err != nil {
+			return Program{}, err
+		}
+		p.Savepoint, p.AllowNonRestored = from.Reveal(), def.Savepoint.AllowNonRestoredState
+	}
+	if def.Jar != nil {
+		p.Configuration = configuration
+		err := p.ofJar(def.Jar, plain)
+		return p, err
+	}
 	session, err := initsql.Source{Resolve: plain, Redactor: new(redact.Redactor), Flink: v, JarPath: func(jar string) string { return jar }}.Prepare(def.SQL)
 	if err != nil {
 		return Program{}, err
@@ -165,13 +231,26 @@ func programOf(def *jobdef.Definition, v flinkversion.Version) (Program, error) 
 	if err != nil {
 		return Program{}, err
 	}
-	p := Program{Arguments: sqlrunner.SessionArguments(plan)}
-	if def.Savepoint != nil {
-		from, err := plain(def.Savepoint.Path)
-		if err != nil {
-			return Program{}, err
-		}
-		p.Savepoint, p.AllowNonRestored = from.Reveal(), def.Savepoint.AllowNonRestoredState
-	}
+	p.Arguments = sqlrunner.SessionArguments(plan)
 	return p, nil
+}
+
+func (p *Program) ofJar(jar *jobdef.Jar, plain func(jobdef.Text) (secret.Text, error)) error {
+	uri := ""
+	for into, t := range map[*string]jobdef.Text{&uri: jar.URI, &p.Digest: jar.SHA256, &p.MainClass: jar.EntryClass} {
+		text, err := plain(t)
+		if err != nil {
+			return err
+		}
+		*into = text.Reveal()
+	}
+	p.Artifact, p.Arguments = artifactOf(uri), []string{}
+	for _, a := range jar.Args {
+		text, err := plain(a)
+		if err != nil {
+			return err
+		}
+		p.Arguments = append(p.Arguments, text.Reveal())
+	}
+	return nil
 }

@@ -21,6 +21,7 @@ type Settings struct {
 	OneJob           bool
 	HighAvailability bool
 	ResultStore      string // of high availability: the directory of the job result store, in which each cluster has one; "" where it is a secret
+	ResultsChosen    bool   // the user says how long they are kept
 	Streaming        bool
 	Sized            bool // the definition says how large the containers are
 	JobManagers      int
@@ -35,6 +36,10 @@ type Settings struct {
 	catalogNodes []*yaml.Node
 	session      *yaml.Node // of Session
 }
+
+// KeepResults is the key by which Flink removes the result of a job from the job result store when everything of the job is removed. The platform
+// keeps them: a JobManager that takes over does not know how a job ended before.
+const KeepResults = "job-result-store.delete-on-commit"
 
 // The field x-platform of a definition. The entrypoint ignores fields that begin with x-.
 const field = "x-platform"
@@ -63,7 +68,7 @@ func read(kind store.Kind, root *yaml.Node, def *jobdef.Definition) (Settings, a
 	s.HighAvailability = def.HighAvailability != nil && !strings.EqualFold(def.HighAvailability.Type, "none")
 	s.Streaming = !strings.EqualFold(setting(def, "execution.runtime-mode"), "batch")
 	if s.HighAvailability {
-		s.JobManagers, s.ResultStore = 2, resultStore(def)
+		s.JobManagers, s.ResultStore, s.ResultsChosen = 2, resultStore(def), setting(def, KeepResults) != ""
 	}
 	if kind == store.KindCluster {
 		s.Restarts, s.Backoff = math.MaxInt, time.Second
@@ -106,7 +111,9 @@ func read(kind store.Kind, root *yaml.Node, def *jobdef.Definition) (Settings, a
 	if kind == store.KindCluster { // what is of a job alone is unknown
 		delete(fields, "catalogs")
 		delete(fields, "cluster")
-		delete(fields, "jobManagers")
+		if !s.HighAvailability {
+			delete(fields, "jobManagers")
+		}
 	}
 	r.mapping(n, field, fields)
 	if s.session != nil {

@@ -469,31 +469,37 @@ func (c *Client) Applications(ctx context.Context, base string) (failed string, 
 }
 
 // UploadJar sends a jar and returns the id that RunJar wants.
-func (c *Client) UploadJar(ctx context.Context, base, name string, jar []byte) (string, error) {
+func (c *Client) UploadJar(ctx context.Context, base, name string, jar Jar) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
 	defer cancel()
-	body, kind := multipartJar(name, jar)
+	content, size, err := jar()
+	if err != nil {
+		return "", err
+	}
+	defer content.Close()
+	body, kind, length := multipartJar(name, content, size)
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, strings.TrimSuffix(base, "/")+"/jars/upload", body)
 	if err != nil {
 		return "", err
 	}
+	req.ContentLength = length
 	req.Header.Set("Content-Type", kind)
 	resp, err := c.slow.Do(req)
 	if err != nil {
 		return "", plain(err)
 	}
 	defer resp.Body.Close()
-	content, err := io.ReadAll(io.LimitReader(resp.Body, maxBody))
+	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxBody))
 	if err != nil {
 		return "", plain(err)
 	}
 	if resp.StatusCode != http.StatusOK {
 		kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
-		return "", refusal(resp.StatusCode, kind, content)
+		return "", refusal(resp.StatusCode, kind, answer)
 	}
 	var o struct{ Filename string }
-	if err := json.Unmarshal(content, &o); err != nil || o.Filename == "" {
-		return "", fmt.Errorf("the answer to the upload is not what a JobManager says: %.100s", content)
+	if err := json.Unmarshal(answer, &o); err != nil || o.Filename == "" {
+		return "", fmt.Errorf("the answer to the upload is not what a JobManager says: %.100s", answer)
 	}
 	return o.Filename[strings.LastIndexByte(o.Filename, '/')+1:], nil
 }
@@ -501,7 +507,10 @@ func (c *Client) UploadJar(ctx context.Context, base, name string, jar []byte) (
 // RunJar starts a job from an uploaded jar under a job id. The JobManager runs the main method before it answers, so this waits longer than
 // other requests, and takes none of their turns.
 func (c *Client) RunJar(ctx context.Context, base, jar, jobID, class string, args []string, savepoint string, allowLost bool, configuration map[string]string) error {
-	in := map[string]any{"entryClass": class, "programArgsList": args, "jobId": jobID}
+	in := map[string]any{"programArgsList": args, "jobId": jobID}
+	if class != "" { // else the jar's manifest names it
+		in["entryClass"] = class
+	}
 	if savepoint != "" {
 		in["savepointPath"], in["allowNonRestoredState"] = savepoint, allowLost
 	}

@@ -8,22 +8,21 @@ import (
 	"net/textproto"
 )
 
-// multipartJar is the body of an upload. Flink wants the part's type (JarUploadHandler), which multipart.CreateFormFile does not set.
-func multipartJar(name string, jar []byte) (io.Reader, string) {
+// multipartJar is the body of an upload, its type, and its length. Flink wants the part's type (JarUploadHandler), which
+// multipart.CreateFormFile does not set.
+func multipartJar(name string, jar io.Reader, size int64) (body io.Reader, kind string, length int64) {
 	var b bytes.Buffer
 	w := multipart.NewWriter(&b)
-	part, err := w.CreatePart(textproto.MIMEHeader{
+	_, err := w.CreatePart(textproto.MIMEHeader{
 		"Content-Disposition": {fmt.Sprintf(`form-data; name="jarfile"; filename=%q`, name)},
 		"Content-Type":        {"application/x-java-archive"},
 	})
-	if err == nil {
-		_, err = part.Write(jar)
-	}
+	head := b.Len()
 	if err == nil {
 		err = w.Close()
 	}
 	if err != nil {
 		panic(err) // a bytes.Buffer takes everything
 	}
-	return &b, w.FormDataContentType()
+	return io.MultiReader(bytes.NewReader(b.Bytes()[:head]), jar, bytes.NewReader(b.Bytes()[head:])), w.FormDataContentType(), int64(b.Len()) + size
 }

@@ -42,6 +42,16 @@ func (s *session) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		io.WriteString(w, `]}`)
 	case r.URL.Path == "/jars/upload":
 		s.uploads++
+		file, header, err := r.FormFile("jarfile")
+		content := make([]byte, 10)
+		if err == nil {
+			n, _ := file.Read(content)
+			content = content[:n]
+		}
+		if err != nil || header.Filename != "runner.jar" || header.Header.Get("Content-Type") != "application/x-java-archive" || string(content) != "x" || r.ContentLength <= 0 {
+			http.Error(w, fmt.Sprint("not a jar: ", err), http.StatusInternalServerError)
+			return
+		}
 		io.WriteString(w, `{"filename":"/tmp/b_runner.jar","status":"success"}`)
 	case r.URL.Path == "/jars/b_runner.jar/run":
 		s.runs++
@@ -60,6 +70,9 @@ func (s *session) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		case "400 with the job": // Flink 2.2.1: our runner waits for a result that a web submission does not give
 			w.WriteHeader(http.StatusBadRequest)
 			io.WriteString(w, `{"errors":["<Exception on server side:\nx.RestHandlerException: Could not execute application.\nCaused by: y.FlinkRuntimeException: The Job Result cannot be fetched through the Job Client when in Web Submission.\n"]}`)
+		case "duplicate": // the answer of another try was lost
+			w.WriteHeader(http.StatusBadRequest)
+			io.WriteString(w, `{"errors":["<Exception on server side:\nx.RestHandlerException: Could not execute application.\nCaused by: y.DuplicateJobSubmissionException: Job has already been submitted.\n"]}`)
 		case "500", "refused before":
 			w.WriteHeader(http.StatusInternalServerError)
 			io.WriteString(w, `{"errors":["Internal server error."]}`)
@@ -75,19 +88,23 @@ func (s *session) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // TestSubmit: whatever becomes of the answer, and however often it is tried, the cluster has the job once.
 func TestSubmit(t *testing.T) {
-	in := Submission{JobID: submitted, JarName: "runner.jar", Jar: []byte("x"), MainClass: "a.Main", Arguments: []string{"run", "s", "i"}, Savepoint: "file:/s", AllowLost: true}
-	for fault, firstFails := range map[string]bool{"": false, "500": false, "nothing": false, "400 with the job": false, "refused before": true} {
+	in := Submission{JobID: submitted, JarName: "runner.jar", Jar: Bytes([]byte("x")), MainClass: "a.Main", Arguments: []string{"run", "s", "i"}, Savepoint: "file:/s", AllowLost: true}
+	for fault, firstFails := range map[string]bool{"": false, "500": false, "nothing": false, "400 with the job": false, "duplicate": false, "refused before": true} {
 		t.Run(fault, func(t *testing.T) {
 			s := &session{fault: fault}
 			base, c := serve(t, s.ServeHTTP), New(nil)
-			if err := c.Submit(t.Context(), base, in); (err != nil) != firstFails {
+			late, err := c.Submit(t.Context(), base, in)
+			if want := fault == "400 with the job"; (late != nil) != want || want && late.Cause != "y.FlinkRuntimeException: The Job Result cannot be fetched through the Job Client when in Web Submission." {
+				t.Errorf("late: %+v", late)
+			}
+			if (err != nil) != firstFails {
 				t.Fatalf("the first try: %v", err)
 			} else if _, rejected := errors.AsType[*Rejected](err); rejected {
 				t.Fatalf("%v is taken for an answer that stays", err)
 			}
 			for range 2 {
-				if err := c.Submit(t.Context(), base, in); err != nil {
-					t.Fatal(err)
+				if late, err := c.Submit(t.Context(), base, in); err != nil || late != nil {
+					t.Fatal(late, err)
 				}
 			}
 			if len(s.jobs) != 1 || s.jobs[0] != submitted || s.uploads != 1 {
@@ -103,7 +120,7 @@ func TestSubmit(t *testing.T) {
 		base, c := serve(t, s.ServeHTTP), New(nil)
 		for _, id := range []string{submitted, strings.Repeat("a", 32)} {
 			in.JobID = id
-			if err := c.Submit(t.Context(), base, in); err != nil {
+			if _, err := c.Submit(t.Context(), base, in); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -113,13 +130,13 @@ func TestSubmit(t *testing.T) {
 	})
 	t.Run("rejected", func(t *testing.T) {
 		s := &session{fault: "rejected"}
-		err := New(nil).Submit(t.Context(), serve(t, s.ServeHTTP), in)
+		_, err := New(nil).Submit(t.Context(), serve(t, s.ServeHTTP), in)
 		if r, ok := errors.AsType[*Rejected](err); !ok || r.Error() != "z.ValidationException: no table t" {
 			t.Errorf("%v, want Flink's innermost cause", err)
 		}
 	})
 	t.Run("not a JobManager", func(t *testing.T) {
-		err := New(nil).Submit(t.Context(), serve(t, answer("application/json", `{}`, 404)), in)
+		_, err := New(nil).Submit(t.Context(), serve(t, answer("application/json", `{}`, 404)), in)
 		if err == nil || !IsNotFound(err) {
 			t.Errorf("%v", err)
 		}

@@ -10,6 +10,7 @@ package jobstate
 
 import (
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -212,7 +213,8 @@ func (r *Run) HasEnded() bool { return r.Outcome != Open }
 
 // needed reports whether the cluster of the run still needs its processes.
 func (r *Run) needed() bool {
-	return !r.HasEnded() && !r.Session && r.Desired != WantCancel && r.Resolve == nil && r.Claim == nil && (r.Exit == nil || r.HighAvailability) && r.Condition != Parked
+	ending := r.Claim != nil && r.JobID != "" // of several jobs, the first that ends is a claim too
+	return !r.HasEnded() && !r.Session && r.Desired != WantCancel && r.Resolve == nil && !ending && (r.Exit == nil || r.HighAvailability) && r.Condition != Parked
 }
 
 // ToReplace are the places whose processes have ended and whose time has come.
@@ -225,6 +227,20 @@ func (r *Run) ToReplace(now time.Time) []string {
 	}
 	slices.Sort(places)
 	return places
+}
+
+// abandoned reports whether a JobManager was given up, and none is to come.
+func (r *Run) abandoned() bool {
+	gaveUp := false
+	for place, l := range r.Losses {
+		if strings.HasPrefix(place, "jobmanager") {
+			if !l.Due.IsZero() {
+				return false
+			}
+			gaveUp = gaveUp || l.GaveUp
+		}
+	}
+	return gaveUp
 }
 
 // job is the job with this id, or nil.

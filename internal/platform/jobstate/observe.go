@@ -32,6 +32,15 @@ type Answer struct {
 // NotSubmitted: the session cluster that would get the job is not chosen yet, so no cluster has it.
 type NotSubmitted struct{}
 
+// SessionChosen: the session cluster that will get the job is known.
+type SessionChosen struct{ HighAvailability bool }
+
+// SessionEnded: the run of the session cluster that has the job has ended, so no JobManager will have the job again.
+type SessionEnded struct{ Reason string }
+
+// MainFailed: the main method of a job of a session cluster threw after the cluster had taken the job, which goes on.
+type MainFailed struct{ Cause string }
+
 // Seen is one job of an Answer.
 type Seen struct {
 	ID     string
@@ -144,6 +153,9 @@ func (AskCancel) observation()       {}
 func (AskResolve) observation()      {}
 func (AskStartEmpty) observation()   {}
 func (SavepointSeen) observation()   {}
+func (SessionChosen) observation()   {}
+func (SessionEnded) observation()    {}
+func (MainFailed) observation()      {}
 func (NotSubmitted) observation()    {}
 func (Tick) observation()            {}
 

@@ -168,6 +168,16 @@ func (s *step) observe(o Observation) {
 		if r.Session && r.Desired == WantCancel && len(r.Jobs) == 0 {
 			s.end(IsCanceled, FromDriver, "it was not submitted yet")
 		}
+	case MainFailed:
+		if s.stranger("main") {
+			s.tell(FromREST, "%s has the job, and its main method failed after that: %s", s.sessionName(), o.Cause)
+		}
+	case SessionChosen:
+		r.HighAvailability = o.HighAvailability && r.Session
+	case SessionEnded:
+		if r.Session && r.HighAvailability {
+			s.sessionEnded(o)
+		}
 	case Push:
 		s.push(o)
 	case Archived:
@@ -577,15 +587,34 @@ func (s *step) processReplaced(o ProcessReplaced) {
 	s.tell(FromDriver, "a process was started in the place of %s", o.Name)
 }
 
+// sessionEnded: the JobManagers of the session cluster will not come back, and its jobs neither.
+func (s *step) sessionEnded(o SessionEnded) {
+	r := &s.run
+	r.Gone = true
+	lost := s.sessionName() + " has ended, and its jobs with it" + because(o.Reason)
+	switch {
+	case r.Claim != nil: // nothing is left that could refute it
+	case r.Stop != nil && r.Stop.State == SavepointCompleted:
+		s.end(IsStopped, FromDriver, "with savepoint "+r.Stop.Path).Inferred = true
+	case r.Desired == WantCancel:
+		s.end(IsCanceled, FromDriver, lost).Inferred = true
+	default:
+		s.end(IsFailed, FromDriver, lost)
+	}
+}
+
 func (s *step) gone() {
 	r := &s.run
+	if r.Session && r.HighAvailability {
+		return // its JobManagers come back, and with them the job
+	}
 	r.Gone = true
 	if r.Resolve != nil {
 		e := s.end(r.Resolve.As, FromUser, r.Resolve.Reason)
 		e.By = r.Resolve.By
 		return
 	}
-	if r.Condition == Parked && r.Desired == WantCancel || r.Desired == WantCancel && r.Claim == nil && r.Exit == nil && !r.Session {
+	if r.Condition == Parked && r.Desired == WantCancel || r.Desired == WantCancel && r.Claim == nil && (r.Exit == nil || r.Cluster && r.HighAvailability) && !r.Session {
 		// Nothing of it runs, and it is not wanted: whatever the job was, it is canceled now.
 		s.end(IsCanceled, FromDriver, "").Inferred = len(r.Jobs) > 0
 	}
@@ -682,7 +711,7 @@ func (s *step) settle() {
 		s.byExit()
 		return
 	}
-	if r.Exit != nil && r.Gone && r.Queue == Accept && ownCode(r.Exit.Code) {
+	if r.Exit != nil && r.Gone && (r.Queue == Accept && ownCode(r.Exit.Code) || r.Cluster && r.abandoned()) {
 		s.byExit()
 		return
 	}

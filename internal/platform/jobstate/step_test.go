@@ -234,6 +234,12 @@ func parse(t *testing.T, w []string) Observation {
 			t.Fatal(err)
 		}
 		return ProcessEnded{Place: w[1], Name: w[2], Code: code, Lived: lived, Message: rest(5)}
+	case "chosen": // chosen [ha]
+		return SessionChosen{HighAvailability: arg(1) == "ha"}
+	case "mainfailed":
+		return MainFailed{Cause: rest(1)}
+	case "sessionended":
+		return SessionEnded{Reason: rest(1)}
 	case "replaced": // replaced PLACE NAME
 		return ProcessReplaced{Place: w[1], Name: w[2]}
 	case "gone":
@@ -266,7 +272,7 @@ func random(r *rand.Rand) Observation {
 	ids := []string{"aa", "bb"}
 	attempts := []string{"a1", "a2"}
 	status := func() Status { return statuses[r.IntN(len(statuses))] }
-	switch r.IntN(20) {
+	switch r.IntN(22) {
 	case 0:
 		return ClusterStarted{attempts[r.IntN(2)]}
 	case 1:
@@ -303,6 +309,12 @@ func random(r *rand.Rand) Observation {
 		return ProcessEnded{Place: "t1", Name: []string{"t1", "t1.2"}[r.IntN(2)], Code: 137, Lived: time.Duration(r.IntN(20)) * time.Minute}
 	case 18:
 		return ProcessReplaced{Place: "t1", Name: []string{"t1", "t1.2"}[r.IntN(2)]}
+	case 19:
+		return SessionChosen{HighAvailability: r.IntN(2) == 0}
+	case 20:
+		if r.IntN(4) == 0 {
+			return SessionEnded{Reason: "resolved"}
+		}
 	}
 	return Tick{}
 }
@@ -321,7 +333,7 @@ func TestRulesThatAlwaysHold(t *testing.T) {
 		now := epoch
 		r := New("r1", []string{"aa", ""}[rnd.IntN(2)], rnd.IntN(2) == 0, rnd.IntN(4) == 0, now, time.Minute)
 		if !r.Session && rnd.IntN(8) == 0 {
-			r.Cluster, r.HighAvailability, r.JobID = true, false, ""
+			r.Cluster, r.JobID = true, ""
 		}
 		if rnd.IntN(2) == 0 {
 			r.Attempt, r.Queue, r.Condition, r.Jobs = "a1", Running, None, []Job{{ID: "aa", Status: StRunning}}

@@ -415,13 +415,18 @@ func (m *Monitor) look(ctx context.Context, t *turn) {
 	switch {
 	case errors.Is(err, cluster.ErrUnknown):
 		status = cluster.Status{}
-		if !slices.Contains(t.left, jobstate.StartCluster) && t.run.State.Condition != jobstate.Parked {
+		if t.run.State.Session && t.run.State.HighAvailability {
+			m.sessionEnded(ctx, t)
+		} else if !slices.Contains(t.left, jobstate.StartCluster) && t.run.State.Condition != jobstate.Parked {
 			t.step(jobstate.ClusterGone{})
 		}
 	case err != nil:
 		m.Log.Warn("driver", "run", id, "error", err)
 	default:
 		m.processes(t, status)
+		if t.run.State.Session && t.run.State.HighAvailability && leader(status) == "" {
+			m.sessionEnded(ctx, t)
+		}
 	}
 	if t.run.State.HasEnded() {
 		return
@@ -460,7 +465,7 @@ func (m *Monitor) look(ctx context.Context, t *turn) {
 	if s.HasEnded() {
 		return
 	}
-	if s.HighAvailability && (s.Claim != nil || s.Condition == jobstate.Lost) && m.ResultStore != nil {
+	if s.HighAvailability && !s.Cluster && (s.Claim != nil || s.Condition == jobstate.Lost) && m.ResultStore != nil {
 		if o, err := m.ResultStore(ctx, t.run); err == nil && o != nil {
 			t.step(o)
 		}
@@ -475,7 +480,7 @@ func (m *Monitor) processes(t *turn, status cluster.Status) {
 			continue
 		}
 		s := &t.run.State
-		if s.Attempt == "" || p.Attempt != s.Attempt && (p.Alive && !alive(status, s.Attempt) || !known(status, s.Attempt)) {
+		if s.Attempt == "" || p.Attempt != s.Attempt && (p.Alive && !alive(status, s.Attempt) || !others && !known(status, s.Attempt)) {
 			t.attempt = &store.Attempt{ID: p.Attempt, Started: p.Started}
 			t.step(jobstate.ClusterStarted{Attempt: p.Attempt})
 		}
@@ -496,7 +501,7 @@ func (m *Monitor) ended(t *turn, status cluster.Status) {
 		return
 	}
 	for _, p := range status.Processes {
-		if p.Alive || p.Waits != "" || p.Replaced || p.Ended.IsZero() || p.JobManager {
+		if p.Alive || p.Waits != "" || p.Replaced || p.Ended.IsZero() || p.JobManager && !(t.run.State.Cluster && t.run.State.HighAvailability) {
 			continue
 		}
 		t.step(jobstate.ProcessEnded{Place: p.Place, Name: p.Name, Code: p.Code, Message: p.Message, Lived: p.Ended.Sub(p.Started)})
@@ -517,18 +522,12 @@ func alive(status cluster.Status, attempt string) bool {
 // one that was the leader can say for a moment what it still believes. So the answer counts by which the job goes on, and what only one of
 // several says is disputed.
 func (m *Monitor) jobs(ctx context.Context, t *turn, status cluster.Status) jobstate.Observation {
-	answers, errs := make([][]flinkrest.Job, len(status.REST)), make([]error, len(status.REST))
-	var asking sync.WaitGroup
-	for i, base := range status.REST {
-		asking.Go(func() { answers[i], errs[i] = m.REST.Jobs(ctx, base) })
-	}
-	asking.Wait()
+	answers, errs := m.ask(ctx, status.REST)
 	s := &t.run.State
-	best, heard := -1, map[jobstate.Status]bool{}
-	var why []string
+	best, heard, away := -1, map[jobstate.Status]bool{}, 0
 	for i := range answers {
 		if errs[i] != nil {
-			why = append(why, errs[i].Error())
+			away++
 			continue
 		}
 		heard[own(answers[i], s.JobID)] = true
@@ -537,11 +536,10 @@ func (m *Monitor) jobs(ctx context.Context, t *turn, status cluster.Status) jobs
 		}
 	}
 	if best < 0 {
-		slices.Sort(why)
-		return jobstate.NoAnswer{Reason: strings.Join(slices.Compact(why), "; ")}
+		return jobstate.NoAnswer{Reason: reasons(errs)}
 	}
 	jobs, base := answers[best], status.REST[best]
-	a := jobstate.Answer{Disputed: len(heard) > 1 || len(answers) > 1 && len(why) > len(answers)-jobManagers(status)}
+	a := jobstate.Answer{Disputed: len(heard) > 1 || len(answers) > 1 && away > len(answers)-jobManagers(status)}
 	for _, j := range jobs {
 		a.Jobs = append(a.Jobs, m.seen(ctx, base, j))
 	}
@@ -551,6 +549,29 @@ func (m *Monitor) jobs(ctx context.Context, t *turn, status cluster.Status) jobs
 		}
 	}
 	return a
+}
+
+// ask asks JobManagers for their jobs, all at the same time.
+func (m *Monitor) ask(ctx context.Context, bases []string) (answers [][]flinkrest.Job, errs []error) {
+	answers, errs = make([][]flinkrest.Job, len(bases)), make([]error, len(bases))
+	var requests sync.WaitGroup
+	for i, base := range bases {
+		requests.Go(func() { answers[i], errs[i] = m.REST.Jobs(ctx, base) })
+	}
+	requests.Wait()
+	return answers, errs
+}
+
+// reasons are errors as one text, the same for the same errors in whatever order.
+func reasons(errs []error) string {
+	var why []string
+	for _, err := range errs {
+		if err != nil {
+			why = append(why, err.Error())
+		}
+	}
+	slices.Sort(why)
+	return strings.Join(slices.Compact(why), "; ")
 }
 
 // seen is a job of an answer, with the cause if it has failed.

@@ -22,17 +22,24 @@ type polls struct {
 	of map[string]*poll // by the cluster's run
 }
 
-// A poll is one request for the jobs of a session cluster.
+// A poll is one request for the jobs of a session cluster, to each of its JobManagers.
 type poll struct {
 	began time.Time
-	done  chan struct{} // closed when jobs and err are there
-	jobs  map[string]flinkrest.Job
+	done  chan struct{} // closed when the others are there
 	err   error
+	sessionAnswer
+}
+
+// A sessionAnswer is what the JobManagers of a session cluster answer.
+type sessionAnswer struct {
+	jobs     map[string]flinkrest.Job
+	disputed map[string]bool // jobs of which another JobManager that is alive did not say the same
+	base     string          // of one that answered
 }
 
 // get returns an answer to a request that began at a time or later, and asks if it has no such answer. Callers that come while it is asked wait for
 // the same answer.
-func (p *polls) get(ctx context.Context, cluster string, since time.Time, ask func(context.Context) ([]flinkrest.Job, error)) (*poll, error) {
+func (p *polls) get(ctx context.Context, cluster string, since time.Time, ask func(context.Context) (sessionAnswer, error)) (*poll, error) {
 	for {
 		p.mu.Lock()
 		last := p.of[cluster]
@@ -56,13 +63,9 @@ func (p *polls) get(ctx context.Context, cluster string, since time.Time, ask fu
 	}
 }
 
-func (p *poll) ask(ctx context.Context, ask func(context.Context) ([]flinkrest.Job, error)) {
+func (p *poll) ask(ctx context.Context, ask func(context.Context) (sessionAnswer, error)) {
 	defer close(p.done)
-	jobs, err := ask(ctx)
-	p.err, p.jobs = err, map[string]flinkrest.Job{}
-	for _, j := range jobs {
-		p.jobs[j.ID] = j
-	}
+	p.sessionAnswer, p.err = ask(ctx)
 }
 
 func (p *poll) over() bool {
@@ -76,11 +79,71 @@ func (p *poll) over() bool {
 
 // sessionJobs is what a session cluster says of its jobs, at a time or later.
 func (m *Monitor) sessionJobs(ctx context.Context, run string, status cluster.Status, since time.Time) (*poll, error) {
-	return m.polls.get(ctx, run, since, func(ctx context.Context) ([]flinkrest.Job, error) { return m.REST.Jobs(ctx, status.REST[0]) })
+	return m.polls.get(ctx, run, since, func(ctx context.Context) (sessionAnswer, error) { return m.askSession(ctx, reachable(status)) })
 }
 
-// fresh is the age at most of an answer that counts for a look now: half the interval between two.
+// askSession asks each JobManager of a session cluster. With high availability there are several, and what they say of a job counts as for a job
+// of an application cluster (see jobs).
+func (m *Monitor) askSession(ctx context.Context, bases []string) (sessionAnswer, error) {
+	answers, errs := m.ask(ctx, bases)
+	all := sessionAnswer{jobs: map[string]flinkrest.Job{}, disputed: map[string]bool{}}
+	for i, jobs := range answers {
+		if errs[i] != nil {
+			continue
+		}
+		if all.base == "" {
+			all.base = bases[i]
+		}
+		for _, j := range jobs {
+			if have, ok := all.jobs[j.ID]; !ok || weight(j.State) > weight(have.State) {
+				all.jobs[j.ID] = j
+			}
+		}
+	}
+	if all.base == "" {
+		return all, errors.New(reasons(errs))
+	}
+	for id, j := range all.jobs {
+		for i := range answers {
+			if errs[i] != nil || own(answers[i], id) != j.State {
+				all.disputed[id] = true
+			}
+		}
+	}
+	return all, nil
+}
+
+// reachable are the addresses of the JobManagers that are alive: another cluster can have the port of one that has ended.
+func reachable(status cluster.Status) []string {
+	var places []string
+	alive := map[string]bool{}
+	for _, p := range status.Processes {
+		if !p.JobManager {
+			continue
+		}
+		if !slices.Contains(places, p.Place) {
+			places = append(places, p.Place)
+		}
+		alive[p.Place] = alive[p.Place] || p.Alive
+	}
+	if len(places) != len(status.REST) { // the driver's addresses are not those of single processes
+		return status.REST
+	}
+	var bases []string
+	for i, base := range status.REST {
+		if alive[places[i]] {
+			bases = append(bases, base)
+		}
+	}
+	return bases
+}
+
+// fresh is the age at most of an answer that counts for a look now: half the interval between two. What was asked before an end was claimed does
+// not refute it.
 func fresh(s jobstate.Run) time.Time {
+	if s.Claim != nil {
+		return time.Now()
+	}
 	if s.Queue == jobstate.Running && s.Condition == jobstate.None {
 		return time.Now().Add(-jobstate.EachRunning / 2)
 	}
@@ -103,16 +166,30 @@ func (m *Monitor) onSession(ctx context.Context, t *turn, status cluster.Status)
 	if err != nil {
 		return jobstate.NoAnswer{Reason: err.Error()}
 	}
-	a := jobstate.Answer{Attempt: leader(status)}
+	a := jobstate.Answer{Attempt: leader(status), Disputed: p.disputed[s.JobID]}
 	if j, ok := p.jobs[s.JobID]; ok {
-		a.Jobs = []jobstate.Seen{m.seen(ctx, status.REST[0], j)}
+		a.Jobs = []jobstate.Seen{m.seen(ctx, p.base, j)}
 	}
 	return a
 }
 
+// sessionEnded says so if the run of a session cluster with high availability has ended: as long as it has not, its JobManagers come back.
+func (m *Monitor) sessionEnded(ctx context.Context, t *turn) {
+	on, err := m.Store.Run(ctx, t.run.ClusterRun())
+	if err != nil && !errors.Is(err, store.ErrNotFound) || err == nil && !on.State.HasEnded() {
+		return
+	}
+	if m.ResultStore != nil { // it can know more
+		if o, err := m.ResultStore(ctx, t.run); err == nil && o != nil {
+			t.step(o)
+		}
+	}
+	t.step(jobstate.SessionEnded{Reason: on.State.Reason})
+}
+
 const noLeader = "no JobManager of the session cluster runs"
 
-// leader is the attempt of the JobManager that is alive.
+// leader is the attempt of the JobManager that is alive; the first of several.
 func leader(status cluster.Status) string {
 	for _, p := range status.Processes {
 		if p.JobManager && p.Alive {
@@ -132,7 +209,7 @@ func (m *Monitor) cluster(ctx context.Context, t *turn, status cluster.Status) j
 	if err != nil {
 		return jobstate.NoAnswer{Reason: err.Error()}
 	}
-	overview, err := m.REST.Overview(ctx, status.REST[0])
+	overview, err := m.REST.Overview(ctx, p.base)
 	if err != nil {
 		return jobstate.NoAnswer{Reason: err.Error()}
 	}
@@ -173,10 +250,15 @@ func (m *Monitor) cancelOnSession(ctx context.Context, r store.Run) (done bool, 
 	}
 	status, err := m.Driver.Observe(ctx, id)
 	if errors.Is(err, cluster.ErrUnknown) || err == nil && leader(status) == "" {
-		return true, nil // its jobs are gone with it
+		return !r.State.HighAvailability || r.State.HasEnded(), nil // its jobs are gone with it
 	}
-	if err == nil {
-		err = m.REST.Cancel(ctx, status.REST[0], r.State.JobID)
+	if err != nil {
+		return false, err
+	}
+	for _, base := range reachable(status) {
+		if err = m.REST.Cancel(ctx, base, r.State.JobID); err == nil {
+			break
+		}
 	}
 	if answer, ok := errors.AsType[*flinkrest.Error](err); ok && r.State.HasEnded() && (answer.Status == http.StatusNotFound || answer.Status == http.StatusConflict) {
 		return true, nil // the cluster does not have it, or it has ended
@@ -196,6 +278,7 @@ type submits struct {
 type submission struct {
 	done  chan struct{} // closed when the others are set
 	ended time.Time
+	late  *flinkrest.Late
 	err   error
 }
 
@@ -216,7 +299,7 @@ func (s *submits) running(run string) bool {
 }
 
 // begin begins a run's submission unless it is on its way, and returns it.
-func (s *submits) begin(run string, do func(context.Context) error) *submission {
+func (s *submits) begin(run string, do func(context.Context) (*flinkrest.Late, error)) *submission {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if x := s.of[run]; x != nil {
@@ -231,7 +314,7 @@ func (s *submits) begin(run string, do func(context.Context) error) *submission 
 	x := &submission{done: make(chan struct{})}
 	s.of[run] = x
 	s.all.Go(func() {
-		x.err = do(s.life)
+		x.late, x.err = do(s.life)
 		x.ended = time.Now()
 		close(x.done)
 	})
@@ -261,7 +344,7 @@ func (m *Monitor) submit(ctx context.Context, t *turn) (done bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	x := m.submits.begin(r.State.ID, func(ctx context.Context) error { return m.send(ctx, r, status.REST[0]) })
+	x := m.submits.begin(r.State.ID, func(ctx context.Context) (*flinkrest.Late, error) { return m.send(ctx, r, reachable(status)) })
 	select {
 	case <-x.done:
 	case <-ctx.Done():
@@ -273,6 +356,9 @@ func (m *Monitor) submit(ctx context.Context, t *turn) (done bool, err error) {
 	refusal, refused := errors.AsType[*cluster.Refusal](x.err)
 	rejected, no := errors.AsType[*flinkrest.Rejected](x.err)
 	switch {
+	case x.late != nil:
+		t.step(jobstate.MainFailed{Cause: x.late.Cause})
+		return true, nil
 	case x.err == nil:
 		return true, nil
 	case refused:
@@ -310,18 +396,25 @@ func (m *Monitor) chooseSession(ctx context.Context, t *turn) (done bool, err er
 	asked := t.run.Asked
 	asked.SessionRun = on.State.ID
 	t.run.Asked, t.asked, t.changed = asked, &asked, true
+	t.step(jobstate.SessionChosen{HighAvailability: on.State.HighAvailability})
 	return false, nil
 }
 
-// send submits a run's job to the JobManager at base.
-func (m *Monitor) send(ctx context.Context, r store.Run, base string) error {
-	overview, err := m.REST.Overview(ctx, base)
+// send submits a run's job to the first of several JobManagers that answers: each of them passes it on to the leader.
+func (m *Monitor) send(ctx context.Context, r store.Run, bases []string) (*flinkrest.Late, error) {
+	var overview flinkrest.Overview
+	base, err := "", errors.New(noLeader)
+	for _, base = range bases {
+		if overview, err = m.REST.Overview(ctx, base); err == nil {
+			break
+		}
+	}
 	if err != nil {
-		return err
+		return nil, err
 	}
 	s, err := m.Program(ctx, r, overview.Version)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	s.JobID = r.State.JobID
 	s.Point = func(place string) { m.at(place, r) }

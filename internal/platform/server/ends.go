@@ -175,11 +175,19 @@ func (s *Server) findSavepoint(_ context.Context, dir string) (string, error) {
 // resultStore is as monitor.Monitor says. Flink commits a job's result here before it removes what a successor would run the job by; it is
 // read where it is on this machine.
 func (s *Server) resultStore(ctx context.Context, r store.Run) (jobstate.Observation, error) {
-	v, err := s.Store.Version(ctx, r.Job, r.Version)
+	of, kind := r, store.KindJob
+	if r.State.Session {
+		var err error
+		if of, err = s.Store.Run(ctx, r.ClusterRun()); err != nil {
+			return nil, err
+		}
+		kind = store.KindCluster
+	}
+	v, err := s.Store.Version(ctx, of.Job, of.Version)
 	if err != nil {
 		return nil, err
 	}
-	settings, err := document.SettingsOf(store.KindJob, v.Document)
+	settings, err := document.SettingsOf(kind, v.Document)
 	if err != nil {
 		return nil, err
 	}
@@ -188,7 +196,7 @@ func (s *Server) resultStore(ctx context.Context, r store.Run) (jobstate.Observa
 		return nil, nil
 	}
 	for _, suffix := range []string{".json", "_DIRTY.json"} { // dirty: committed, and not everything of the job is removed yet
-		content, err := os.ReadFile(filepath.Join(dir, jobstate.ClusterIDOf(r.State.ID), r.State.JobID+suffix))
+		content, err := os.ReadFile(filepath.Join(dir, jobstate.ClusterIDOf(of.State.ID), r.State.JobID+suffix))
 		if errors.Is(err, os.ErrNotExist) {
 			continue
 		}

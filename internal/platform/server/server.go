@@ -289,6 +289,9 @@ func (s *Server) spec(ctx context.Context, r store.Run) (cluster.Spec, error) {
 		JobID: r.State.JobID, Savepoint: r.Asked.StartFrom, JobManagers: 1, TaskManagers: settings.TaskManagers, KeepMemory: !settings.Sized}
 	if settings.HighAvailability {
 		spec.ClusterID, spec.JobManagers = jobstate.ClusterIDOf(r.State.ID), settings.JobManagers
+		if spec.Session && !settings.ResultsChosen { // the entrypoint does it for a job's own cluster
+			spec.Arguments = append(spec.Arguments, "-D"+document.KeepResults+"=false")
+		}
 	}
 	spec.Arguments = append(spec.Arguments, "-Dexecution.checkpointing.savepoint-dir="+s.driver.SavepointDir(r.State.ID))
 	return spec, nil
@@ -332,6 +335,7 @@ func (s *Server) prepare(ctx context.Context, team, name string, source []byte, 
 			}
 			return names, err
 		},
-		Script: func(uri string) (string, error) { return s.o.Fetch.Text(ctx, uri) },
+		Script:   func(uri string) (string, error) { return s.o.Fetch.Text(ctx, uri) },
+		Artifact: func(name string) (store.Artifact, error) { return s.Store.Artifact(ctx, team, name) },
 	})
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 
 	"flink-entrypoint/internal/flinkversion"
@@ -49,10 +50,42 @@ func (s *Server) program(ctx context.Context, r store.Run, flink string) (flinkr
 	if from == "" && r.Asked.Savepoint == "" {
 		from = p.Savepoint
 	}
-	return flinkrest.Submission{JarName: jarName(sqlrunner.Jar()), Jar: sqlrunner.Jar(), MainClass: sqlrunner.MainClass, Arguments: p.Arguments, Savepoint: from, AllowLost: p.AllowNonRestored}, nil
+	sub := flinkrest.Submission{MainClass: p.MainClass, Arguments: p.Arguments, Configuration: p.Configuration, Savepoint: from, AllowLost: p.AllowNonRestored}
+	if p.Artifact == "" {
+		sub.JarName, sub.Jar = jarName(sqlrunner.JarName, fmt.Sprintf("%x", sha256.Sum256(sqlrunner.Jar()))), flinkrest.Bytes(sqlrunner.Jar())
+		return sub, nil
+	}
+	if !version.Reaches(withConfiguration) {
+		delete(sub.Configuration, "pipeline.name")
+	}
+	if len(sub.Configuration) > 0 && !version.Reaches(withConfiguration) {
+		return sub, &cluster.Refusal{Err: fmt.Errorf("the session cluster is Flink %s, which takes no configuration with a jar: %s or newer does", version, withConfiguration)}
+	}
+	j, err := s.Store.Job(ctx, r.Job)
+	if err != nil {
+		return sub, err
+	}
+	a, err := s.Store.Artifact(ctx, j.Team, p.Artifact)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return sub, &cluster.Refusal{Err: fmt.Errorf("the artifact %s does not exist any more", p.Artifact)}
+	case err != nil:
+		return sub, err
+	case a.Digest != p.Digest:
+		return sub, &cluster.Refusal{Err: fmt.Errorf("the artifact %s has the digest %s, the definition wants %s", p.Artifact, a.Digest, p.Digest)}
+	}
+	sub.JarName = jarName(p.Artifact, a.Digest)
+	sub.Jar = func() (io.ReadCloser, int64, error) {
+		a, f, err := s.Store.OpenArtifact(ctx, j.Team, p.Artifact)
+		return f, a.Size, err
+	}
+	return sub, nil
 }
 
+// withConfiguration is the first release of Flink that takes a configuration with a jar (FLINK-29543).
+var withConfiguration = flinkversion.Since(1, 17)
+
 // jarName names the content of a jar, so that a cluster which has another one of the same origin gets this one too.
-func jarName(jar []byte) string {
-	return fmt.Sprintf("%s-%.6x.jar", strings.TrimSuffix(sqlrunner.JarName, ".jar"), sha256.Sum256(jar))
+func jarName(name, digest string) string {
+	return strings.TrimSuffix(name, ".jar") + "-" + digest[:12] + ".jar"
 }

@@ -2,6 +2,7 @@ package server
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"fmt"
 	"net/http"
 	"slices"
@@ -21,10 +22,13 @@ func onShared(more string) string {
 	return strings.Replace(definition, "sql:\n", "x-platform: {cluster: session shared}\n"+more+"sql:\n", 1)
 }
 
-// shared stores and starts the session cluster, and waits until it runs.
-func (f *fixture) shared() wire.Run {
+// available is the high availability of a cluster.
+const available = "highAvailability: {type: zookeeper, clusterId: replaced, storageDir: 'file:/none', quorum: 'zk:2181'}\n"
+
+// shared stores and starts the session cluster, and waits until it runs. more: lines of its definition.
+func (f *fixture) shared(more ...string) wire.Run {
 	f.t.Helper()
-	f.want(201, "PUT", "/v1/clusters/shared", sessionCluster, nil)
+	f.want(201, "PUT", "/v1/clusters/shared", sessionCluster+strings.Join(more, ""), nil)
 	f.want(202, "POST", "/v1/jobs/shared/start", wire.Start{}, nil)
 	return f.until("shared", "running", func(r wire.Run) bool { return r.Queue == "running" && r.Condition == "" })
 }
@@ -230,11 +234,70 @@ func TestSessionPolls(t *testing.T) {
 	})
 }
 
+// storeJar stores an artifact, and returns its digest.
+func (f *fixture) storeJar(name, content string) string {
+	f.t.Helper()
+	digest := fmt.Sprintf("%x", sha256.Sum256([]byte(content)))
+	f.want(201, "PUT", "/v1/artifacts/"+name+"?sha256="+digest, content, nil)
+	return digest
+}
+
+// jarJob is the definition of a jar job on the session cluster. more: fields of its jar.
+func jarJob(uri, digest, more string) string {
+	if digest != "" {
+		digest = ", sha256: " + digest
+	}
+	return "apiVersion: flink-entrypoint/v1\nname: counts\nx-platform: {cluster: session shared}\njar: {uri: '" + uri + "'" + digest + more + "}\n"
+}
+
+// TestSessionJar: a stored jar is sent to a cluster once, whatever its jobs are called, and beside the jar that runs scripts; another content of the
+// same origin is sent too. A main method that fails after its job was taken does not end the job.
+func TestSessionJar(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, false)
+	cluster := f.shared()
+	one, other := f.storeJar("job.jar", "one"), f.storeJar("job-2.jar", "two")
+	start := func(name, text string) wire.Run {
+		f.want(201, "PUT", "/v1/jobs/"+name, text, nil)
+		f.want(202, "POST", "/v1/jobs/"+name+"/start", wire.Start{}, nil)
+		return f.until(name, "running", func(r wire.Run) bool { return r.Queue == "running" })
+	}
+	with := ", entryClass: com.example.Main, args: [--window, '60']}\nconfiguration: {parallelism.default: 2, 'x': 'y'"
+	first := start("first", jarJob("http://localhost:1/v1/artifacts/job.jar", one, with))
+	start("second", jarJob("https://platform.example.com/v1/artifacts/job.jar", one, ""))
+	start("third", jarJob("http://localhost:1/v1/artifacts/job-2.jar", other, ""))
+	start("script", onShared(""))
+	f.session(cluster, func(s *simulate.Session) {
+		if s.Uploads != 3 || len(s.Runs) != 4 {
+			t.Fatalf("%d uploads, want 3; %d jobs", s.Uploads, len(s.Runs))
+		}
+		got := fmt.Sprint(s.Runs[0])
+		want := fmt.Sprint(map[string]any{"jar": "1_job-" + one[:12] + ".jar", "jobId": first.JobID, "entryClass": "com.example.Main", "programArgsList": []string{"--window", "60"},
+			"flinkConfiguration": map[string]any{"pipeline.name": "counts", "parallelism.default": "2", "x": "y"}})
+		if got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+		if r := s.Runs[1]; r["jar"] != s.Runs[0]["jar"] || r["entryClass"] != nil || fmt.Sprint(r["programArgsList"]) != "[]" {
+			t.Errorf("%v", r)
+		}
+		if s.Runs[2]["jar"] != "1_job-2-"+other[:12]+".jar" {
+			t.Errorf("%v", s.Runs[2])
+		}
+		s.Late = "org.apache.flink.util.FlinkRuntimeException: Cannot have more than one execute() or executeAsync() call in a single environment."
+	})
+	f.want(409, "DELETE", "/v1/artifacts/job.jar", nil, nil)
+	start("two-jobs", jarJob("http://localhost:1/v1/artifacts/job.jar", one, ""))
+	f.until("two-jobs", "known to have failed in part", func(wire.Run) bool {
+		return bytes.Contains(f.want(200, "GET", "/v1/jobs/two-jobs/events", nil, nil), []byte("the session cluster shared has the job, and its main method failed after that: org.apache.flink.util.FlinkRuntimeException: Cannot have more than one execute()"))
+	})
+}
+
 // TestSessionDefinitions: what a job of a session cluster, and a session cluster, cannot have is a fault at its place.
 func TestSessionDefinitions(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, false)
 	f.want(201, "PUT", "/v1/clusters/shared", sessionCluster, nil)
+	stored := f.storeJar("job.jar", "one")
 	for _, c := range []struct {
 		path, text string
 		line       int
@@ -248,9 +311,16 @@ func TestSessionDefinitions(t *testing.T) {
 		{"jobs", onShared("configuration: {taskmanager.numberOfTaskSlots: 3}\n"), 4, "taskmanager.numberOfTaskSlots is of the cluster: a job of a session cluster cannot set it", ""},
 		{"jobs", onShared("configuration: {a.b: {fromEnv: X}}\n"), 4, "configuration.a.b is {fromEnv: X}, which only a pod can read: a job of a session cluster cannot have secrets", ""},
 		{"jobs", strings.Replace(onShared("configuration: {execution.runtime-mode: batch}\n"), "FROM s;\n", "FROM s;\n    INSERT INTO p SELECT id FROM s;\n", 1), 10, "statement 4: the script starts 2 jobs, this is the second: a fixed job id allows one", ""},
-		{"jobs", "apiVersion: flink-entrypoint/v1\nname: x\nx-platform: {cluster: session shared}\n", 3, "sql: a job of a session cluster needs a script", ""},
+		{"jobs", "apiVersion: flink-entrypoint/v1\nname: x\nx-platform: {cluster: session shared}\n", 3, "sql: a job of a session cluster needs a script, or a jar", ""},
+		{"jobs", jarJob("file:///etc/shadow", stored, ""), 4, "jar.uri: the jar of a job of a session cluster is an artifact of the platform (…/v1/artifacts/NAME)", ""},
+		{"jobs", jarJob("http://x/v1/artifacts/job.jar?a", stored, ""), 4, "jar.uri: the jar of a job of a session cluster is an artifact of the platform (…/v1/artifacts/NAME)", ""},
+		{"jobs", jarJob("http://x/v1/artifacts/other.jar", stored, ""), 4, `jar.uri: unknown artifact "other.jar"`, ""},
+		{"jobs", jarJob("http://x/v1/artifacts/job.jar", "", ""), 4, "jar.sha256: the jar of a job of a session cluster needs its digest", ""},
+		{"jobs", jarJob("http://x/v1/artifacts/job.jar", strings.Repeat("0", 64), ""), 4, "jar.sha256: the artifact job.jar has " + stored + ", expected " + strings.Repeat("0", 64), ""},
+		{"jobs", jarJob("http://x/v1/artifacts/job.jar", stored, ", args: [{fromEnv: X}]"), 4, "jar.args[0] is {fromEnv: X}, which only a pod can read: a job of a session cluster cannot have secrets", ""},
 		{"clusters", definition, 4, "sql: a session cluster has no job of its own", ""},
-		{"clusters", sessionCluster + "highAvailability: {type: kubernetes, clusterId: x, storageDir: 'file:/x'}\n", 4, "highAvailability: a session cluster with high availability is not supported", ""},
+		{"clusters", sessionCluster + "x-platform: {jobManagers: 3}\n", 4, `x-platform: unknown field "jobManagers"`, ""},
+		{"jobs", onShared(available), 4, "highAvailability: a job of a session cluster cannot have it", "say it in the definition of the cluster: then its jobs outlive their JobManager"},
 		{"clusters", sessionCluster + "x-platform: {cluster: session shared}\n", 4, `x-platform: unknown field "cluster"`, ""},
 	} {
 		p := decode[wire.Problem](t, f.want(http.StatusUnprocessableEntity, "PUT", "/v1/"+c.path+"/one", c.text, nil))
@@ -306,8 +376,77 @@ func TestTaskManagerDies(t *testing.T) {
 			f.want(202, "POST", "/v1/jobs/"+name+"/stop", wire.Stop{Mode: "cancel"}, nil)
 			f.until(name, "canceled", func(r wire.Run) bool { return r.Outcome == "canceled" })
 			if n := strings.Count(text(), "another one is started"); n != 2 {
-				t.Errorf("%d losses are told, want 2: the end of the cluster is not one\n%s", n, text())
+				t.Errorf("%d losses are in the timeline, want 2: the end of the cluster is not one\n%s", n, text())
 			}
 		})
+	}
+}
+
+// TestSessionHighAvailability: the JobManagers of a session cluster end, one of them and all of them. They are replaced in the same run, and its
+// jobs go on; what a JobManager says last of a job is a claim. When the run of the cluster ends, its jobs end with the cause.
+func TestSessionHighAvailability(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: it waits until a cluster is lost")
+	}
+	t.Parallel()
+	f := newFixture(t, false)
+	cluster := f.shared(available, "x-platform: {lostAfter: 1 s}\n")
+	f.world.Of(cluster.ID, func(c *simulate.Cluster) {
+		if s := c.Spec; s.JobManagers != 2 || s.ClusterID != jobstate.ClusterIDOf(cluster.ID) || !slices.Contains(s.Arguments, "-Djob-result-store.delete-on-commit=false") {
+			t.Errorf("%+v", s)
+		}
+	})
+	one, two := f.runningOn("one"), f.runningOn("two")
+	lose := func(full string, places ...string) {
+		f.world.Of(cluster.ID, func(c *simulate.Cluster) {
+			for _, p := range places {
+				c.Lose(p)
+			}
+			c.Full = full
+		})
+		if err := f.s.Store.Wake(t.Context(), cluster.ID); err != nil {
+			t.Fatal(err)
+		}
+	}
+	runs := func(r wire.Run) bool { return r.Queue == "running" && r.Condition == "" }
+	text := func(name string) string { return string(f.want(200, "GET", "/v1/jobs/"+name+"/events", nil, nil)) }
+
+	lose("", "jobmanager-1")
+	f.until("shared", "without its first JobManager", func(wire.Run) bool {
+		return strings.Contains(text("shared"), "a process was started in the place of jobmanager-1")
+	})
+	f.until("one", "with the standby", func(r wire.Run) bool { return runs(r) && r.Attempt == cluster.ID+"-jobmanager-2" })
+
+	lose("no port is free", "jobmanager-1", "jobmanager-2")
+	f.until("shared", "lost", func(r wire.Run) bool { return r.Condition == "lost" })
+	push := func(attempt, status string) {
+		f.as(f.runToken(cluster.ID), func() {
+			f.want(204, "POST", "/v1/flink-events", wire.Push{Run: cluster.ID, Attempt: cluster.ID + attempt, Sequence: 1, JobID: one.JobID, Status: status}, nil)
+		})
+	}
+	push("-jobmanager-2", "FAILED")
+	f.until("one", "said to have ended", func(r wire.Run) bool { return r.Condition == "ending" && r.Outcome == "" })
+	lose("")
+	f.until("shared", "back", runs)
+	f.until("one", "back", runs)
+	if !strings.Contains(text("one"), "FAILED by push is refuted: the leader says that the job goes on") {
+		t.Errorf("the claim of a JobManager that ended: %s", text("one"))
+	}
+	f.session(cluster, func(s *simulate.Session) { s.Jobs[one.JobID] = "FINISHED" })
+	push("-jobmanager-2.2", "FINISHED")
+	if one = f.until("one", "finished", func(r wire.Run) bool { return r.Outcome != "" }); one.Outcome != "finished" || one.Evidence != "REST" {
+		t.Errorf("%+v", one)
+	}
+	if now := f.run("shared"); now.ID != cluster.ID {
+		t.Errorf("the cluster has another run, %s", now.ID)
+	}
+
+	lose("no port is free", "jobmanager-1", "jobmanager-2")
+	f.until("shared", "lost", func(r wire.Run) bool { return r.Condition == "lost" })
+	f.until("two", "going on", func(r wire.Run) bool { return r.Outcome == "" && r.ID == two.ID })
+	f.want(202, "POST", "/v1/jobs/shared/runs/"+cluster.ID+"/resolve", wire.Resolve{As: "failed", Reason: "its machine burned"}, nil)
+	two = f.until("two", "failed", func(r wire.Run) bool { return r.Outcome != "" })
+	if want := "the session cluster shared has ended, and its jobs with it: its machine burned"; two.Outcome != "failed" || two.Reason != want {
+		t.Errorf("%s: %s, want %s", two.Outcome, two.Reason, want)
 	}
 }

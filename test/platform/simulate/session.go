@@ -13,8 +13,9 @@ type Session struct {
 	Jobs    map[string]string // statuses, by id
 	Polls   int               // requests for all jobs
 	Uploads int
-	Runs    []map[string]any // requests to run the jar
+	Runs    []map[string]any // requests to run a jar, whose id is the field jar
 	Reject  string           // what the main method of the next jobs throws
+	Late    string           // the same, after the cluster took the job
 	Slow    chan struct{}    // not nil: the main method of a job waits until it is closed, and submits then
 	Away    bool             // its TaskManager has not registered
 }
@@ -34,20 +35,22 @@ func (w *World) session(rw http.ResponseWriter, r *http.Request, c *Cluster, res
 		}
 		fmt.Fprintf(rw, `{"jobs":[%s]}`, strings.Join(lines, ","))
 	case rest == "jars":
-		name := ""
-		if s.Uploads > 0 {
-			name = fmt.Sprintf(`{"id":"1_%s","name":%[1]q}`, c.jar)
+		var names []string
+		for _, jar := range c.jars {
+			names = append(names, fmt.Sprintf(`{"id":"1_%s","name":%[1]q}`, jar))
 		}
-		fmt.Fprintf(rw, `{"address":"x","files":[%s]}`, name)
+		fmt.Fprintf(rw, `{"address":"x","files":[%s]}`, strings.Join(names, ","))
 	case rest == "jars/upload":
 		s.Uploads++
 		body, _ := io.ReadAll(r.Body)
-		_, c.jar, _ = strings.Cut(string(body[:min(len(body), 1000)]), `filename="`)
-		c.jar, _, _ = strings.Cut(c.jar, `"`)
-		fmt.Fprintf(rw, `{"filename":"/tmp/1_%s","status":"success"}`, c.jar)
+		_, jar, _ := strings.Cut(string(body[:min(len(body), 1000)]), `filename="`)
+		jar, _, _ = strings.Cut(jar, `"`)
+		c.jars = append(c.jars, jar)
+		fmt.Fprintf(rw, `{"filename":"/tmp/1_%s","status":"success"}`, jar)
 	case strings.HasPrefix(rest, "jars/") && strings.HasSuffix(rest, "/run"):
 		var in map[string]any
 		json.NewDecoder(r.Body).Decode(&in)
+		in["jar"] = strings.Split(rest, "/")[1]
 		s.Runs = append(s.Runs, in)
 		if slow := s.Slow; slow != nil {
 			w.Mu.Unlock()
@@ -63,6 +66,11 @@ func (w *World) session(rw http.ResponseWriter, r *http.Request, c *Cluster, res
 			s.Jobs = map[string]string{}
 		}
 		s.Jobs[in["jobId"].(string)] = "RUNNING"
+		if s.Late != "" {
+			rw.WriteHeader(http.StatusBadRequest)
+			fmt.Fprintf(rw, `{"errors":["<Exception on server side:\nx.RestHandlerException: Could not execute application.\nCaused by: %s\n"]}`, s.Late)
+			return
+		}
 		fmt.Fprintf(rw, `{"jobid":%q}`, in["jobId"])
 	case r.Method == http.MethodPatch && s.Jobs[job] != "":
 		s.Jobs[job] = "CANCELED"

@@ -40,7 +40,7 @@ type Cluster struct {
 	Token           string       // that its pods have
 	Spec            cluster.Spec // it was started with
 	Session         Session      // of a session cluster
-	jar             string       // its uploaded one
+	jars            []string     // its uploaded ones
 
 	Lost     map[string]time.Time // when the process of a place (taskmanager-1) ended, with 137, that is there now
 	Replaced map[string]int       // how many processes were started in a place after the first
