@@ -25,6 +25,9 @@ type Submission struct {
 	Savepoint     string // to start from; empty: without state
 	AllowLost     bool   // state of the savepoint that the job has no place for is left out
 
+	// First: no other try of this submission can be on its way.
+	First bool
+
 	// Point, if not nil, is called at each place where a crash must do no harm. Tests kill the process there.
 	Point func(place string)
 }
@@ -82,8 +85,11 @@ func (c *Client) Submit(ctx context.Context, base string, s Submission) (late *L
 	}
 	e, ok := errors.AsType[*Error](failed)
 	threw := ok && e.Status == http.StatusBadRequest // JarRunHandler: the main method threw
+	duplicate := threw && strings.Contains(e.Cause, "DuplicateJobSubmissionException")
 	switch {
-	case have && threw && !strings.Contains(e.Cause, "DuplicateJobSubmissionException"): // that is another try of ours, whose answer was lost
+	case have && duplicate && s.First: // each job of a main method would have the one id
+		return &Late{"it starts a second job, and Flink starts one from one request: " + e.Cause}, nil
+	case have && threw && !duplicate: // a duplicate says that another try, whose answer was lost, came through
 		return &Late{cmp.Or(e.Cause, e.Text)}, nil
 	case have:
 		return nil, nil

@@ -115,6 +115,15 @@ func TestSubmit(t *testing.T) {
 			}
 		})
 	}
+	t.Run("a main method with two jobs", func(t *testing.T) {
+		s := &session{fault: "duplicate"}
+		first := in
+		first.First = true
+		late, err := New(nil).Submit(t.Context(), serve(t, s.ServeHTTP), first)
+		if want := "it starts a second job, and Flink starts one from one request: y.DuplicateJobSubmissionException: Job has already been submitted."; err != nil || late == nil || late.Cause != want {
+			t.Errorf("%+v, %v, want %s", late, err, want)
+		}
+	})
 	t.Run("a second job", func(t *testing.T) {
 		s := &session{}
 		base, c := serve(t, s.ServeHTTP), New(nil)

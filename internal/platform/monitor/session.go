@@ -273,6 +273,8 @@ type submits struct {
 	all  sync.WaitGroup
 	mu   sync.Mutex
 	of   map[string]*submission // by run
+	// first are runs whose cluster was chosen by this process, and that were not submitted since: no other server can have tried it.
+	first map[string]bool
 }
 
 type submission struct {
@@ -319,6 +321,25 @@ func (s *submits) begin(run string, do func(context.Context) (*flinkrest.Late, e
 		close(x.done)
 	})
 	return x
+}
+
+// chosen notes that no try of a run can be on its way.
+func (s *submits) chosen(run string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.first == nil || len(s.first) > 1000 { // of runs that were canceled before
+		s.first = map[string]bool{}
+	}
+	s.first[run] = true
+}
+
+// isFirst reports whether the try that begins is the first one of a run.
+func (s *submits) isFirst(run string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	first := s.first[run]
+	delete(s.first, run)
+	return first
 }
 
 func (s *submits) forget(run string) {
@@ -396,6 +417,7 @@ func (m *Monitor) chooseSession(ctx context.Context, t *turn) (done bool, err er
 	asked := t.run.Asked
 	asked.SessionRun = on.State.ID
 	t.run.Asked, t.asked, t.changed = asked, &asked, true
+	m.submits.chosen(t.run.State.ID)
 	t.step(jobstate.SessionChosen{HighAvailability: on.State.HighAvailability})
 	return false, nil
 }
@@ -416,7 +438,7 @@ func (m *Monitor) send(ctx context.Context, r store.Run, bases []string) (*flink
 	if err != nil {
 		return nil, err
 	}
-	s.JobID = r.State.JobID
+	s.JobID, s.First = r.State.JobID, m.submits.isFirst(r.State.ID)
 	s.Point = func(place string) { m.at(place, r) }
 	return m.REST.Submit(ctx, base, s)
 }

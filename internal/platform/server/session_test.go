@@ -290,6 +290,13 @@ func TestSessionJar(t *testing.T) {
 	f.until("two-jobs", "known to have failed in part", func(wire.Run) bool {
 		return bytes.Contains(f.want(200, "GET", "/v1/jobs/two-jobs/events", nil, nil), []byte("the session cluster shared has the job, and its main method failed after that: org.apache.flink.util.FlinkRuntimeException: Cannot have more than one execute()"))
 	})
+	f.session(cluster, func(s *simulate.Session) {
+		s.Late = "x.DuplicateJobSubmissionException: Job has already been submitted."
+	})
+	start("two-environments", jarJob("http://localhost:1/v1/artifacts/job.jar", one, ""))
+	f.until("two-environments", "known to have failed in part", func(wire.Run) bool {
+		return bytes.Contains(f.want(200, "GET", "/v1/jobs/two-environments/events", nil, nil), []byte("its main method failed after that: it starts a second job, and Flink starts one from one request"))
+	})
 }
 
 // TestSessionDefinitions: what a job of a session cluster, and a session cluster, cannot have is a fault at its place.
