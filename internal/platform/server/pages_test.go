@@ -123,7 +123,7 @@ func (f *fixture) isPage(path string, resp *http.Response, body string) {
 			f.t.Errorf("%s: the policy %q does not have %s", path, policy, part)
 		}
 	}
-	for name, want := range map[string]string{"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store", "Referrer-Policy": "no-referrer"} {
+	for name, want := range map[string]string{"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store", "Referrer-Policy": "same-origin"} {
 		if got := resp.Header.Get(name); got != want {
 			f.t.Errorf("%s: %s is %q, want %q", path, name, got, want)
 		}
@@ -279,6 +279,10 @@ func TestPagesAreForTheirHostAndSite(t *testing.T) {
 		f.has(resp, body, 403, "/new-catalog", "A request of another site is refused")
 	}
 	f.want(404, "GET", "/v1/catalogs/ods", nil, nil)
+	// A browser on plain http, or an old one, says only the origin.
+	if resp, body := b.send("POST", "/new-catalog", url.Values{"name": {"ods"}, "statement": {"CREATE CATALOG ods WITH ('type'='generic_in_memory')"}}, header{"Origin": f.s.URL}); resp.StatusCode != 303 {
+		t.Errorf("a form of this server: %d %s", resp.StatusCode, body)
+	}
 }
 
 // TestErrorPages: sentences with a way out for people, problem documents for programs.

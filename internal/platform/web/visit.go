@@ -199,6 +199,8 @@ func (v *visit) render(status int, name, title string, data any, options ...opti
 	h := v.w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Content-Security-Policy", policy(x.Nonce))
+	// Without a referrer a browser says "Origin: null" with a form, and on plain http nothing else says that the form is of this server.
+	h.Set("Referrer-Policy", "same-origin")
 	h.Set("Cross-Origin-Opener-Policy", "same-origin")
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")
 	v.w.WriteHeader(status)
