@@ -20,6 +20,7 @@ import (
 	"sync"
 	"time"
 
+	"flink-entrypoint/internal/javatext"
 	"flink-entrypoint/internal/platform/jobstate"
 )
 
@@ -285,17 +286,28 @@ type exceptionHistory struct {
 	Root    string `json:"root-exception"`
 	History struct {
 		Entries []struct {
-			Name  string `json:"exceptionName"`
-			Stack string `json:"stacktrace"`
-			At    int64  `json:"timestamp"`
-			Task  string `json:"taskName"`
+			exceptionEntry
+			Concurrent []exceptionEntry `json:"concurrentExceptions"`
 		}
 	} `json:"exceptionHistory"`
+}
+
+type exceptionEntry struct {
+	Name  string `json:"exceptionName"`
+	Stack string `json:"stacktrace"`
+	At    int64  `json:"timestamp"`
+	Task  string `json:"taskName"`
 }
 
 func (o exceptionHistory) list() []Exception {
 	var all []Exception
 	for _, e := range o.History.Entries {
+		// The failure of the job has no task; the failure of the task that is its cause is beside it.
+		for _, c := range e.Concurrent {
+			if e.Task == "" && Cause(c.Stack) == Cause(e.Stack) {
+				e.Task = c.Task
+			}
+		}
 		all = append(all, Exception{At: time.UnixMilli(e.At).UTC(), Name: e.Name, Text: e.Stack, Task: e.Task})
 	}
 	if len(all) == 0 && o.Root != "" {
@@ -311,16 +323,14 @@ func ExceptionsOf(archived []byte) ([]Exception, error) {
 	return o.list(), err
 }
 
-// Cause is the last "Caused by" of a stack, which is what failed: outer exceptions say only where ("Recovery is suppressed by
-// NoRestartBackoffTimeStrategy"). A stack without one gives its first line.
+// Cause is the innermost exception of a stack, which is what failed: outer ones say only where ("Recovery is suppressed by
+// NoRestartBackoffTimeStrategy"). A text that is not a stack gives its first line.
 func Cause(stack string) string {
-	cause := firstLine(stack)
-	for line := range strings.Lines(stack) {
-		if rest, ok := strings.CutPrefix(strings.TrimSpace(line), "Caused by: "); ok {
-			cause = firstLine(rest)
-		}
+	all := javatext.Trace(stack)
+	if len(all) == 0 {
+		return ""
 	}
-	return cause
+	return firstLine(all[len(all)-1].Head())
 }
 
 // Checkpoints are a job's, as /jobs/:id/checkpoints says.
@@ -355,6 +365,7 @@ type Checkpoint struct {
 	Duration    int64  `json:"end_to_end_duration"`  // ms
 	Failure     string `json:"failure_message"`
 	Type        string `json:"checkpoint_type"`
+	Discarded   bool   // Flink has removed it
 }
 
 // Checkpoints asks for a job's.
