@@ -47,6 +47,8 @@ type API struct {
 	Decide func(ctx context.Context, run string, o jobstate.Observation) (store.Run, error)
 	// Begin starts a version as a new run.
 	Begin func(ctx context.Context, job string, version int, asked store.Asked) (store.Run, error)
+	// Memory explains how the processes of a definition divide their memory; nil: this server cannot. context.DeadlineExceeded: it took too long.
+	Memory func(ctx context.Context, definition []byte) (wire.Memory, error)
 	// Open: requests without a token are of a local user who may do everything. Only for a server on loopback.
 	Open bool
 	// Loopback: the server listens there, so it answers under the names of loopback alone. Host is one more, of a proxy on this machine that asks for
@@ -175,6 +177,8 @@ func (a *API) Handler() http.Handler {
 	route("POST /v1/jobs/{job}/runs/{run}/resolve", store.RoleEdit, a.resolve)
 	route("GET /v1/jobs/{job}/exceptions", store.RoleView, a.exceptions)
 	route("GET /v1/jobs/{job}/checkpoints", store.RoleView, a.checkpoints)
+	route("GET /v1/jobs/{job}/memory", store.RoleView, a.memory)
+	route("GET /v1/jobs/{job}/lineage", store.RoleView, a.jobLineage)
 	route("GET /v1/jobs/{job}/logs", store.RoleView, a.logs)
 	route("GET /v1/jobs/{job}/events", store.RoleView, a.events)
 	route("GET /v1/events", store.RoleView, a.events)

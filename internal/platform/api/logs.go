@@ -10,6 +10,7 @@ import (
 	"io"
 	"math"
 	"net/http"
+	"strings"
 	"time"
 
 	"flink-entrypoint/internal/platform/mask"
@@ -24,7 +25,7 @@ const (
 	logPass       = 10000                  // lines of one look; then rights are checked and the run's end is seen
 )
 
-// logs: GET /v1/jobs/{job}/logs?run=&process=&tail=N&follow=true: lines of a run's processes and events of the platform, merged by time. Each line
+// logs: GET /v1/jobs/{job}/logs?run=&process=&contains=&tail=N&follow=true: lines of a run's processes and events of the platform, merged by time. Each line
 // is a JSON object {source, line}, so that a reader can separate them. One line of each source is held at a time, however long logs are.
 func (a *API) logs(w http.ResponseWriter, r *http.Request) error {
 	run, err := a.run(r)
@@ -48,6 +49,12 @@ func (a *API) logs(w http.ResponseWriter, r *http.Request) error {
 		}
 		defer end()
 	}
+	sources := []string{platformSource}
+	for _, p := range status.Processes {
+		sources = append(sources, p.Name)
+	}
+	w.Header().Set("Log-Sources", strings.Join(sources, ", "))
+	contains := bytes.ToLower([]byte(q.Get("contains")))
 	var m merged
 	defer m.close()
 	if p := q.Get("process"); p == "" || p == platformSource {
@@ -78,6 +85,9 @@ func (a *API) logs(w http.ResponseWriter, r *http.Request) error {
 			name, line, err := m.next(last)
 			if err != nil || line == nil {
 				return false, err
+			}
+			if len(contains) > 0 && !bytes.Contains(bytes.ToLower(line), contains) {
+				continue
 			}
 			wrote = true
 			err = out.Encode(struct {

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"flink-entrypoint/internal/platform/cluster"
 	"flink-entrypoint/internal/platform/flinkrest"
@@ -248,18 +249,11 @@ func (a *API) exceptions(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	type exception struct {
-		At    string `json:"at,omitempty"`
-		Name  string `json:"name,omitempty"`
-		Cause string `json:"cause"`
-		Task  string `json:"task,omitempty"`
-		Stack string `json:"stack"`
-	}
-	out := []exception{}
+	out := []wire.Exception{}
 	add := func(all []flinkrest.Exception) {
 		for _, x := range all {
 			stack := mask.Text(x.Text)
-			e := exception{Name: x.Name, Cause: flinkrest.Cause(stack), Task: x.Task, Stack: stack}
+			e := wire.Exception{Name: x.Name, Cause: flinkrest.Cause(stack), Task: x.Task, Stack: stack}
 			if !x.At.IsZero() {
 				e.At = x.At.Format("2006-01-02T15:04:05.000Z07:00")
 			}
@@ -292,19 +286,21 @@ func (a *API) checkpoints(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	out := map[string]flinkrest.Checkpoints{}
+	out := map[string]wire.Checkpoints{}
 	for _, j := range run.State.Jobs {
 		if archived, err := a.archived(r.Context(), run.State.ID, j.ID, "/jobs/"+j.ID+"/checkpoints"); err == nil {
 			c, err := flinkrest.CheckpointsOf(archived)
 			if err != nil {
 				return err
 			}
-			out[j.ID] = masked(c)
+			out[j.ID] = checkpointsOf(c)
 			continue
 		}
 		err := a.asked(r.Context(), run, func(base string) error {
 			c, err := a.REST.Checkpoints(r.Context(), base, j.ID)
-			out[j.ID] = masked(c)
+			if err == nil {
+				out[j.ID] = checkpointsOf(c)
+			}
 			return err
 		})
 		if err != nil {
@@ -314,17 +310,27 @@ func (a *API) checkpoints(w http.ResponseWriter, r *http.Request) error {
 	return answer(w, http.StatusOK, map[string]any{"jobs": out})
 }
 
-// masked are checkpoints as they may be shown: a failure's message is an exception's.
-func masked(c flinkrest.Checkpoints) flinkrest.Checkpoints {
-	for i := range c.History {
-		c.History[i].Failure = mask.Text(c.History[i].Failure)
-	}
-	for _, p := range []*flinkrest.Checkpoint{c.Latest.Completed, c.Latest.Savepoint, c.Latest.Failed} {
-		if p != nil {
-			p.Failure = mask.Text(p.Failure)
+func checkpointsOf(c flinkrest.Checkpoints) wire.Checkpoints {
+	one := func(c *flinkrest.Checkpoint) *wire.Checkpoint {
+		if c == nil {
+			return nil
 		}
+		out := wire.Checkpoint{ID: c.ID, Savepoint: c.IsSavepoint, Status: c.Status, Type: c.Type, Triggered: time.UnixMilli(c.Trigger).UTC(), Size: c.StateSize,
+			Duration: float64(c.Duration) / 1000, Failure: mask.Text(c.Failure), Discarded: c.Discarded}
+		if !strings.HasPrefix(c.Path, "<") { // <checkpoint-not-externally-addressable>: its state is in the JobManager's memory
+			out.Path = c.Path
+		}
+		return &out
 	}
-	return c
+	out := wire.Checkpoints{Counts: wire.CheckpointCounts(c.Counts), History: []wire.Checkpoint{},
+		Latest: wire.LatestCheckpoint{Completed: one(c.Latest.Completed), Savepoint: one(c.Latest.Savepoint), Failed: one(c.Latest.Failed)}}
+	if r := c.Latest.Restored; r != nil {
+		out.Latest.Restored = r.Path
+	}
+	for i := range c.History {
+		out.History = append(out.History, *one(&c.History[i]))
+	}
+	return out
 }
 
 // asked asks the JobManagers of a run, one after the other.

@@ -29,7 +29,7 @@ type sent struct {
 // scriptIn reads the definition or script that a request holds.
 func (a *API) scriptIn(w http.ResponseWriter, r *http.Request) (sent, error) {
 	if a.Workbench == nil {
-		return sent{}, refuse(http.StatusServiceUnavailable, "this server has no workbench", "its log has the reason; flink-entrypoint debug and validate do the same on your machine")
+		return sent{}, noWorkbench()
 	}
 	source, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxDefinition))
 	script := sent{Script: workbench.Script{Name: fileName("job", r), Source: source}, name: fileName("job", r)}
@@ -56,6 +56,10 @@ func (a *API) scriptIn(w http.ResponseWriter, r *http.Request) (sent, error) {
 		script.Name, script.Source, script.place = "job.yaml", d.Planned, d.Place
 	}
 	return script, nil
+}
+
+func noWorkbench() error {
+	return refuse(http.StatusServiceUnavailable, "this server has no workbench", "its log has the reason; flink-entrypoint debug and validate do the same on your machine")
 }
 
 // scriptProblem makes a problem of what the workbench refuses without a place in the script.
@@ -124,6 +128,10 @@ func (a *API) lineage(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	return a.answerLineage(w, r, script)
+}
+
+func (a *API) answerLineage(w http.ResponseWriter, r *http.Request, script sent) error {
 	l, err := a.Workbench.Lineage(r.Context(), script.Script)
 	if faults := script.faults(err); len(faults) > 0 {
 		var out Faults

@@ -352,21 +352,9 @@ func (c *Client) Follow(ctx context.Context, name string, after int64, f func(wi
 
 // Logs copies the lines of a run.
 func (c *Client) Logs(ctx context.Context, name, run, process string, tail int, follow bool, f func(source, line string)) error {
-	q := url.Values{"run": {run}, "process": {process}, "tail": {strconv.Itoa(tail)}, "follow": {strconv.FormatBool(follow)}}
-	resp, err := c.Send(ctx, http.MethodGet, job(name)+"/logs?"+q.Encode(), nil, nil)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	d := json.NewDecoder(resp.Body)
-	for {
-		var l struct{ Source, Line string }
-		if err := d.Decode(&l); err != nil {
-			if errors.Is(err, io.EOF) {
-				return nil
-			}
-			return err
-		}
-		f(l.Source, l.Line)
-	}
+	_, err := c.LogLines(ctx, name, LogQuery{Run: run, Process: process, Tail: tail, Follow: follow}, func(source, line string) error {
+		f(source, line)
+		return nil
+	})
+	return err
 }

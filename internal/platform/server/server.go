@@ -66,14 +66,15 @@ type Server struct {
 	URL   string
 	Store *store.Store
 
-	o       Options
-	driver  cluster.Driver
-	bench   *workbench.Workbench // nil: it cannot be opened
-	rest    *flinkrest.Client
-	http    *http.Server
-	ending  context.CancelFunc
-	running sync.WaitGroup
-	failed  chan error
+	o        Options
+	driver   cluster.Driver
+	bench    *workbench.Workbench // nil: it cannot be opened
+	rest     *flinkrest.Client
+	http     *http.Server
+	explains chan struct{} // taken while flink-entrypoint explain runs
+	ending   context.CancelFunc
+	running  sync.WaitGroup
+	failed   chan error
 }
 
 // Start opens the store and begins to serve. Close ends it.
@@ -118,7 +119,7 @@ func start(ctx context.Context, o Options, listener net.Listener) (*Server, erro
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{URL: o.URL, Store: st, o: o, rest: flinkrest.New(nil), failed: make(chan error, 1)}
+	s := &Server{URL: o.URL, Store: st, o: o, rest: flinkrest.New(nil), failed: make(chan error, 1), explains: make(chan struct{}, explainsAtOnce)}
 	if o.Driver != nil {
 		s.driver = o.Driver(st.Instance())
 	} else {
@@ -133,6 +134,9 @@ func start(ctx context.Context, o Options, listener net.Listener) (*Server, erro
 	pages, looks := web.New(o.Log), new(meter.Meter)
 	a := &api.API{Pages: pages, Secure: strings.HasPrefix(s.URL, "https:"), Polls: looks.PerSecond, Store: st, Driver: s.driver, REST: s.rest, Log: o.Log, Open: !o.Auth, Observes: st.OnlyObserves, Decide: s.decide, Begin: s.begin,
 		Prepare: s.prepare, PrepareCluster: document.PrepareCluster, CheckCatalog: document.CheckCatalog, Limits: o.Limits, OneTeam: o.Driver == nil, Loopback: address.IP.IsLoopback(), Host: hostOf(o.URL), StreamCheck: o.StreamCheck}
+	if o.Home != "" && o.Entrypoint != "" {
+		a.Memory = s.memory
+	}
 	if o.Home != "" {
 		s.bench, err = workbench.Open(workbench.Options{Home: o.Home, Dir: filepath.Join(dir, "workbench"), Env: o.Env, Log: o.Log, Warm: o.Warm})
 		if err != nil {

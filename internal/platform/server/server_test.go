@@ -62,7 +62,7 @@ func newFixture(t *testing.T, auth bool, more ...Options) *fixture {
 func (f *fixture) start() {
 	f.t.Helper()
 	s, err := Start(context.Background(), Options{DataDir: f.dir, Listen: cmp.Or(f.more.Listen, "127.0.0.1:0"), ArchiveWait: 200 * time.Millisecond, Driver: func(string) cluster.Driver { return f.world },
-		Log: slog.New(slog.NewTextHandler(f.log, nil)), Auth: f.auth, Limits: f.more.Limits, Home: f.more.Home, Env: f.more.Env, Warm: f.more.Warm, URL: f.more.URL, StreamCheck: f.more.StreamCheck, Fetch: f.more.Fetch})
+		Log: slog.New(slog.NewTextHandler(f.log, nil)), Auth: f.auth, Limits: f.more.Limits, Home: f.more.Home, Entrypoint: f.more.Entrypoint, Env: f.more.Env, Warm: f.more.Warm, URL: f.more.URL, StreamCheck: f.more.StreamCheck, Fetch: f.more.Fetch})
 	if err != nil {
 		f.t.Fatal(err)
 	}
@@ -225,6 +225,8 @@ func TestEveryOperation(t *testing.T) {
 	f.want(409, "POST", "/v1/jobs/clicks/runs/"+r.ID+"/resolve", wire.Resolve{As: "failed", Reason: "x"}, nil)
 	f.want(200, "GET", "/v1/jobs/clicks/exceptions", nil, nil)
 	f.want(503, "GET", "/v1/jobs/clicks/checkpoints", nil, nil)
+	f.want(503, "GET", "/v1/jobs/clicks/memory", nil, nil)  // no entrypoint here; see TestMemory
+	f.want(503, "GET", "/v1/jobs/clicks/lineage", nil, nil) // no Flink here; see TestLineageOfAVersion
 	f.want(200, "GET", "/v1/jobs/clicks/logs?tail=5", nil, nil)
 	f.want(200, "GET", "/v1/jobs/clicks/events", nil, nil)
 	f.want(200, "GET", "/v1/events?run="+r.ID, nil, nil)
@@ -466,7 +468,7 @@ func TestTeams(t *testing.T) {
 	f.want(403, "GET", "/v1/tokens", nil, nil)
 	f.as(bob, func() {
 		for _, path := range []string{"/v1/jobs/clicks", "/v1/jobs/clicks/versions", "/v1/jobs/clicks/versions/1", "/v1/jobs/clicks/runs", "/v1/jobs/clicks/runs/" + r.ID, "/v1/jobs/clicks/logs",
-			"/v1/jobs/clicks/events", "/v1/jobs/clicks/exceptions", "/v1/catalogs/ods", "/v1/artifacts/a.jar"} {
+			"/v1/jobs/clicks/events", "/v1/jobs/clicks/exceptions", "/v1/jobs/clicks/checkpoints", "/v1/jobs/clicks/memory", "/v1/jobs/clicks/lineage", "/v1/catalogs/ods", "/v1/artifacts/a.jar"} {
 			f.want(404, "GET", path, nil, nil)
 		}
 		f.want(404, "POST", "/v1/jobs/clicks/stop", wire.Stop{}, nil)

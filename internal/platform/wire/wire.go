@@ -350,3 +350,77 @@ type LineageEdge struct {
 	Part      string `json:"part,omitempty"`
 	Statement int    `json:"statement,omitempty"` // the INSERT or query; none between a view and what it reads
 }
+
+// An Exception is one failure of a Flink job.
+type Exception struct {
+	At    string `json:"at,omitempty"` // RFC 3339, by the JobManager's clock
+	Name  string `json:"name,omitempty"`
+	Cause string `json:"cause"` // the innermost exception, in one line
+	Task  string `json:"task,omitempty"`
+	Stack string `json:"stack"`
+}
+
+// Checkpoints are a Flink job's, as its REST API reports them.
+type Checkpoints struct {
+	Counts  CheckpointCounts `json:"counts"`
+	Latest  LatestCheckpoint `json:"latest"`
+	History []Checkpoint     `json:"history"` // the newest ones, newest first
+}
+
+// CheckpointCounts count a job's checkpoints and savepoints.
+type CheckpointCounts struct {
+	Restored   int `json:"restored"`
+	Total      int `json:"total"`
+	InProgress int `json:"inProgress"`
+	Completed  int `json:"completed"`
+	Failed     int `json:"failed"`
+}
+
+// LatestCheckpoint has the newest of each kind.
+type LatestCheckpoint struct {
+	Completed *Checkpoint `json:"completed,omitempty"`
+	Savepoint *Checkpoint `json:"savepoint,omitempty"`
+	Failed    *Checkpoint `json:"failed,omitempty"`
+	Restored  string      `json:"restored,omitempty"` // path of the one that the job started from
+}
+
+// A Checkpoint is a checkpoint or a savepoint.
+type Checkpoint struct {
+	ID        int64     `json:"id"`
+	Savepoint bool      `json:"savepoint,omitempty"`
+	Status    string    `json:"status"` // IN_PROGRESS, COMPLETED or FAILED
+	Type      string    `json:"type,omitempty"`
+	Triggered time.Time `json:"triggered"` // by the JobManager's clock
+	Size      int64     `json:"size"`      // bytes of state
+	Duration  float64   `json:"seconds"`
+	Path      string    `json:"path,omitempty"`
+	Failure   string    `json:"failure,omitempty"`
+	// Discarded: Flink has removed it, so nothing starts from it.
+	Discarded bool `json:"discarded,omitempty"`
+}
+
+// Startable reports whether a run can start from it.
+func (c Checkpoint) Startable() bool { return c.Status == "COMPLETED" && c.Path != "" && !c.Discarded }
+
+// Memory is how the processes of a version divide their memory: what flink-entrypoint explain says of it.
+type Memory struct {
+	Version int          `json:"version"`
+	Roles   []RoleMemory `json:"roles"`
+	Notes   []string     `json:"notes,omitempty"` // what was not counted
+}
+
+// RoleMemory is the memory of one kind of process.
+type RoleMemory struct {
+	Role    string       `json:"role"` // jobmanager or taskmanager
+	Process int64        `json:"processSize,omitempty"`
+	Flink   int64        `json:"flinkSize,omitempty"`
+	Source  string       `json:"source,omitempty"` // what decided the process size
+	Parts   []MemoryPart `json:"parts,omitempty"`  // in the order of Flink's memory model; their sum is the process size
+	Fault   *Fault       `json:"fault,omitempty"`  // such a process would not start
+}
+
+// A MemoryPart is one component of a process's memory.
+type MemoryPart struct {
+	Name  string `json:"name"` // as explain --output json names it, e.g. taskHeap
+	Bytes int64  `json:"bytes"`
+}

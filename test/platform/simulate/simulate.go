@@ -37,10 +37,12 @@ type Cluster struct {
 	Checkpoints     string // JSON of the job's checkpoints; "": they are not known
 	Restarts        int    // of its job
 	JobID           string
-	Token           string       // that its pods have
-	Spec            cluster.Spec // it was started with
-	Session         Session      // of a session cluster
-	jars            []string     // its uploaded ones
+	Token           string            // that its pods have
+	Spec            cluster.Spec      // it was started with
+	Session         Session           // of a session cluster
+	jars            []string          // its uploaded ones
+	Exceptions      string            // JSON that /jobs/ID/exceptions answers; "": one failure
+	Logs            map[string]string // by process; a followed log sees what is added
 
 	Lost     map[string]time.Time // when the process of a place (taskmanager-1) ended, with 137, that is there now
 	Replaced map[string]int       // how many processes were started in a place after the first
@@ -169,8 +171,36 @@ func (w *World) Delete(_ context.Context, run string) (bool, error) {
 func (w *World) Remove(context.Context, string) error { return nil }
 
 // Logs is as cluster.Driver says.
-func (w *World) Logs(context.Context, string, string, int) (io.ReadCloser, error) {
-	return io.NopCloser(strings.NewReader("")), nil
+func (w *World) Logs(_ context.Context, run, process string, tail int) (io.ReadCloser, error) {
+	w.Mu.Lock()
+	defer w.Mu.Unlock()
+	c := w.clusters[run]
+	if c == nil {
+		return nil, cluster.ErrUnknown
+	}
+	text, from := c.Logs[process], 0
+	for lines := strings.Count(text, "\n"); lines > tail; lines-- {
+		from += strings.IndexByte(text[from:], '\n') + 1
+	}
+	return io.NopCloser(&log{world: w, cluster: c, process: process, at: from}), nil
+}
+
+// A log is what a process has written until now.
+type log struct {
+	world   *World
+	cluster *Cluster
+	process string
+	at      int
+}
+
+func (l *log) Read(b []byte) (int, error) {
+	l.world.Mu.Lock()
+	defer l.world.Mu.Unlock()
+	n := copy(b, l.cluster.Logs[l.process][l.at:])
+	if l.at += n; n == 0 {
+		return 0, io.EOF
+	}
+	return n, nil
 }
 
 // Runs is as cluster.Driver says.
@@ -209,6 +239,8 @@ func (w *World) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		io.WriteString(rw, c.Checkpoints)
 	case strings.HasSuffix(rest, "/metrics"):
 		fmt.Fprintf(rw, `[{"id":"numRestarts","value":"%d"}]`, c.Restarts)
+	case strings.HasSuffix(rest, "/exceptions") && c.Exceptions != "":
+		io.WriteString(rw, c.Exceptions)
 	case strings.HasSuffix(rest, "/exceptions"):
 		io.WriteString(rw, `{"exceptionHistory":{"entries":[{"exceptionName":"x","stacktrace":"JobException: Recovery is suppressed\nCaused by: java.lang.ArithmeticException: / by zero","timestamp":1}]}}`)
 	default:
