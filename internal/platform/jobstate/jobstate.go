@@ -118,6 +118,9 @@ type Run struct {
 	Since     time.Time `json:"since"`            // of the condition, or of the queue without one
 	Reason    string    `json:"reason,omitempty"` // of condition or outcome, a sentence for people
 
+	// Empty: the user lets it start without state; no start point is looked for any more.
+	Empty bool `json:"empty,omitempty"`
+
 	Attempt  string    `json:"attempt,omitempty"` // the newest JobManager process
 	Started  time.Time `json:"started"`           // when the cluster was asked for
 	Deadline time.Time `json:"deadline"`          // of Accept

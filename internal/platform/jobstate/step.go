@@ -151,7 +151,7 @@ func (s *step) observe(o Observation) {
 		}
 	case AskStartEmpty:
 		if r.Condition == Parked {
-			r.Deadline = s.now.Add(r.Deadline.Sub(r.Started))
+			r.Deadline, r.Empty = s.now.Add(r.Deadline.Sub(r.Started)), true
 			s.move(Accept, Starting, FromUser, "it starts without state")
 			s.by(o.By)
 			s.do(StartCluster)

@@ -369,7 +369,7 @@ func (m *Monitor) replace(ctx context.Context, t *turn) {
 
 func (m *Monitor) start(ctx context.Context, t *turn) (done bool, err error) {
 	r := t.run
-	if r.Asked.Savepoint == "latest" && r.Asked.StartFrom == "" {
+	if r.Asked.Savepoint == "latest" && r.Asked.StartFrom == "" && !r.State.Empty {
 		from, err := m.StartPoint(ctx, r)
 		if err != nil {
 			return false, err
