@@ -61,7 +61,7 @@ var edges = map[string][]string{
 	"internal/platform/store":           {"internal/platform/jobstate", "internal/platform/mask"},
 	"internal/platform/meter":           {},
 	"internal/platform/outbound":        {},
-	"internal/platform/web":             {"examples", "internal/platform/client", "internal/platform/wire"},
+	"internal/platform/web":             {"examples", "internal/javatext", "internal/platform/client", "internal/platform/wire"},
 	"internal/platform/wire":            {},
 	"internal/platform/workbench":       {"internal/flinkversion", "internal/jobdef", "internal/localrun", "internal/mock", "internal/sqlrunner", "internal/sqltext", "internal/validate"},
 	"internal/health":                   {"internal/boot"},

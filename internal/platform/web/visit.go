@@ -135,6 +135,11 @@ var doneTexts = map[string]string{
 	"catalog-deleted": "The catalog is deleted. Versions that have it keep their copy.",
 	"job-deleted":     "The job is deleted.",
 	"started":         "The job was asked to start.",
+	"started-empty":   "It starts without state.",
+	"stopping":        "A stop with savepoint was asked for.",
+	"draining":        "A drain was asked for.",
+	"canceling":       "The cancel was asked for.",
+	"resolving":       "The run ends as you said when its cluster is gone.",
 	"version":         "The version is saved.",
 }
 

@@ -38,7 +38,7 @@ type page struct {
 
 // pages are all of them.
 func pages() []page {
-	return slices.Concat(signInPages, jobsPages, catalogPages, healthPages, workbenchPages)
+	return slices.Concat(signInPages, jobsPages, jobPages, catalogPages, healthPages, workbenchPages)
 }
 
 // New makes the pages.
