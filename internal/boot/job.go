@@ -184,6 +184,9 @@ func (j *Job) resolve(t jobdef.Text, at phase.Phase) (secret.Text, error) {
 // readSecret reads a file that a reference names, a pipe too, in the time that there is for everything that is fetched.
 func (j *Job) readSecret(path string) ([]byte, error) {
 	const limit = 1 << 20
+	if at, ok := j.run.world.SecretFiles[path]; ok {
+		path = at
+	}
 	client, err := j.run.fetcher(j.proc)
 	if err != nil {
 		return nil, err

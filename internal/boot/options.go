@@ -94,6 +94,8 @@ type World struct {
 	Proxy    func(*http.Request) (*url.URL, error) // chooses the proxy of a request; nil: none
 	Warnings []string                              // found before the pipeline, e.g. unknown variables
 	Redactor *redact.Redactor                      // gets every secret as soon as it is known; may be nil
+	// SecretFiles are the places of files that references name, where that is not their path.
+	SecretFiles map[string]string
 }
 
 // DefaultRunDir is where the rendered files are unless --run-dir says otherwise. Images set FLINK_CONF_DIR to the conf below

@@ -2,6 +2,7 @@ package localrun
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"io/fs"
 	"os"
@@ -28,12 +29,12 @@ func firstLocal() flinkversion.Release { return flinkversion.Since(1, 14) }
 // ArchiveName is the name of the class archive of local runs.
 const ArchiveName = "debug"
 
-// Engine is how Java with the runner in it is started; it then takes requests on its standard input. All its files are in Dir, also
-// Java's temporary ones.
+// Engine is how Java with the runner in it is started; it then takes requests on its standard input. All its files are in Dir;
+// Java's temporary ones are in Temp.
 type Engine struct {
 	Path      string
 	Argv, Env []string
-	Dir       string
+	Dir, Temp string
 	Log       string // where Flink logs
 	ClassPath []string
 	Java      distribution.Java
@@ -48,12 +49,14 @@ type engineOptions struct {
 	classArchive string   // boot.Options.ClassArchive
 	training     bool     // for an archive of classes: from none, and with nothing on the class path that moves
 	java         []string // more options
+	temp         string   // for Java's temporary files, as it sees them; "": the engine's directory
 	warn         func(string)
 }
 
 // newEngine writes the files of an engine into dir.
 func newEngine(dir string, o engineOptions) (Engine, error) {
-	e := Engine{Dir: dir, Log: filepath.Join(dir, "flink.log")}
+	e := Engine{Dir: dir, Temp: cmp.Or(o.temp, dir)}
+	e.Log = filepath.Join(e.Temp, "flink.log")
 	v, vars := o.home.Version, environ.Of(o.env)
 	if !v.Reaches(firstLocal()) {
 		return e, phase.Failf(phase.Distribution, "running SQL here needs Flink %s or later, this is %s", firstLocal(), v)
@@ -83,7 +86,7 @@ func newEngine(dir string, o engineOptions) (Engine, error) {
 		return e, err
 	}
 	e.Argv = slices.Concat([]string{"java"}, o.startOptions(e, vars), e.javaOptions(), o.java)
-	e.Argv = append(e.Argv, "-Dlog4j.configurationFile="+filepath.Join(dir, loggingFile), "-Dlog.file="+e.Log, "-Djava.io.tmpdir="+dir,
+	e.Argv = append(e.Argv, "-Dlog4j.configurationFile="+filepath.Join(dir, loggingFile), "-Dlog.file="+e.Log, "-Djava.io.tmpdir="+e.Temp,
 		"-classpath", strings.Join(e.ClassPath, ":"), sqlrunner.MainClass)
 	if o.training {
 		e.Argv = append(e.Argv, sqlrunner.Arguments(sqlrunner.Local, filepath.Join(dir, scriptFile), filepath.Join(dir, indexFile))...)
@@ -158,7 +161,13 @@ func (e Engine) javaOptions() []string {
 
 // jars is the class path without the runner: Flink's, usrlib's, and those artifacts that an application cluster would load.
 func (l *Local) jars(ctx context.Context) ([]string, error) {
-	if len(l.place.Artifacts) > 0 {
+	if l.served != nil {
+		if l.Brings() {
+			if err := l.bring(); err != nil {
+				return nil, err
+			}
+		}
+	} else if len(l.place.Artifacts) > 0 {
 		if err := l.run.FetchArtifacts(ctx, l.place.Artifacts); err != nil {
 			return nil, err
 		}

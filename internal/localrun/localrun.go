@@ -47,6 +47,7 @@ type Local struct {
 	secrets    []string // what the runner masks
 	training   bool     // for an archive of classes, see warmup
 	served     *Served  // for whom it is; nil: the user of this machine
+	brought    bool     // its jars are in place, see bring
 	parts      []mock.Part
 	statements [2]*sqltext.Script // of the init SQL and of the script, as they were written; nil where they cannot be cut, or nothing is started
 	asking
@@ -84,7 +85,7 @@ func prepare(ctx context.Context, opts boot.Options, w boot.World, starts bool, 
 // read reads the definition, its artifacts' places, its init SQL and its script. home is nil without a Flink home.
 func (l *Local) read(ctx context.Context, home *distribution.Home, starts bool) (err error) {
 	if starts {
-		if l.Dir, err = os.MkdirTemp("", "flink-entrypoint-"); err != nil {
+		if l.Dir, err = os.MkdirTemp(l.served.dirOfRuns(), "flink-entrypoint-"); err != nil {
 			return phase.Fail(phase.Write, fmt.Errorf("cannot create a directory for this run: %w", err), "name a writable directory with TMPDIR")
 		}
 	}
@@ -148,7 +149,7 @@ func (l *Local) withoutCluster(script string) mock.Part {
 			left = append(left, key)
 		case sqltext.AddJar:
 			jar, ok := addedJar(s)
-			if !ok || isHere(jar) {
+			if !ok || l.has(jar) {
 				continue
 			}
 			l.Warnings = append(l.Warnings, fmt.Sprintf("statement %d, line %d: ADD JAR is left out, the file %s does not exist here: functions of that jar are missing", s.Number, s.Line, l.run.Redactor().Redact(fetch.Redact(jar))))
@@ -212,5 +213,5 @@ func (l *Local) index() *factoryIndex {
 	if l.served == nil {
 		return nil
 	}
-	return &l.served.index
+	return l.served.index
 }

@@ -30,7 +30,8 @@ type Process struct {
 	stdout, stderr func(line string)
 
 	killing sync.Mutex
-	ended   bool // another process may have its number
+	ended   bool        // another process may have its number
+	killer  func() bool // kills it in another way; false: it could not
 
 	panicked string
 	code     int
@@ -175,9 +176,16 @@ func (p *Process) NoMore() { _ = p.in.Close() }
 func (p *Process) Kill() {
 	p.killing.Lock()
 	defer p.killing.Unlock()
-	if !p.ended {
+	if !p.ended && (p.killer == nil || !p.killer()) {
 		_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL)
 	}
+}
+
+// KillWith names another way to kill it and what it has started. Where that reports false, the process group is killed.
+func (p *Process) KillWith(kill func() bool) {
+	p.killing.Lock()
+	defer p.killing.Unlock()
+	p.killer = kill
 }
 
 // PID is the number of the process.

@@ -72,8 +72,17 @@ func (l *Local) Follow(ctx context.Context, on *Process, e Events) error {
 		e.Ready()
 	}
 	var faults []validate.Fault
-	var rest strings.Builder // what else it says on stderr
-	code, err := l.execute(ctx, on, ready, func(line string) { rows.line(line, e.Row, e.Text) }, func(line string) {
+	var rest kept // what else it says on stderr
+	ended := false
+	code, err := l.execute(ctx, on, ready, func(line string) {
+		if text, last := sqlrunner.ParseEnded(line); last {
+			if ended = true; text == "" {
+				return
+			}
+			line = text
+		}
+		rows.line(line, e.Row, e.Text)
+	}, func(line string) {
 		fault, failed := l.Failure(line)
 		refusal, refused := l.Refusal(line)
 		switch {
@@ -85,7 +94,7 @@ func (l *Local) Follow(ctx context.Context, on *Process, e Events) error {
 		default:
 			e.Other(redact(line))
 		}
-		rest.WriteString(line + "\n")
+		rest.add(line)
 	})
 	if err != nil {
 		return err
@@ -93,14 +102,39 @@ func (l *Local) Follow(ctx context.Context, on *Process, e Events) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	if code == 0 {
+	if code == 0 && (ended || l.served == nil) {
 		return nil
 	}
-	kept := l.keepLog(rest.String())
+	hint := l.keepLog(rest.String())
 	if len(faults) == 0 {
-		return &phase.Error{Phase: phase.SQL, Err: fmt.Errorf("java ended with exit code %d without naming a statement: %s", code, lastWords(rest.String())), Hint: kept}
+		return &phase.Error{Phase: phase.SQL, Err: &ExitError{Code: code, Said: lastWords(rest.String()), All: rest.String()}, Hint: hint}
 	}
-	return &phase.Error{Phase: phase.SQL, Err: &validate.FaultsError{Faults: faults}, Hint: kept}
+	return &phase.Error{Phase: phase.SQL, Err: &validate.FaultsError{Faults: faults}, Hint: hint}
+}
+
+// ExitError is a Java that ended without a fault of a statement. Code 0: before the script did.
+type ExitError struct {
+	Code int
+	Said string // its last words
+	All  string // the beginning of what it wrote to standard error
+}
+
+func (e *ExitError) Error() string {
+	if e.Code == 0 {
+		return "Java ended before the script did: code of the script called System.exit or the like"
+	}
+	return fmt.Sprintf("java ended with exit code %d without naming a statement: %s", e.Code, e.Said)
+}
+
+// kept is the beginning of what a process says: it may say more than this process has memory.
+type kept struct{ strings.Builder }
+
+const mostKept = 1 << 20
+
+func (k *kept) add(line string) {
+	if k.Len() < mostKept {
+		k.WriteString(line + "\n")
+	}
 }
 
 // Sinks are the names of the tables whose rows a run shows.
@@ -123,15 +157,19 @@ func (l *Local) Plan(ctx context.Context, children func()) error {
 // PlanOn lets the planner of a process check the script, or of one that it starts where that is nil. The given process lives on,
 // unless the check stopped early or ctx ended.
 func (l *Local) PlanOn(ctx context.Context, on *Process) error {
-	var out, errs strings.Builder
-	line := func(b *strings.Builder) func(string) {
-		return func(s string) { b.WriteString(s + "\n") }
+	var out strings.Builder
+	var errs kept
+	report := func(line string) {
+		// What a function prints while it is planned is not kept.
+		if findings, done := sqlrunner.ParseReport(line); done || len(findings) > 0 && out.Len() < 16*mostKept {
+			out.WriteString(line + "\n")
+		}
 	}
 	code, err := 0, error(nil)
 	if on != nil {
-		code, err = l.checkOn(ctx, on, line(&out), line(&errs))
+		code, err = l.checkOn(ctx, on, report, errs.add)
 	} else {
-		code, err = l.execute(ctx, nil, func() {}, line(&out), line(&errs))
+		code, err = l.execute(ctx, nil, func() {}, report, errs.add)
 	}
 	if err == nil {
 		err = ctx.Err()

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"flink-entrypoint/internal/boot"
+	"flink-entrypoint/internal/classarchive"
 	"flink-entrypoint/internal/distribution"
 	"flink-entrypoint/internal/environ"
 	"flink-entrypoint/internal/flinkversion"
@@ -18,17 +19,46 @@ import (
 // Served makes engines, and scripts ready for them, for users of a server: the script of one may run on an engine that was started
 // before it. The server must have refused what names files, addresses, variables or classes; see package workbench.
 type Served struct {
-	env  []string
-	opts boot.Options
-	home *distribution.Home
-	log  *slog.Logger
+	env    []string
+	opts   boot.Options
+	home   *distribution.Home
+	log    *slog.Logger
+	beside Beside
 
-	index factoryIndex
+	index *factoryIndex
+}
+
+// Beside is what a script or definition may name beside its own text.
+type Beside struct {
+	// Artifact finds the file of an artifact by its URI in the definition, and its SHA-256. nil: a definition has no artifacts.
+	Artifact func(uri string) (path, sha256 string, err error)
+	// Jars are the files of the jars that a script names, by the name without a directory.
+	Jars map[string]string
+	// Env are variables ("K=V") that references may name, and Files the places of files that they may name. Java gets neither.
+	Env   []string
+	Files map[string]string
+	// Dir is where the files of runs are, "" for the one for temporary files. Java sees the files of its run alone.
+	Dir string
+}
+
+// With is the same for a script that names more.
+func (s *Served) With(b Beside) *Served {
+	out := *s
+	out.beside = b
+	return &out
+}
+
+// dirOfRuns is where the files of runs are. s may be nil.
+func (s *Served) dirOfRuns() string {
+	if s == nil {
+		return ""
+	}
+	return s.beside.Dir
 }
 
 // Serve reads the Flink home. env is all that Java gets of the environment.
 func Serve(home, classArchive string, env []string, log *slog.Logger) (*Served, error) {
-	s := &Served{env: environ.Set(env, "FLINK_HOME", home), opts: boot.Options{ClassArchive: classArchive}, log: log}
+	s := &Served{env: environ.Set(env, "FLINK_HOME", home), opts: boot.Options{ClassArchive: classArchive}, log: log, index: new(factoryIndex)}
 	var err error
 	s.home, err = boot.New(boot.Explain, role, s.opts, s.world()).OpenHome()
 	return s, err
@@ -36,6 +66,9 @@ func Serve(home, classArchive string, env []string, log *slog.Logger) (*Served, 
 
 // Version is the version of Flink.
 func (s *Served) Version() flinkversion.Version { return s.home.Version }
+
+// HomeDir is the directory of Flink.
+func (s *Served) HomeDir() string { return s.home.Dir }
 
 // Jars is the class path of Flink itself.
 func (s *Served) Jars() []string { return s.home.Jars() }
@@ -45,21 +78,54 @@ func (s *Served) Makes(catalog string) bool { return !s.index.absentCatalogs(s.h
 
 // world has no log: what a user sent, and its passing place, are of no use there.
 func (s *Served) world() boot.World {
-	return boot.World{Env: s.env, Log: slog.New(slog.DiscardHandler)}
+	env := s.env
+	for _, kv := range s.beside.Env {
+		name, value, _ := strings.Cut(kv, "=")
+		env = environ.Set(env, name, value)
+	}
+	return boot.World{Env: env, SecretFiles: s.beside.Files, Log: slog.New(slog.DiscardHandler)}
 }
 
-// Engine writes the files of an engine into dir, which exists and is empty. java are more options of Java. Each engine of one
-// Served can run the scripts of the others.
-func (s *Served) Engine(dir string, java ...string) (Engine, error) {
-	e, err := newEngine(dir, engineOptions{home: s.home, env: s.env, jars: s.home.Jars(), classArchive: s.opts.ClassArchive, java: java,
-		warn: func(w string) { s.log.Warn(w) }})
+// Java is the Java that engines start, and Archive the directory with the archive of its classes and what belongs to that, "" without one.
+func (s *Served) Java() (java distribution.Java, archive string, err error) {
+	if java, err = distribution.FindJava("", environ.Of(s.env).Lookup); err != nil {
+		return java, "", boot.DistributionError(err)
+	}
+	if file, off := classarchive.Place(s.opts.ClassArchive, s.home.Dir, ArchiveName); !off {
+		if _, err := os.Stat(filepath.Dir(file)); err == nil {
+			archive = filepath.Dir(file)
+		}
+	}
+	return java, archive, nil
+}
+
+// EngineOptions are of one engine.
+type EngineOptions struct {
+	For  *Local   // whose jars it has; nil: only jars of Flink
+	Temp string   // Java's directory for temporary files, as Java sees it; "": the engine's
+	Java []string // more options of Java
+}
+
+// Engine writes the files of an engine into dir, which exists and is empty. Each engine of one Served that is for no Local can run the scripts
+// of the others, but for those that bring jars.
+func (s *Served) Engine(ctx context.Context, dir string, o EngineOptions) (Engine, error) {
+	options := engineOptions{home: s.home, env: s.env, jars: s.home.Jars(), classArchive: s.opts.ClassArchive, java: o.Java, temp: o.Temp,
+		warn: func(w string) { s.log.Warn(w) }}
+	if l := o.For; l != nil {
+		jars, err := l.jars(ctx)
+		if err != nil {
+			return Engine{}, err
+		}
+		options.home, options.jars = l.place.Home, jars
+	}
+	e, err := newEngine(dir, options)
 	e.Bounded = true
 	return e, err
 }
 
 // write writes what a user sent where it can be read as any other job.
 func (s *Served) write(name string, source []byte) (opts boot.Options, remove func(), err error) {
-	dir, err := os.MkdirTemp("", "flink-entrypoint-")
+	dir, err := os.MkdirTemp(s.beside.Dir, "flink-entrypoint-")
 	if err != nil {
 		return opts, nil, phase.Fail(phase.Write, err, phase.WriteHint(err))
 	}

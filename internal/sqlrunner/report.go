@@ -49,6 +49,12 @@ func ParseReady(line string) (reason string, ok bool) {
 	return reason, ok
 }
 
+// ParseEnded reads a line of standard output of a Local that was asked for on standard input. last: the script came to its end, and text is what it
+// had printed on the line before.
+func ParseEnded(line string) (text string, last bool) {
+	return strings.CutSuffix(strings.TrimRight(line, "\r\n"), "\x1eended")
+}
+
 // locate takes the place of the fault out of the reason: "From line 2, column 13 to line 2, column 15: …",
 // "At line 2, column 13: …", "Encountered … at line 2, column 13."
 func (f *Finding) locate() {

@@ -1,7 +1,7 @@
 // Command workbench measures how long a script takes to its first row, and a fault to its place: on the JVMs that a workbench has started
 // ahead, on one that it starts, and by flink-entrypoint debug, in turn and in one run; of five scripts that the warm-up has never seen, or yours:
 //
-//	go run ./test/workbench [-flink HOME] [-n TIMES] [SCRIPT…]
+//	go run ./test/workbench [-flink HOME] [-n TIMES] [-wall MODE] [SCRIPT…]
 //
 // The load of the machine is beside each sample: figures of a busy one say little.
 package main
@@ -69,6 +69,7 @@ func measure() error {
 	}
 	home := flag.String("flink", filepath.Join(root, "2.2.1"), "Flink `home`")
 	times := flag.Int("n", 1, "how many `times` each script")
+	mode := flag.String("wall", workbench.WallNeeded, "around each JVM: needed or off (`mode`)")
 	flag.Parse()
 	files := flag.Args()
 	if len(files) == 0 {
@@ -88,7 +89,7 @@ func measure() error {
 	}
 	began := time.Now()
 	open := func(name string, warm int) (*workbench.Workbench, error) {
-		return workbench.Open(workbench.Options{Home: *home, Dir: filepath.Join(dir, name), Env: os.Environ(), Warm: warm, Time: 10 * time.Minute, Log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))})
+		return workbench.Open(workbench.Options{Home: *home, Dir: filepath.Join(dir, name), Env: os.Environ(), Warm: warm, Time: 10 * time.Minute, Wall: *mode, Log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))})
 	}
 	warm, err := open("warm", 1)
 	if err != nil {

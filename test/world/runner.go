@@ -21,6 +21,7 @@ while read -r mode a b; do
     *FAIL*) echo 'error: statement 2, line 2: Division by zero' >&2; exit 1;;
     *) echo "p> +I[$$]";;
     esac
+    case $script in *EXIT*) ;; *) printf '\036ended\n';; esac
     exit 0;;
   esac
 done

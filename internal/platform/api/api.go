@@ -60,6 +60,8 @@ type API struct {
 	// OneTeam: every cluster runs as the same user of one machine, where the jobs of one team can read those of another.
 	OneTeam bool
 	Limits  Limits
+	// URL is the address under which clusters reach the server.
+	URL string
 	// Workbench tries and checks scripts; nil: this server does not.
 	Workbench *workbench.Workbench
 	// Pages answers what is not of the API, and problems of browsers; nil: problem documents do.
@@ -190,6 +192,7 @@ func (a *API) Handler() http.Handler {
 	route("GET /v1/catalogs/{name}", store.RoleView, a.getCatalog)
 	route("PUT /v1/catalogs/{name}", store.RoleEdit, a.putCatalog)
 	route("DELETE /v1/catalogs/{name}", store.RoleEdit, a.deleteCatalog)
+	route("POST /v1/catalogs/{name}/check", store.RoleEdit, a.checkCatalog)
 	route("GET /v1/artifacts", store.RoleView, a.listArtifacts)
 	route("GET /v1/artifacts/{name}", store.RoleRun, a.getArtifact)
 	route("PUT /v1/artifacts/{name}", store.RoleEdit, a.putArtifact)
@@ -465,8 +468,10 @@ func (a *API) health(w http.ResponseWriter, r *http.Request) error {
 	}
 	h := wire.Health{Queues: []wire.Queue{}, Observes: a.Observes(), Started: a.started.UTC(), Polls: a.Polls(), Pushes: a.pushes.PerSecond()}
 	if a.Workbench != nil {
-		s := wire.WorkbenchState(a.Workbench.State())
-		h.Workbench = &s
+		s := a.Workbench.State()
+		by, cgroup, reason := a.Workbench.Wall()
+		h.Workbench = &wire.WorkbenchState{Flink: s.Flink, Versions: s.Versions, Warm: s.Warm, Wanted: s.Wanted, Planner: s.Planner, Slots: s.Slots, Running: s.Running, Waiting: s.Waiting,
+			Wall: wire.Wall{On: by != "", By: by, Cgroup: cgroup, Reason: reason}}
 	}
 	for _, d := range depths {
 		h.Queues = append(h.Queues, wire.Queue{Name: string(d.Queue), Runs: d.Runs, Leased: d.Leased, Overdue: d.Oldest.Seconds()})

@@ -7,13 +7,14 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"slices"
 	"strconv"
 	"sync"
 	"time"
 
+	"flink-entrypoint/internal/jobdef"
 	"flink-entrypoint/internal/phase"
 	"flink-entrypoint/internal/platform/mask"
+	"flink-entrypoint/internal/platform/store"
 	"flink-entrypoint/internal/platform/wire"
 	"flink-entrypoint/internal/platform/workbench"
 	"flink-entrypoint/internal/validate"
@@ -24,38 +25,7 @@ type sent struct {
 	workbench.Script
 	name  string                            // of what the user sent
 	place func(line, column int) (int, int) // nil: the workbench reads what the user sent
-}
-
-// scriptIn reads the definition or script that a request holds.
-func (a *API) scriptIn(w http.ResponseWriter, r *http.Request) (sent, error) {
-	if a.Workbench == nil {
-		return sent{}, noWorkbench()
-	}
-	source, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxDefinition))
-	script := sent{Script: workbench.Script{Name: fileName("job", r), Source: source}, name: fileName("job", r)}
-	if err != nil {
-		return script, err
-	}
-	// The catalogs that the definition chooses by name are written into it, as in a version. What else is wrong the workbench says, with more places.
-	d, err := a.Prepare(r.Context(), who(r).team, script.name, source, chosen(r))
-	var faults Faults
-	if errors.As(err, &faults) {
-		faults = slices.DeleteFunc(faults, func(f wire.Fault) bool { return f.Path != "x-platform.catalogs" && f.Path != "catalog" })
-		if len(faults) > 0 {
-			return script, faults
-		}
-	}
-	if d.NoScript != nil {
-		hint := "write the script as sql.script, or send the .sql file"
-		if own, ok := d.NoScript.(interface{ Way() string }); ok && own.Way() != "" {
-			hint = own.Way()
-		}
-		return script, refuse(http.StatusUnprocessableEntity, "sql.scriptUri: "+d.NoScript.Error(), hint)
-	}
-	if d.Planned != nil {
-		script.Name, script.Source, script.place = "job.yaml", d.Planned, d.Place
-	}
-	return script, nil
+	data  []workbench.Data                  // rows of tables, where it is a form
 }
 
 func noWorkbench() error {
@@ -88,7 +58,7 @@ func scriptProblem(w http.ResponseWriter, err error) error {
 func (s sent) faults(err error) []wire.ScriptFault {
 	out := []wire.ScriptFault{}
 	for _, f := range workbench.Faults(err) {
-		if f.File != "init.sql" && s.place != nil {
+		if f.File != "init.sql" && !workbench.IsData(f.File) && s.place != nil {
 			f.File = s.name
 			for _, at := range []struct{ line, column *int }{{&f.Line, &f.Column}, {&f.EndLine, &f.EndColumn}} {
 				if *at.line > 0 {
@@ -119,7 +89,7 @@ func (a *API) validate(w http.ResponseWriter, r *http.Request) error {
 	if err != nil && len(faults) == 0 {
 		return scriptProblem(w, err)
 	}
-	return answer(w, http.StatusOK, wire.Validated{Valid: err == nil, Flink: a.Workbench.Version().String(), Faults: faults, Warnings: orEmpty(warnings)})
+	return answer(w, http.StatusOK, wire.Validated{Valid: err == nil, Flink: a.Workbench.VersionOf(script.Script).String(), Faults: faults, Warnings: orEmpty(warnings)})
 }
 
 // lineage: POST /v1/lineage.
@@ -170,7 +140,7 @@ func count(r *http.Request, name string, least int64) (int64, error) {
 // stream. The run ends with its reader.
 func (a *API) debug(w http.ResponseWriter, r *http.Request) error {
 	script, err := a.scriptIn(w, r)
-	var o workbench.DebugOptions
+	o := workbench.DebugOptions{Data: script.data}
 	for name, into := range map[string]*int64{"rows": &o.Rows, "rowsPerSecond": &o.RowsPerSecond} {
 		if err == nil {
 			*into, err = count(r, name, 1)
@@ -193,8 +163,9 @@ func (a *API) debug(w http.ResponseWriter, r *http.Request) error {
 	s := &debugStream{w: w, rc: http.NewResponseController(w)}
 	defer s.alive()()
 	end, err := a.Workbench.Debug(r.Context(), who(r).key(), script.Script, o, workbench.Events{
+		Queued: func(place int) { s.send(wire.DebugQueued, wire.DebugQueue{Place: place}) },
 		Start: func(warm bool) {
-			s.send(wire.DebugStarted, wire.DebugStart{Flink: a.Workbench.Version().String(), Warm: warm})
+			s.send(wire.DebugStarted, wire.DebugStart{Flink: a.Workbench.VersionOf(script.Script).String(), Warm: warm})
 		},
 		Ready: func(sinks, warnings []string) {
 			s.send(wire.DebugRunning, wire.DebugRun{Sinks: orEmpty(sinks), Warnings: orEmpty(warnings)})
@@ -225,6 +196,45 @@ func (a *API) debug(w http.ResponseWriter, r *http.Request) error {
 	}
 	s.send(wire.DebugEnd, out)
 	return nil
+}
+
+// checkCatalog: POST /v1/catalogs/NAME/check. That the catalog cannot be connected to is an answer, not an error.
+func (a *API) checkCatalog(w http.ResponseWriter, r *http.Request) error {
+	name, team := r.PathValue("name"), who(r).team
+	if a.Workbench == nil {
+		return refuse(http.StatusServiceUnavailable, "this server has no workbench", "its log has the reason")
+	}
+	if _, err := a.Store.Catalog(r.Context(), team, name); errors.Is(err, store.ErrNotFound) {
+		return notFound("catalog", name)
+	} else if err != nil {
+		return err
+	}
+	source, err := json.Marshal(map[string]any{"apiVersion": jobdef.APIVersion, "name": "check", "x-platform": map[string]any{"catalogs": []string{name}},
+		"sql": map[string]any{"script": workbench.CatalogScript(name)}})
+	if err != nil {
+		return err
+	}
+	script := workbench.Script{Name: "job.yaml"}
+	d, err := a.Prepare(r.Context(), team, script.Name, source, nil)
+	if err != nil {
+		return err
+	}
+	script.Source = d.Document
+	a.lookUp(r, &script)
+	began := time.Now()
+	err = a.Workbench.CheckCatalog(r.Context(), script)
+	out := wire.CatalogChecked{OK: err == nil, Message: fmt.Sprintf("the catalog %s answers", name), Faults: []wire.ScriptFault{}}
+	for _, f := range (sent{}).faults(err) { // the script is not the user's: what is at fault is the stored statement
+		out.Faults = append(out.Faults, wire.ScriptFault{File: name, Line: 1, Column: 1, Message: f.Message, Hint: f.Hint})
+	}
+	if err != nil {
+		if len(out.Faults) == 0 {
+			return scriptProblem(w, err)
+		}
+		out.Message = out.Faults[0].Message
+	}
+	out.Took = time.Since(began).Seconds()
+	return answer(w, http.StatusOK, out)
 }
 
 // debugStream writes server-sent events.

@@ -81,6 +81,7 @@ var commands = []command{
 	{name: "catalogs", group: groupStored, short: "list catalogs", flags: with(), run: asks(catalogs)},
 	{name: "catalog", words: "NAME", group: groupStored, short: "a catalog, and the jobs that have it", flags: with(), run: asks(catalog), least: 1, most: 1},
 	{name: "catalog put", words: "NAME FILE", group: groupStored, short: "store a CREATE CATALOG statement", flags: with(), run: asks(catalogPut), least: 2, most: 2},
+	{name: "catalog check", words: "NAME", group: groupStored, short: "let the server connect to a catalog", flags: with(), run: asks(catalogCheck), least: 1, most: 1},
 	{name: "catalog delete", words: "NAME", group: groupStored, short: "delete a catalog", flags: with(), run: deleteOf("/v1/catalogs/"), least: 1, most: 1},
 	{name: "artifacts", group: groupStored, short: "list artifacts", flags: with(), run: asks(artifacts)},
 	{name: "artifact put", words: "FILE [NAME]", group: groupStored, short: "store a jar or another file", flags: with(), run: asks(artifactPut), least: 1, most: 2},
@@ -92,6 +93,7 @@ var commands = []command{
 	{name: "token delete", words: "NAME", group: groupService, short: "end a token", flags: with(), run: deleteOf("/v1/tokens/"), least: 1, most: 1},
 
 	{name: "shim", words: "DIR", run: shim, least: 1, most: 1},
+	{name: "forward", words: "ADDRESS=SOCKET… -- PROGRAM…", run: forward, least: 2, most: 10_000},
 }
 
 func submitFlags(f *pflag.FlagSet) {
@@ -590,6 +592,21 @@ func catalogPut(c *call, cl *client.Client) error {
 	return nil
 }
 
+// catalogCheck ends with the exit code of what is invalid where the catalog does not answer.
+func catalogCheck(c *call, cl *client.Client) error {
+	var out wire.CatalogChecked
+	if err := cl.Do(c.ctx, http.MethodPost, "/v1/catalogs/"+url.PathEscape(c.words[0])+"/check", nil, &out); err != nil {
+		return err
+	}
+	if !c.json(out) && out.OK {
+		fmt.Fprintf(c.stdout, "%s (%.1f s)\n", out.Message, out.Took)
+	}
+	if !out.OK {
+		return failure{fmt.Errorf("catalog %s: %s", c.words[0], out.Message), exitInvalid}
+	}
+	return nil
+}
+
 func artifacts(c *call, cl *client.Client) error {
 	all, err := cl.Artifacts(c.ctx)
 	return list(c, all, err, "no artifacts; store one with: flink-platform artifact put FILE", "NAME\tSIZE\tMADE\tSHA256", func(w io.Writer, x wire.Artifact, now time.Time) {
@@ -684,7 +701,12 @@ func health(c *call, cl *client.Client) error {
 	}
 	fmt.Fprintf(c.stdout, "%.1f looks at runs and %.1f pushes a second in the last minute, started %s\n", out.Polls, out.Pushes, ago(out.Started, time.Now()))
 	if w := out.Workbench; w != nil {
-		fmt.Fprintf(c.stdout, "workbench: Flink %s, %d of %d JVMs ready, %d debug runs, %d waiting\n", w.Flink, w.Warm, w.Wanted, w.Running, w.Waiting)
+		fmt.Fprintf(c.stdout, "workbench: Flink %s, %d of %d JVMs ready, %d of %d debug runs, %d waiting\n", w.Flink, w.Warm, w.Wanted, w.Running, w.Slots, w.Waiting)
+		if w.Wall.On {
+			fmt.Fprintln(c.stdout, "code of users: inside a wall,", w.Wall.By)
+		} else {
+			fmt.Fprintln(c.stdout, "code of users: refused without a wall:", w.Wall.Reason)
+		}
 	}
 	if len(out.Queues) == 0 {
 		fmt.Fprintln(c.stdout, "nothing to look after: no run is open")

@@ -4,7 +4,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -18,6 +20,7 @@ import (
 func debugFlags(f *pflag.FlagSet) {
 	f.Int64("rows", 10, "rows that each source generates")
 	f.Int64("rows-per-second", 0, "rows per second of each source (default: no limit)")
+	f.StringArray("data", nil, "read `TABLE=FILE` (CSV with a first line of names, JSON) instead of generated rows; may be repeated")
 	f.Int64("seed", 0, "seed that gives the same numbers and strings each time")
 }
 
@@ -36,7 +39,7 @@ func (c *call) faults(list []wire.ScriptFault) error {
 	var faults []validate.Fault
 	for _, f := range list {
 		fault := validate.Fault(f)
-		if fault.File != "init.sql" {
+		if fault.File != "init.sql" && !strings.HasPrefix(fault.File, "data:") {
 			fault.File = c.words[0]
 		}
 		faults = append(faults, fault)
@@ -82,11 +85,15 @@ func debugScript(c *call) error {
 	if options[0] < 1 || options[1] < 1 && c.flags.Changed("rows-per-second") {
 		return usagef("--rows and --rows-per-second: expected a number of at least 1")
 	}
+	data, err := c.dataFiles()
+	if err != nil {
+		return err
+	}
 	began := time.Now()
 	rows := &localrun.Rows{W: c.stdout}
 	var end wire.DebugEnded
 	var faults []wire.ScriptFault
-	err = cl.Debug(c.ctx, source, sql, client.DebugOptions{Rows: options[0], RowsPerSecond: options[1], Seed: options[2]}, func(event string, data []byte) error {
+	err = cl.Debug(c.ctx, source, sql, client.DebugOptions{Rows: options[0], RowsPerSecond: options[1], Seed: options[2], Data: data}, func(event string, data []byte) error {
 		if c.text("output") == "json" {
 			fmt.Fprintf(c.stdout, "{\"event\":%q,\"data\":%s}\n", event, data)
 		}
@@ -106,12 +113,42 @@ func debugScript(c *call) error {
 	return nil
 }
 
+// dataFiles reads --data.
+func (c *call) dataFiles() (map[string]string, error) {
+	words, err := c.flags.GetStringArray("data")
+	if err != nil {
+		return nil, err
+	}
+	files := map[string]string{}
+	for _, w := range words {
+		table, file, ok := strings.Cut(w, "=")
+		if !ok || table == "" || file == "" {
+			return nil, usagef("--data: found %q, expected TABLE=FILE", w)
+		}
+		if other, twice := files[table]; twice {
+			return nil, usagef("--data: table %s has two files, %q and %q", table, other, file)
+		}
+		if st, err := os.Stat(file); err != nil {
+			return nil, usagef("--data: %w", err)
+		} else if st.IsDir() {
+			return nil, usagef("--data: %s is a directory", file)
+		}
+		files[table] = file
+	}
+	return files, nil
+}
+
 // debugged shows one event of a debug run, or keeps it for the end.
 func (c *call) debugged(event string, data []byte, rows *localrun.Rows, faults *[]wire.ScriptFault, end *wire.DebugEnded) error {
 	shown := c.text("output") != "json"
 	var text wire.Text
 	var err error
 	switch event {
+	case wire.DebugQueued:
+		var queue wire.DebugQueue
+		if err = json.Unmarshal(data, &queue); err == nil {
+			fmt.Fprintf(c.stderr, "waiting for other debug runs, place %d\n", queue.Place)
+		}
 	case wire.DebugRunning:
 		var run wire.DebugRun
 		err = json.Unmarshal(data, &run)

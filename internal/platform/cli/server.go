@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -19,6 +20,8 @@ import (
 	"flink-entrypoint/internal/platform/outbound"
 	"flink-entrypoint/internal/platform/server"
 	"flink-entrypoint/internal/platform/store"
+	"flink-entrypoint/internal/platform/workbench"
+	"flink-entrypoint/internal/platform/workbench/wall"
 )
 
 func dataFlag(f *pflag.FlagSet) {
@@ -30,7 +33,7 @@ func serveFlags(f *pflag.FlagSet) {
 	f.String("listen", "127.0.0.1:8088", "`ADDRESS` to serve on; other than loopback needs --auth")
 	f.String("url", "", "`URL` under which clusters reach the server (made from --listen)")
 	f.String("entrypoint", "", "the binary flink-entrypoint (`FILE`; beside this program, or on PATH)")
-	f.String("flink-home", "", "Flink distribution for clusters (`DIR`; $FLINK_HOME)")
+	f.StringArray("flink-home", nil, "Flink distribution for clusters and scripts (`DIR`; $FLINK_HOME); more of them are for scripts whose definition names their version")
 	f.Bool("auth", false, "requests need a token")
 	l := api.Limits{}.WithDefaults()
 	f.Float64("max-requests", l.Requests, "requests of one token in a second, on average; four times `N` may come at once")
@@ -45,6 +48,10 @@ func serveFlags(f *pflag.FlagSet) {
 		f.Var(&value, l.flag, l.short)
 	}
 	f.Int("warm", 1, "`N` JVMs started ahead for debug, about 300 MB each, and a planner; 0: each debug starts its own")
+	f.Int("debug-slots", 2, "debug runs at the same time (`N`); one more waits")
+	f.Int("debug-queue", 20, "debug runs that may wait (`N`); 0: none")
+	f.String("debug-wall", "auto", "around code of users: auto, needed or off (`MODE`)")
+	f.String("debug-policy", "", "secrets and hosts that debug runs may use (`FILE`; none)")
 	f.String("log-format", "text", "of the server's log on stderr: text or json (`FORMAT`)")
 	f.String("log-level", "info", "debug, info, warn or error (`LEVEL`)")
 }
@@ -160,20 +167,9 @@ func serve(c *call) error {
 	if entrypoint, err = filepath.Abs(entrypoint); err != nil {
 		return err
 	}
-	home := c.text("flink-home")
-	for _, kv := range c.env {
-		if v, ok := strings.CutPrefix(kv, "FLINK_HOME="); ok && home == "" {
-			home = v
-		}
-	}
-	if home == "" {
-		return usagef("no Flink distribution: give it with --flink-home, or set FLINK_HOME")
-	}
-	if home, err = filepath.Abs(home); err != nil {
+	homes, err := c.homes()
+	if err != nil {
 		return err
-	}
-	if _, err := os.Stat(filepath.Join(home, "lib")); err != nil {
-		return fmt.Errorf("--flink-home %s is not a Flink distribution: it has no directory lib", home)
 	}
 	limits, err := c.limits()
 	if err != nil {
@@ -194,7 +190,12 @@ func serve(c *call) error {
 	if err != nil {
 		return usagef("--fetch-allow: %w", err)
 	}
-	s, err := server.Start(c.ctx, server.Options{DataDir: c.text("data-dir"), Listen: c.text("listen"), URL: c.text("url"), Entrypoint: entrypoint, Home: home,
+	debug, err := c.debugOptions()
+	if err != nil {
+		return err
+	}
+	s, err := server.Start(c.ctx, server.Options{DebugSlots: debug.Runs, DebugQueue: debug.Queue, DebugWall: debug.Wall, DebugPolicy: debug.Policy, Forward: []string{self, "forward"},
+		DataDir: c.text("data-dir"), Listen: c.text("listen"), URL: c.text("url"), Entrypoint: entrypoint, Home: homes[0], Homes: homes[1:],
 		Self: []string{self, "shim"}, Env: c.env, Log: log, Auth: c.bool("auth"),
 		Limits: limits, Keep: c.keep(), Warm: warm, Fetch: fetch})
 	if err != nil {
@@ -208,6 +209,73 @@ func serve(c *call) error {
 	}
 	if e := s.Close(); err == nil {
 		err = e
+	}
+	return err
+}
+
+// homes are the distributions of Flink, the default first.
+func (c *call) homes() ([]string, error) {
+	homes, err := c.flags.GetStringArray("flink-home")
+	if err != nil {
+		return nil, err
+	}
+	for _, kv := range c.env {
+		if v, ok := strings.CutPrefix(kv, "FLINK_HOME="); ok && v != "" && len(homes) == 0 {
+			homes = []string{v}
+		}
+	}
+	if len(homes) == 0 {
+		return nil, usagef("no Flink distribution: give it with --flink-home, or set FLINK_HOME")
+	}
+	for i, home := range homes {
+		if homes[i], err = filepath.Abs(home); err != nil {
+			return nil, err
+		}
+		if _, err := os.Stat(filepath.Join(homes[i], "lib")); err != nil {
+			return nil, fmt.Errorf("--flink-home %s is not a Flink distribution: it has no directory lib", homes[i])
+		}
+	}
+	return homes, nil
+}
+
+// debugOptions are the flags of debug runs.
+func (c *call) debugOptions() (o workbench.Options, err error) {
+	if o.Runs, err = c.flags.GetInt("debug-slots"); err != nil {
+		return o, err
+	}
+	if o.Queue, err = c.flags.GetInt("debug-queue"); err != nil {
+		return o, err
+	}
+	if o.Runs < 1 || o.Runs > 100 || o.Queue < 0 || o.Queue > 1000 {
+		return o, usagef("--debug-slots is %d, expected a number from 1 to 100, and --debug-queue %d, expected one from 0 to 1000", o.Runs, o.Queue)
+	}
+	if o.Queue == 0 {
+		o.Queue = -1
+	}
+	switch o.Wall = c.text("debug-wall"); o.Wall {
+	case "auto":
+		o.Wall = ""
+	case workbench.WallOff, workbench.WallNeeded:
+	default:
+		return o, usagef("--debug-wall is %q, expected auto, needed or off", o.Wall)
+	}
+	if file := c.text("debug-policy"); file != "" {
+		if o.Policy, err = workbench.ReadPolicy(file); err != nil {
+			return o, usagef("--debug-policy: %w", err)
+		}
+	}
+	return o, nil
+}
+
+// forward runs inside the wall of a JVM that may call hosts.
+func forward(c *call) error {
+	at := c.flags.ArgsLenAtDash()
+	if at < 0 {
+		return usagef("expected: flink-platform forward ADDRESS=SOCKET… -- PROGRAM…")
+	}
+	code, err := wall.Forward(slices.Insert(slices.Clone(c.words), at, "--"))
+	if err == nil && code != 0 {
+		os.Exit(code) // Java has said why
 	}
 	return err
 }

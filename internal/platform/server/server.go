@@ -38,6 +38,7 @@ type Options struct {
 	URL        string   // under which pods reach it; empty: made from Listen
 	Entrypoint string   // the binary flink-entrypoint
 	Home       string   // FLINK_HOME
+	Homes      []string // of other versions, for scripts
 	Self       []string // the command that runs process.Shim
 	Env        []string
 	Log        *slog.Logger
@@ -59,6 +60,14 @@ type Options struct {
 	Fetch *outbound.Fetcher
 	// StreamCheck is how often the rights of readers of streams are looked at again; 0: a minute.
 	StreamCheck time.Duration
+	// DebugSlots are how many debug runs there may be at the same time, and DebugQueue how many may wait; 0: the workbench's defaults.
+	DebugSlots, DebugQueue int
+	// DebugWall is whether code of users runs inside a wall; see workbench.Options.Wall.
+	DebugWall string
+	// DebugPolicy is what scripts may use of the outside; nil: nothing.
+	DebugPolicy *workbench.Policy
+	// Forward is the command that runs wall.Forward.
+	Forward []string
 }
 
 // A Server is one that runs.
@@ -133,12 +142,13 @@ func start(ctx context.Context, o Options, listener net.Listener) (*Server, erro
 	}
 	pages, looks := web.New(o.Log), new(meter.Meter)
 	a := &api.API{Pages: pages, Secure: strings.HasPrefix(s.URL, "https:"), Polls: looks.PerSecond, Store: st, Driver: s.driver, REST: s.rest, Log: o.Log, Open: !o.Auth, Observes: st.OnlyObserves, Decide: s.decide, Begin: s.begin,
-		Prepare: s.prepare, PrepareCluster: document.PrepareCluster, CheckCatalog: document.CheckCatalog, Limits: o.Limits, OneTeam: o.Driver == nil, Loopback: address.IP.IsLoopback(), Host: hostOf(o.URL), StreamCheck: o.StreamCheck}
+		Prepare: s.prepare, PrepareCluster: document.PrepareCluster, CheckCatalog: document.CheckCatalog, Limits: o.Limits, OneTeam: o.Driver == nil, Loopback: address.IP.IsLoopback(), Host: hostOf(o.URL), StreamCheck: o.StreamCheck, URL: s.URL}
 	if o.Home != "" && o.Entrypoint != "" {
 		a.Memory = s.memory
 	}
 	if o.Home != "" {
-		s.bench, err = workbench.Open(workbench.Options{Home: o.Home, Dir: filepath.Join(dir, "workbench"), Env: o.Env, Log: o.Log, Warm: o.Warm})
+		s.bench, err = workbench.Open(workbench.Options{Home: o.Home, Homes: o.Homes, Dir: filepath.Join(dir, "workbench"), Env: o.Env, Log: o.Log, Warm: o.Warm,
+			Runs: o.DebugSlots, Queue: o.DebugQueue, Wall: o.DebugWall, Policy: o.DebugPolicy, Self: o.Forward})
 		if err != nil {
 			o.Log.Error("no workbench: debug, validate and lineage are not answered", "error", err)
 			s.bench = nil

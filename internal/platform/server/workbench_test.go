@@ -41,7 +41,7 @@ func (f *fixture) debugged(path, script string) (names []string, data []string) 
 	if resp.StatusCode != http.StatusOK {
 		f.t.Fatalf("%d: %s", resp.StatusCode, body)
 	}
-	schemas := map[string]string{wire.DebugStarted: "DebugStart", wire.DebugRunning: "DebugRun", wire.DebugRow: "Row", wire.DebugLine: "Text", wire.DebugWarning: "Text",
+	schemas := map[string]string{wire.DebugQueued: "DebugQueue", wire.DebugStarted: "DebugStart", wire.DebugRunning: "DebugRun", wire.DebugRow: "Row", wire.DebugLine: "Text", wire.DebugWarning: "Text",
 		wire.DebugFault: "ScriptFault", wire.DebugEnd: "DebugEnded"}
 	for event := range strings.SplitSeq(strings.TrimSuffix(string(body), "\n\n"), "\n\n") {
 		name, content, ok := strings.Cut(strings.TrimPrefix(event, "event: "), "\ndata: ")

@@ -244,11 +244,31 @@ type Health struct {
 
 // WorkbenchState is how the JVMs of the workbench are.
 type WorkbenchState struct {
-	Flink   string `json:"flink"`
-	Warm    int    `json:"warm"`    // JVMs that wait for a debug run
-	Wanted  int    `json:"wanted"`  // how many should wait
-	Running int    `json:"running"` // debug runs
-	Waiting int    `json:"waiting"` // debug runs in the queue
+	Flink    string   `json:"flink"`
+	Versions []string `json:"versions"` // that definitions may name, the default first
+	Warm     int      `json:"warm"`     // JVMs that wait for a debug run
+	Wanted   int      `json:"wanted"`   // how many should wait
+	Planner  bool     `json:"planner"`  // one is ready that has planned no script yet
+	Slots    int      `json:"slots"`    // debug runs at the same time
+	Running  int      `json:"running"`  // debug runs
+	Waiting  int      `json:"waiting"`  // debug runs in the queue
+	Wall     Wall     `json:"wall"`
+}
+
+// A Wall is around the code of users.
+type Wall struct {
+	On     bool   `json:"on"`
+	By     string `json:"by,omitempty"`
+	Cgroup bool   `json:"cgroup,omitempty"` // bounds memory and processes
+	Reason string `json:"reason,omitempty"` // why a wall is missing
+}
+
+// CatalogChecked is what a check of a catalog found.
+type CatalogChecked struct {
+	OK      bool          `json:"ok"`
+	Message string        `json:"message"`
+	Faults  []ScriptFault `json:"faults"`
+	Took    float64       `json:"seconds"`
 }
 
 // A Queue is how one queue is.
@@ -284,6 +304,7 @@ type Validated struct {
 
 // Names of the events of a debug run, in the order in which they can come; each one's data is the type beside it.
 const (
+	DebugQueued  = "queued"  // DebugQueue, where all slots are taken: each time the place changes
 	DebugStarted = "started" // DebugStart
 	DebugRunning = "running" // DebugRun
 	DebugRow     = "row"     // Row
@@ -292,6 +313,11 @@ const (
 	DebugFault   = "fault"   // ScriptFault
 	DebugEnd     = "end"     // DebugEnded, the last one
 )
+
+// DebugQueue: the run waits for others.
+type DebugQueue struct {
+	Place int `json:"place"` // 1: it is the next one
+}
 
 // DebugStart: the text is good as far as it was looked at without Flink.
 type DebugStart struct {

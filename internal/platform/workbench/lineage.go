@@ -22,11 +22,17 @@ type Edge struct {
 
 // Lineage reads a script; no Java is started. The error has Faults where the script is at fault.
 func (w *Workbench) Lineage(ctx context.Context, s Script) (lineage Lineage, err error) {
-	if _, _, err := w.read(s); err != nil {
+	w = w.of(s)
+	defer func() { err = s.named(err) }()
+	var need needs
+	if _, _, err := w.read(s, &need); err != nil {
 		return lineage, err
 	}
-	defer func() { err = named(err, s.Name) }()
-	local, err := w.served.Debug(ctx, s.Name, s.Source, localrun.Options{})
+	need.beside.Dir = w.o.Dir
+	if err := w.secrets(&need); err != nil {
+		return lineage, err
+	}
+	local, err := w.served.With(need.beside).Debug(ctx, s.Name, s.Source, localrun.Options{})
 	if local != nil {
 		defer local.Close()
 	}

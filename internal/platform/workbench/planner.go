@@ -15,13 +15,13 @@ type planner struct {
 	w *Workbench
 
 	one     chan struct{} // capacity 1: who has put something in may use the process
-	process *localrun.Process
+	jvm     *jvm
 	scripts int
 	started time.Time
 
 	mu      sync.Mutex
-	next    *localrun.Process // ready to succeed
-	coming  bool              // it is being started
+	next    *jvm //  ready to succeed
+	coming  bool // it is being started
 	context context.Context
 	ending  context.CancelFunc
 	running sync.WaitGroup
@@ -54,21 +54,21 @@ func (p *planner) check(ctx context.Context, l *localrun.Local) error {
 	if p.context.Err() != nil {
 		return &Refused{"the server is ending", "", true}
 	}
-	if p.process != nil && ended(p.process) {
+	if p.jvm != nil && ended(p.jvm.process) {
 		p.end()
 	}
 	if next := p.successor(); next != nil {
-		if p.process != nil {
+		if p.jvm != nil {
 			p.end()
 		}
-		p.process, p.scripts, p.started = next, 0, p.w.o.Now()
+		p.jvm, p.scripts, p.started = next, 0, p.w.o.Now()
 	}
-	if p.process == nil {
-		process, err := p.w.start(ctx)
+	if p.jvm == nil {
+		j, err := p.w.start(ctx, jvmOptions{})
 		if err != nil {
 			return err
 		}
-		p.process, p.scripts, p.started = process, 0, p.w.o.Now()
+		p.jvm, p.scripts, p.started = j, 0, p.w.o.Now()
 	}
 	p.scripts++
 	plan, stop := context.WithCancel(context.WithoutCancel(ctx))
@@ -82,12 +82,12 @@ func (p *planner) check(ctx context.Context, l *localrun.Local) error {
 		}
 		stop()
 	})()
-	err := l.PlanOn(plan, p.process)
+	err := l.PlanOn(plan, p.jvm.process)
 	if ctx.Err() != nil {
 		err = ctx.Err()
 	}
 	switch {
-	case plan.Err() != nil || ended(p.process): // it was killed, or died
+	case plan.Err() != nil || ended(p.jvm.process): // it was killed, or died
 		p.end()
 		p.prepare()
 	case p.scripts >= p.w.o.PlannerScripts || p.w.o.Now().Sub(p.started) >= p.w.o.PlannerAge:
@@ -105,12 +105,12 @@ func (p *planner) prepare() {
 	}
 	p.coming = true
 	p.running.Go(func() {
-		process, err := p.warm()
+		j, err := p.warm()
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		p.coming = false
 		if err == nil {
-			p.next = process
+			p.next = j
 		} else if p.context.Err() == nil {
 			p.w.o.Log.Error("no planner in store: the next check starts its own", "error", err)
 		}
@@ -121,7 +121,7 @@ func (p *planner) prepare() {
 const warmUps = 6
 
 // warm starts a planner.
-func (p *planner) warm() (*localrun.Process, error) {
+func (p *planner) warm() (*jvm, error) {
 	ctx, cancel := context.WithTimeout(p.context, warmUpTime)
 	defer cancel()
 	l, err := p.w.served.WarmUpCheck(ctx)
@@ -131,20 +131,20 @@ func (p *planner) warm() (*localrun.Process, error) {
 	if err != nil {
 		return nil, err
 	}
-	process, err := p.w.start(ctx)
+	j, err := p.w.start(ctx, jvmOptions{})
 	if err != nil {
 		return nil, err
 	}
 	for range warmUps {
-		if err := l.PlanOn(ctx, process); err != nil {
-			p.w.end(process)
+		if err := l.PlanOn(ctx, j.process); err != nil {
+			p.w.end(j)
 			return nil, err
 		}
 	}
-	return process, nil
+	return j, nil
 }
 
-func (p *planner) successor() *localrun.Process {
+func (p *planner) successor() *jvm {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	next := p.next
@@ -169,8 +169,8 @@ func ended(p *localrun.Process) bool {
 }
 
 func (p *planner) end() {
-	p.w.end(p.process)
-	p.process = nil
+	p.w.end(p.jvm)
+	p.jvm = nil
 }
 
 func (p *planner) close() {
@@ -178,7 +178,7 @@ func (p *planner) close() {
 	p.running.Wait()
 	p.one <- struct{}{}
 	defer func() { <-p.one }()
-	if p.process != nil {
+	if p.jvm != nil {
 		p.end()
 	}
 	if next := p.successor(); next != nil {

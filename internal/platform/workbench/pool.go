@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -15,14 +17,24 @@ import (
 	"golang.org/x/sys/unix"
 
 	"flink-entrypoint/internal/localrun"
+	"flink-entrypoint/internal/platform/workbench/wall"
 	"flink-entrypoint/internal/sqlrunner"
 )
 
 // jvm is one JVM with the runner.
 type jvm struct {
 	process  *localrun.Process
-	replaced bool // another one was asked for in its place
+	cell     *wall.Cell // nil: no wall
+	network  *network   // nil: it reaches no host
+	said     *tail      // of its standard error, until it is listened to
+	replaced bool       // another one was asked for in its place
 }
+
+// dataSeen is the directory of rows of users as a JVM sees it, where there is a wall. They are in dataDir of its own directory.
+const (
+	dataSeen = "/data"
+	dataDir  = "data"
+)
 
 // pool keeps JVMs that wait for one script each.
 type pool struct {
@@ -137,8 +149,8 @@ func (p *pool) take(ctx context.Context) (j *jvm, warm bool, err error) {
 	if j != nil {
 		return j, true, nil
 	}
-	process, err := p.w.start(ctx)
-	return &jvm{process: process, replaced: true}, false, err
+	j, err = p.w.start(ctx, jvmOptions{})
+	return j, false, err
 }
 
 // replace asks for another JVM in the place of one from the store, once.
@@ -158,7 +170,7 @@ func (p *pool) replace(j *jvm) {
 
 // used ends a JVM that has served, and waits for its end.
 func (p *pool) used(j *jvm) {
-	p.w.end(j.process)
+	p.w.end(j)
 	p.replace(j)
 }
 
@@ -166,39 +178,124 @@ func (p *pool) close() {
 	p.ending()
 	p.running.Wait()
 	for _, j := range p.warm {
-		p.w.end(j.process)
+		p.w.end(j)
 	}
 	p.warm = nil
 }
 
-// start starts a JVM.
-func (w *Workbench) start(context.Context) (*localrun.Process, error) {
+// jvmOptions are of a JVM that differs from others.
+type jvmOptions struct {
+	local   *localrun.Local // whose jars it has; nil: none
+	network bool            // it reaches the hosts of the policy
+}
+
+// start starts a JVM. Only one that is ready is for the pool: the others are not replaced.
+func (w *Workbench) start(ctx context.Context, o jvmOptions) (j *jvm, err error) {
 	dir, err := os.MkdirTemp(w.o.Dir, "jvm-")
 	if err != nil {
 		return nil, err
 	}
+	j = &jvm{said: new(tail), replaced: true}
+	defer func(j *jvm) {
+		if err != nil && j.process == nil {
+			j.gone()
+			os.RemoveAll(dir)
+		}
+	}(j)
 	const mib = 1 << 20
-	e, err := w.served.Engine(dir, fmt.Sprintf("-Xmx%dm", w.o.Memory/3/mib), fmt.Sprintf("-XX:MaxMetaspaceSize=%dm", w.o.Memory/4/mib),
-		fmt.Sprintf("-XX:MaxDirectMemorySize=%dm", w.o.Memory/6/mib), "-XX:+ExitOnOutOfMemoryError")
-	var process *localrun.Process
-	if err == nil {
-		process, err = e.Start(ownSession, func(string) {}, func(string) {})
+	engine := localrun.EngineOptions{For: o.local, Java: []string{fmt.Sprintf("-Xmx%dm", w.o.heap()/mib), fmt.Sprintf("-XX:MaxMetaspaceSize=%dm", w.o.Memory/4/mib),
+		fmt.Sprintf("-XX:MaxDirectMemorySize=%dm", w.o.Memory/6/mib), "-XX:+ExitOnOutOfMemoryError"}}
+	change := ownSession
+	if w.wall != nil {
+		engine.Temp = wall.Temp
 	}
+	e, err := w.served.Engine(ctx, dir, engine)
 	if err != nil {
-		os.RemoveAll(dir)
 		return nil, err
+	}
+	if w.wall != nil {
+		if err := w.enclose(j, dir, o); err != nil {
+			return nil, err
+		}
+		change = func(cmd *exec.Cmd) error {
+			if j.network != nil {
+				if err := j.network.change(cmd); err != nil {
+					return err
+				}
+			}
+			return j.cell.Change(cmd)
+		}
+	}
+	process, err := e.Start(change, func(string) {}, j.said.add)
+	if err != nil {
+		return nil, err
+	}
+	j.process = process
+	if err := yields(process.PID()); err != nil {
+		w.end(j)
+		return nil, fmt.Errorf("cannot lower the priority of a JVM: %w", err)
+	}
+	if j.cell != nil {
+		process.KillWith(j.cell.Kill)
+		if err := j.cell.Begin(); err != nil {
+			w.end(j)
+			w.o.Log.Error("a JVM cannot be started inside its wall", "error", err, "said", j.said.text())
+			return nil, errors.New("no JVM could be started inside its wall: the server's log has the reason")
+		}
+		return j, nil
 	}
 	// Memory that Java can write to; what it has only reserved does not count. An error: the process has ended.
 	limit := unix.Rlimit{Cur: uint64(w.o.Memory), Max: uint64(w.o.Memory)}
 	if err := unix.Prlimit(process.PID(), unix.RLIMIT_DATA, &limit, nil); err != nil && !errors.Is(err, unix.ESRCH) {
-		w.end(process)
+		w.end(j)
 		return nil, fmt.Errorf("cannot limit the memory of a JVM: %w", err)
 	}
-	if err := yields(process.PID()); err != nil {
-		w.end(process)
-		return nil, fmt.Errorf("cannot lower the priority of a JVM: %w", err)
+	return j, nil
+}
+
+// enclose makes the cell of a JVM whose files are in dir: it sees these, and its run's.
+func (w *Workbench) enclose(j *jvm, dir string, o jvmOptions) (err error) {
+	data := filepath.Join(dir, dataDir)
+	if err := os.Mkdir(data, 0o755); err != nil {
+		return err
 	}
-	return process, nil
+	// The JVM may be of another user. No one else gets here: the directory above is the server's alone.
+	err = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() {
+			return os.Chmod(path, 0o755)
+		}
+		return os.Chmod(path, 0o644)
+	})
+	if err != nil {
+		return err
+	}
+	options := wall.CellOptions{Visible: []string{dir}, At: map[string]string{dataSeen: data}}
+	if o.local != nil {
+		options.Visible = append(options.Visible, o.local.Dir)
+		options.WorkingDir = o.local.WorkingDir()
+	}
+	if o.network {
+		if j.network, err = w.openNetwork(); err != nil {
+			return err
+		}
+		options.Hosts, options.At[socketsSeen], options.LowPorts = j.network.hosts, j.network.dir, true
+		options.Visible = append(options.Visible, w.o.Self[0])
+	}
+	j.cell, err = w.wall.Cell(options)
+	return err
+}
+
+// gone gives back what a JVM had beside its process, when that has ended.
+func (j *jvm) gone() {
+	if j.cell != nil {
+		j.cell.Gone()
+	}
+	if j.network != nil {
+		j.network.close()
+	}
 }
 
 // ownSession puts a JVM into a session of its own. Its process group has the same number, as before.
@@ -224,10 +321,11 @@ func yields(pid int) error {
 }
 
 // end kills a JVM and everything it has started, waits, and removes its files.
-func (w *Workbench) end(p *localrun.Process) {
-	p.Kill()
-	<-p.Done()
-	if err := os.RemoveAll(p.Dir); err != nil {
+func (w *Workbench) end(j *jvm) {
+	j.process.Kill()
+	<-j.process.Done()
+	j.gone()
+	if err := os.RemoveAll(j.process.Dir); err != nil {
 		w.o.Log.Warn("files of a JVM are left", "error", err)
 	}
 }
@@ -238,15 +336,18 @@ func (w *Workbench) ready(ctx context.Context) (*jvm, error) {
 	if err != nil {
 		return nil, err
 	}
-	process, err := w.start(ctx)
+	j, err := w.start(ctx, jvmOptions{})
 	if err != nil {
 		return nil, err
 	}
-	ready := make(chan string, 1)
+	process, ready := j.process, make(chan string, 1)
 	var said tail
 	process.Listen(func(line string) {
 		if reason, ok := sqlrunner.ParseReady(line); ok {
-			ready <- reason
+			select {
+			case ready <- reason:
+			default: // the script is ours: it says so once
+			}
 		}
 	}, said.add)
 	process.Send(request)
@@ -255,7 +356,8 @@ func (w *Workbench) ready(ctx context.Context) (*jvm, error) {
 	select {
 	case reason := <-ready:
 		if reason == "" {
-			return &jvm{process: process}, nil
+			j.replaced = false
+			return j, nil
 		}
 		err = fmt.Errorf("the warm-up script failed: %s", reason)
 	case <-process.Done():
@@ -264,7 +366,7 @@ func (w *Workbench) ready(ctx context.Context) (*jvm, error) {
 	case <-ctx.Done():
 		err = fmt.Errorf("a JVM is not ready: %w", ctx.Err())
 	}
-	w.end(process)
+	w.end(j)
 	return nil, err
 }
 
@@ -290,11 +392,9 @@ func (t *tail) text() string {
 
 // Memory is how many bytes the JVMs that wait for a script hold, the planner among them. What they share is divided between them.
 func (w *Workbench) Memory() int64 {
-	var all []*localrun.Process
+	var all []*jvm
 	w.pool.mu.Lock()
-	for _, j := range w.pool.warm {
-		all = append(all, j.process)
-	}
+	all = append(all, w.pool.warm...)
 	w.pool.mu.Unlock()
 	w.plan.mu.Lock()
 	if w.plan.next != nil {
@@ -302,15 +402,21 @@ func (w *Workbench) Memory() int64 {
 	}
 	w.plan.mu.Unlock()
 	var sum int64
-	for _, p := range all {
-		b, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", p.PID()))
-		if err != nil {
-			continue // it has ended
+	for _, j := range all {
+		pids := []int{j.process.PID()}
+		if j.cell != nil {
+			pids = append(pids, j.cell.Processes()...)
 		}
-		for line := range strings.Lines(string(b)) {
-			var kib int64
-			if n, _ := fmt.Sscanf(line, "Pss: %d kB", &kib); n == 1 {
-				sum += kib << 10
+		for _, pid := range pids {
+			b, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
+			if err != nil {
+				continue // it has ended
+			}
+			for line := range strings.Lines(string(b)) {
+				var kib int64
+				if n, _ := fmt.Sscanf(line, "Pss: %d kB", &kib); n == 1 {
+					sum += kib << 10
+				}
 			}
 		}
 	}

@@ -5,8 +5,8 @@
 // ours first; each then serves one run and is replaced, so that no class, jar, static field or secret passes from one user to the
 // next. One planner lives longer, because it executes nothing. Without JVMs in store a run starts its own, by the same code.
 //
-// What the server runs for others may read no file, no variable and no address of the server's: see [Workbench.Debug] for
-// what is refused.
+// What the server runs for others may read no file, no variable and no address of the server's: each JVM is inside a wall, see
+// package wall. Where there can be none, plain SQL is run alone; see [Workbench.Debug] for what is refused.
 package workbench
 
 import (
@@ -16,37 +16,59 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"flink-entrypoint/internal/flinkversion"
 	"flink-entrypoint/internal/localrun"
+	"flink-entrypoint/internal/platform/workbench/wall"
 	"flink-entrypoint/internal/validate"
 )
 
 // Options are what a workbench needs to know.
 type Options struct {
-	Home         string   // FLINK_HOME: the one version of this workbench
+	Home         string   // FLINK_HOME: the version of scripts that name none
+	Homes        []string // of other versions, whose JVMs are not started ahead
 	Dir          string   // for the JVMs' files; what is in it is removed
 	Env          []string // the server's; Java gets a few variables of it
 	Log          *slog.Logger
-	ClassArchive string // where flink-entrypoint warmup has left the archive "debug"; "": where it does by default
-	Warm         int    // JVMs in store
+	ClassArchive string  // where flink-entrypoint warmup has left the archive "debug"; "": where it does by default
+	Warm         int     // JVMs in store
+	Policy       *Policy // what scripts may use of the outside; nil: nothing
+	// Wall is "" where a wall is built if one can be, WallOff for none, or WallNeeded where Open fails without one.
+	Wall string
+	// Self is the command that runs Forward, for JVMs that may call hosts.
+	Self []string
 	// Bounds; 0 is the default.
 	Runs   int           // at the same time: 2
+	Queue  int           // runs that may wait: 20; -1: none
 	Time   time.Duration // of a run: 60 s
 	Rows   int           // that a run shows: 1000
-	Memory int64         // bytes of a JVM: 1.5 GiB. A third is heap
+	Memory int64         // bytes of a JVM and all that it starts: 1.5 GiB. A third is heap
+	Disk   int64         // bytes of the temporary files of a JVM, inside a wall: 512 MiB
 	// Of the planner: it is replaced after so many scripts (200), or when it is so old (10 min).
 	PlannerScripts int
 	PlannerAge     time.Duration
 	Now            func() time.Time // nil: time.Now
 }
 
+// Values of Options.Wall.
+const (
+	WallOff    = "off"
+	WallNeeded = "needed"
+)
+
+// heap is how many bytes of heap a JVM has.
+func (o Options) heap() int64 { return o.Memory / 3 }
+
 func (o Options) withDefaults() Options {
 	if o.Runs == 0 {
 		o.Runs = 2
+	}
+	if o.Queue == 0 {
+		o.Queue = 20
 	}
 	if o.Time == 0 {
 		o.Time = 60 * time.Second
@@ -74,13 +96,16 @@ const maxOutput = 8 << 20
 
 // A Workbench checks and tries scripts on one version of Flink.
 type Workbench struct {
-	o      Options
-	served *localrun.Served
-	pool   *pool
-	plan   *planner
-
-	mu   sync.Mutex
-	runs map[string]bool // by user
+	o       Options
+	served  *localrun.Served
+	wall    *wall.Wall // nil: none
+	noWall  string     // why
+	pool    *pool
+	plan    *planner
+	runs    *queue
+	oneShot *queue // checks in a JVM of their own
+	checks  atomic.Int64
+	others  []*Workbench // of other versions of Flink; they have the same queues
 }
 
 // Open makes a workbench. Its JVMs are started in the background.
@@ -99,10 +124,113 @@ func Open(o Options) (*Workbench, error) {
 	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
 		return nil, err
 	}
-	w := &Workbench{o: o, served: served, runs: map[string]bool{}}
+	w := &Workbench{o: o, served: served.With(localrun.Beside{Dir: o.Dir}), runs: newQueue(o.Runs, max(o.Queue, 0)), oneShot: newQueue(o.Runs, max(o.Queue, 0))}
+	if err := w.build(); err != nil {
+		os.RemoveAll(o.Dir)
+		return nil, err
+	}
 	w.pool = newPool(w)
 	w.plan = newPlanner(w)
+	for i, home := range o.Homes {
+		other := o
+		other.Home, other.Homes, other.Warm, other.Dir = home, nil, 0, filepath.Join(o.Dir, fmt.Sprintf("other-%d", i+1))
+		b, err := Open(other)
+		if err != nil {
+			w.Close()
+			return nil, fmt.Errorf("%s: %w", home, err)
+		}
+		b.runs, b.oneShot = w.runs, w.oneShot
+		w.others = append(w.others, b)
+	}
 	return w, nil
+}
+
+// of is the workbench of the version of Flink that a script's definition names, or this one: that it is for another version is an error then.
+func (w *Workbench) of(s Script) *Workbench {
+	if len(w.others) == 0 {
+		return w
+	}
+	def, err := decode(s)
+	if err != nil {
+		return w
+	}
+	wanted, _ := def.FlinkVersion.Plain()
+	for _, b := range w.others {
+		if b.Version().Release().String() == wanted && w.Version().Release().String() != wanted {
+			return b
+		}
+	}
+	return w
+}
+
+// Versions are the versions of Flink that scripts may have, the default first.
+func (w *Workbench) Versions() []string {
+	out := []string{w.Version().String()}
+	for _, b := range w.others {
+		out = append(out, b.Version().String())
+	}
+	return out
+}
+
+// VersionOf is the version of Flink that a script is run on.
+func (w *Workbench) VersionOf(s Script) flinkversion.Version { return w.of(s).Version() }
+
+// build makes the wall, where one can be.
+func (w *Workbench) build() error {
+	if w.noWall = "it is switched off"; w.o.Wall == WallOff {
+		return nil
+	}
+	java, archive, err := w.served.Java()
+	if err != nil {
+		return err
+	}
+	visible := []string{w.o.Home, w.served.HomeDir()}
+	if java.Installed != "" {
+		visible = append(visible, java.Installed)
+	}
+	if archive != "" {
+		visible = append(visible, archive)
+	}
+	slices.Sort(visible)
+	dir := filepath.Join(w.o.Dir, "wall")
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		return err
+	}
+	w.wall, err = wall.Build(context.Background(), wall.Options{Dir: dir, Path: pathOf(w.o.Env), Program: []string{java.Path, "-XX:TieredStopAtLevel=1", "-version"},
+		Visible: slices.Compact(visible), Memory: w.o.Memory, Disk: w.o.Disk, Log: w.o.Log})
+	if err == nil {
+		w.noWall = ""
+		w.o.Log.Info("debug runs are inside a wall", "by", w.wall.By(), "cgroup", w.wall.Cgroup())
+		return nil
+	}
+	if w.noWall = err.Error(); w.o.Wall == WallNeeded {
+		return fmt.Errorf("no wall around code of users: %w", err)
+	}
+	w.o.Log.Warn("no wall around code of users: plain SQL is run alone, jars, functions and checks of catalogs are refused", "reason", w.noWall)
+	return nil
+}
+
+func pathOf(env []string) string {
+	for _, kv := range env {
+		if path, ok := strings.CutPrefix(kv, "PATH="); ok {
+			return path
+		}
+	}
+	return ""
+}
+
+// Wall says what the wall is made by, and whether a cgroup bounds JVMs. by "": a wall is missing, for that reason.
+func (w *Workbench) Wall() (by string, cgroup bool, reason string) {
+	if w.wall == nil {
+		return "", false, w.noWall
+	}
+	return w.wall.By(), w.wall.Cgroup(), ""
+}
+
+// Slots are how many runs may be on their way, how many are, and how many wait.
+func (w *Workbench) Slots() (slots, running, waiting int) {
+	running, waiting = w.runs.counts()
+	return w.o.Runs, running, waiting
 }
 
 // environment is what Java gets of the server's environment: nothing that may be a credential.
@@ -119,6 +247,9 @@ func environment(env []string) []string {
 
 // Close ends all JVMs and waits for their end.
 func (w *Workbench) Close() {
+	for _, b := range w.others {
+		b.Close()
+	}
 	w.pool.close()
 	w.plan.close()
 	os.RemoveAll(w.o.Dir)
@@ -132,24 +263,30 @@ func (w *Workbench) Warm() int { return w.pool.waiting() }
 
 // State is how the JVMs and debug runs are.
 type State struct {
-	Flink        string // its version
-	Warm, Wanted int    // JVMs that wait for a run, and how many should
-	Running      int    // debug runs
-	Waiting      int    // debug runs that wait for their turn
+	Flink        string   // its version
+	Versions     []string // that scripts may have, the default first
+	Warm, Wanted int      // JVMs that wait for a run, and how many should
+	Planner      bool     // one is ready that has planned no script yet
+	Slots        int      // debug runs at the same time
+	Running      int      // debug runs
+	Waiting      int      // debug runs that wait for their turn
 }
 
 // State is how they are now.
 func (w *Workbench) State() State {
-	w.mu.Lock()
-	running := len(w.runs)
-	w.mu.Unlock()
-	return State{Flink: w.Version().String(), Warm: w.Warm(), Wanted: w.o.Warm, Running: running}
+	s := State{Flink: w.Version().String(), Versions: w.Versions(), Warm: w.Warm(), Wanted: w.o.Warm, Planner: w.Planner()}
+	s.Slots, s.Running, s.Waiting = w.Slots()
+	return s
 }
 
 // A Script is what a user sent: a definition, or a script alone where Name ends in .sql.
 type Script struct {
 	Name   string
 	Source []byte
+	// Stored finds the file of a stored artifact by name, and its SHA-256; nil: none is. Its error is for the user.
+	Stored func(name string) (path, sha256 string, err error)
+	// Artifacts is what an address of a stored artifact begins with in a definition.
+	Artifacts string
 }
 
 // Refused is what the workbench does not run at all, or not now.
@@ -161,36 +298,20 @@ type Refused struct {
 
 func (r *Refused) Error() string { return r.Message }
 
-// begin takes the one place of a user and one of those of all.
-func (w *Workbench) begin(user string) (end func(), err error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.runs[user] {
-		return nil, &Refused{"another debug run of yours has not ended", "wait for its end, or cancel it", true}
-	}
-	if len(w.runs) >= w.o.Runs {
-		return nil, &Refused{fmt.Sprintf("%d debug runs are on their way, which is as many as the server allows", len(w.runs)), "", true}
-	}
-	w.runs[user] = true
-	return func() {
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		delete(w.runs, user)
-	}, nil
-}
-
 // DebugOptions are the flags of flink-entrypoint debug that a server has too.
 type DebugOptions struct {
 	Rows, RowsPerSecond, Seed int64 // as of localrun.Options; RowsPerSecond 0: no limit
+	Data                      []Data
 }
 
 // Events hear what a run does, one thing at a time.
 type Events struct {
-	Start func(warm bool)                // the text is good, Java has the script or gets it as soon as it runs
-	Ready func(sinks, warnings []string) // the script begins; sinks are the tables that Row may name
-	Row   func(table, kind, row string)  // of a sink: kind is +I, -U, +U or -D
-	Line  func(line string)              // of the table that shows a query, or of other output
-	Warn  func(warning string)
+	Queued func(place int)                // all slots are taken: 1 is the next one. nil: does not hear it
+	Start  func(warm bool)                // the text is good, Java has the script or gets it as soon as it runs
+	Ready  func(sinks, warnings []string) // the script begins; sinks are the tables that Row may name
+	Row    func(table, kind, row string)  // of a sink: kind is +I, -U, +U or -D
+	Line   func(line string)              // of the table that shows a query, or of other output
+	Warn   func(warning string)
 }
 
 // End is how a run ended without a fault.
@@ -209,42 +330,52 @@ type errLimit string
 func (e errLimit) Error() string { return string(e) }
 
 // Debug runs a script on generated rows; user has one run at a time. Nothing of the script's tables is reached. The error is a [*Refused], or has [validate.Faults]:
-// before the call of Ready they are of the text, and after it of the planner or of the run.
+// before the call of Ready they are of the text, and after it of the planner or of the run. Where all slots are taken, the run waits.
 //
-// Refused is what would read, write or call something of the server's: files, addresses and variables in the definition, catalogs
-// that a jar makes, functions, jars, modules, plans, and settings but for those of tables, pipelines and execution.
+// Refused is what would read, write or call something of the server's: files, addresses and variables in the definition that no policy lists, plans, and
+// settings but for those of tables, pipelines and execution. Without a wall also catalogs that a jar makes, functions, jars and modules.
 func (w *Workbench) Debug(ctx context.Context, user string, s Script, d DebugOptions, e Events) (end End, err error) {
+	w = w.of(s)
 	began := w.o.Now()
-	leave, err := w.begin(user)
+	defer func() { err = s.named(err) }()
+	need, err := w.look(s)
+	if err != nil {
+		return end, err
+	}
+	data, seen, remove, err := w.data(d.Data)
+	if err != nil {
+		return end, err
+	}
+	defer remove()
+	leave, err := w.runs.enter(ctx, user, e.Queued)
 	if err != nil {
 		return end, err
 	}
 	defer leave()
-	if err := w.plain(s); err != nil {
-		return end, err
-	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	timer := time.AfterFunc(w.o.Time, func() {
 		cancel(errLimit(fmt.Sprintf("ended after %s, the longest that a run may take here", w.o.Time)))
 	})
 	defer timer.Stop()
-	defer func() { err = named(err, s.Name) }()
-	local, err := w.served.Debug(ctx, s.Name, s.Source, localrun.Options{Rows: d.Rows, RowsPerSecond: d.RowsPerSecond, Seed: d.Seed})
+	local, err := w.served.With(need.beside).Debug(ctx, s.Name, s.Source, localrun.Options{Rows: d.Rows, RowsPerSecond: d.RowsPerSecond, Seed: d.Seed, Data: seen})
 	if local != nil {
 		defer local.Close()
 	}
 	if err != nil {
 		return end, err
 	}
-	jvm, warm, err := w.pool.take(ctx)
+	jvm, warm, err := w.take(ctx, local, need)
 	if err != nil {
 		return end, cause(ctx, err)
 	}
 	defer w.pool.used(jvm)
+	if err := w.give(jvm, data); err != nil {
+		return end, err
+	}
 	end.Warm = warm
 	e.Start(warm)
-	bytes := 0
+	bytes, crash := 0, false
 	// room reports whether a line may be shown; the first one that may not ends the run.
 	room := func(line string, isRow bool) bool {
 		if isRow && end.Rows >= w.o.Rows {
@@ -275,6 +406,7 @@ func (w *Workbench) Debug(ctx context.Context, user string, s Script, d DebugOpt
 			}
 		},
 		Text: func(line string, begun bool, _ int) {
+			crash = crash || strings.HasPrefix(line, outOfMemory)
 			if room(line, queryRow(line)) {
 				e.Line(line)
 			}
@@ -294,9 +426,81 @@ func (w *Workbench) Debug(ctx context.Context, user string, s Script, d DebugOpt
 	var limit errLimit
 	if errors.As(context.Cause(ctx), &limit) {
 		end.Limit, err = string(limit), nil
+	} else if reason := w.bound(jvm, err, crash); reason != "" {
+		end.Limit, err = reason, nil
 	}
 	return end, err
 }
+
+// take returns a JVM for a run. One that was started ahead is as good as any but for jars and hosts.
+func (w *Workbench) take(ctx context.Context, local *localrun.Local, need needs) (j *jvm, warm bool, err error) {
+	network := need.special && w.wall != nil && len(w.o.Policy.hosts()) > 0
+	if !local.Brings() && !network {
+		return w.pool.take(ctx)
+	}
+	o := jvmOptions{network: network}
+	if local.Brings() {
+		o.local = local
+	}
+	j, err = w.start(ctx, o)
+	return j, false, err
+}
+
+// data writes rows of users into a directory, which is "" without any. seen are the tables' files as Java sees them.
+func (w *Workbench) data(rows []Data) (dir string, seen map[string]string, remove func(), err error) {
+	if len(rows) == 0 {
+		return "", nil, func() {}, nil
+	}
+	if dir, err = os.MkdirTemp(w.o.Dir, "data-"); err != nil {
+		return "", nil, nil, err
+	}
+	remove = func() { os.RemoveAll(dir) }
+	place := dir
+	if w.wall != nil {
+		place = dataSeen
+	}
+	if seen, err = put(rows, dir, place); err != nil {
+		remove()
+	}
+	return dir, seen, remove, err
+}
+
+// give moves rows of users to where a JVM sees them.
+func (w *Workbench) give(j *jvm, dir string) error {
+	if dir == "" || w.wall == nil {
+		return nil
+	}
+	files, err := os.ReadDir(dir)
+	for _, f := range files {
+		err = errors.Join(err, os.Rename(filepath.Join(dir, f.Name()), filepath.Join(j.process.Dir, dataDir, f.Name())))
+	}
+	return err
+}
+
+// bound says which bound of its JVM has ended a run; "": none that is known. crash: the system gave it no more memory, and it said so.
+func (w *Workbench) bound(j *jvm, err error, crash bool) string {
+	if err == nil {
+		return ""
+	}
+	if j.cell != nil {
+		if reason := j.cell.Reason(); reason != "" {
+			return "ended: " + reason
+		}
+	}
+	exit, ok := errors.AsType[*localrun.ExitError](err)
+	switch {
+	case !ok:
+		return ""
+	case strings.Contains(exit.All, "OutOfMemoryError: Java heap space"), strings.Contains(exit.All, "OutOfMemoryError: GC overhead"):
+		return fmt.Sprintf("ended: it needs more than the %d MiB of heap that a run has here", w.o.heap()>>20)
+	case strings.Contains(exit.All, "OutOfMemoryError"), crash:
+		return fmt.Sprintf("ended: it needs more than the %d MiB of memory that a process of a run has here", w.o.Memory>>20)
+	}
+	return ""
+}
+
+// outOfMemory begins what a JVM prints on standard output that ends because the system gives it no more memory.
+const outOfMemory = "# There is insufficient memory for the Java Runtime Environment"
 
 // queryRow reports whether a line is a row of the table that shows a query of a streaming script (its head begins with "| op").
 func queryRow(line string) bool {
@@ -316,34 +520,72 @@ func cause(ctx context.Context, err error) error {
 	return err
 }
 
-// Validate lets the planner check a script; nothing is executed. The error has [validate.Faults] where the script is at fault.
+// Validate lets the planner check a script; nothing is executed, but functions of a script may be called. The error has [validate.Faults] where the script is at fault.
+// A script that brings code or connects has a JVM of its own for that.
 func (w *Workbench) Validate(ctx context.Context, s Script) (warnings []string, err error) {
-	if err := w.plain(s); err != nil {
+	w = w.of(s)
+	defer func() { err = s.named(err) }()
+	need, err := w.look(s)
+	if err != nil {
 		return nil, err
 	}
+	return w.planned(ctx, s, need)
+}
+
+// planned lets a planner check a script.
+func (w *Workbench) planned(ctx context.Context, s Script, need needs) (warnings []string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, w.o.Time)
 	defer cancel()
-	defer func() { err = named(err, s.Name) }()
-	local, err := w.served.Check(ctx, s.Name, s.Source)
+	if need.special {
+		leave, err := w.oneShot.enter(ctx, fmt.Sprint(w.checks.Add(1)), nil)
+		if err != nil {
+			return nil, err
+		}
+		defer leave()
+	}
+	local, err := w.served.With(need.beside).Check(ctx, s.Name, s.Source)
 	if local != nil {
 		defer local.Close()
 	}
 	if err != nil {
 		return nil, err
 	}
-	err = w.plan.check(ctx, local)
+	if !need.special {
+		err = w.plan.check(ctx, local)
+		return local.Warnings, err
+	}
+	j, _, err := w.take(ctx, local, need)
+	if err != nil {
+		return nil, err
+	}
+	defer w.pool.used(j)
+	w.pool.replace(j)
+	if err = local.PlanOn(ctx, j.process); err != nil {
+		if reason := w.bound(j, err, false); reason != "" {
+			err = &Refused{"the check " + reason, "", false}
+		}
+	}
 	return local.Warnings, err
 }
 
 // named gives faults in the user's text its name: here it had a passing one.
-func named(err error, name string) error {
+func (s Script) named(err error) error {
 	for i, f := range validate.Faults(err) {
-		if f.File != "init.sql" {
-			validate.Faults(err)[i].File = name
+		if f.File != initPart && !IsData(f.File) {
+			validate.Faults(err)[i].File = s.Name
 		}
 	}
 	return err
 }
+
+// IsData reports whether a fault is in rows of a user, and not in the script; file is of the fault.
+func IsData(file string) bool { return strings.HasPrefix(file, dataPart) }
+
+// dataPart begins how faults call rows of a user; the table's name follows.
+const dataPart = "data:"
+
+// initPart is how faults call what the definition's fields became.
+const initPart = "init.sql"
 
 // Faults is what is wrong with a script; nil if err is about something else.
 func Faults(err error) []validate.Fault { return validate.Faults(err) }

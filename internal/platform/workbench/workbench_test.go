@@ -38,7 +38,7 @@ func open(t *testing.T, o Options) *fixture {
 	world.Write(t, f.dir, world.Stub("2.2.1", "", world.Runner))
 	o.Home, o.Dir = filepath.Join(f.dir, "flink"), filepath.Join(f.dir, "workbench")
 	o.Env = []string{"PATH=" + os.Getenv("PATH"), "JAVA_HOME=" + filepath.Join(f.dir, "java"), "AWS_SECRET_ACCESS_KEY=hunter2"}
-	o.Log = slog.New(slog.NewTextHandler(t.Output(), nil))
+	o.Log, o.Wall = slog.New(slog.NewTextHandler(t.Output(), nil)), WallOff
 	o.Now = func() time.Time { return time.Now().Add(time.Duration(f.now.Load()) * time.Second) }
 	w, err := Open(o)
 	if err != nil {
@@ -100,7 +100,7 @@ func (f *fixture) ready(n int) {
 // debug runs a script, and returns its rows.
 func (f *fixture) debug(ctx context.Context, user, sql string, row func()) ([]string, End, error) {
 	var rows []string
-	end, err := f.Debug(ctx, user, Script{"job.sql", []byte(sql)}, DebugOptions{}, Events{Start: func(bool) {}, Ready: func(_, _ []string) {}, Line: func(string) {}, Warn: func(string) {},
+	end, err := f.Debug(ctx, user, Script{Name: "job.sql", Source: []byte(sql)}, DebugOptions{}, Events{Start: func(bool) {}, Ready: func(_, _ []string) {}, Line: func(string) {}, Warn: func(string) {},
 		Row: func(table, kind, text string) {
 			rows = append(rows, table+kind+text)
 			if row != nil {
@@ -162,36 +162,6 @@ func TestBounds(t *testing.T) {
 	f.until("one process: the JVM in store, and the planner", func() bool { return len(f.alive()) == 2 })
 }
 
-// TestOneRunOfAUser also counts all users.
-func TestOneRunOfAUser(t *testing.T) {
-	f := open(t, Options{Runs: 2})
-	ctx, cancel := context.WithCancel(t.Context())
-	began, done := make(chan struct{}), make(chan error)
-	for _, user := range []string{"ada", "grace"} {
-		go func() {
-			_, _, err := f.debug(ctx, user, script+"-- FOREVER", func() { began <- struct{}{} })
-			done <- err
-		}()
-	}
-	<-began
-	<-began
-	for user, want := range map[string]string{"ada": "another debug run of yours has not ended", "joan": "2 debug runs are on their way, which is as many as the server allows"} {
-		_, _, err := f.debug(t.Context(), user, script, nil)
-		if refused, ok := errors.AsType[*Refused](err); !ok || !refused.Busy || refused.Message != want {
-			t.Errorf("%s: %v, want %s", user, err, want)
-		}
-	}
-	cancel()
-	for range 2 {
-		if err := <-done; !errors.Is(err, context.Canceled) {
-			t.Error(err)
-		}
-	}
-	if _, _, err := f.debug(t.Context(), "ada", script, nil); err != nil {
-		t.Error(err)
-	}
-}
-
 // TestFaults: of the run, of the planner, of a Java that does not start.
 func TestFaults(t *testing.T) {
 	f := open(t, Options{})
@@ -205,7 +175,7 @@ func TestFaults(t *testing.T) {
 	if _, _, err := f.debug(t.Context(), "ada", script, nil); err == nil || !strings.Contains(err.Error(), "java ended with exit code 1 without naming a statement: no such option") || strings.Contains(err.Error(), f.dir) {
 		t.Error(err)
 	}
-	if _, err := f.Validate(t.Context(), Script{"job.sql", []byte(script)}); err == nil || !strings.Contains(err.Error(), "the check stopped early") {
+	if _, err := f.Validate(t.Context(), Script{Name: "job.sql", Source: []byte(script)}); err == nil || !strings.Contains(err.Error(), "the check stopped early") {
 		t.Error(err)
 	}
 }
@@ -236,7 +206,7 @@ func TestPlanner(t *testing.T) {
 	f := open(t, Options{Warm: 1, PlannerScripts: 3, PlannerAge: time.Hour, Time: 4 * time.Second})
 	planner := func() string {
 		t.Helper()
-		_, err := f.Validate(t.Context(), Script{"job.sql", []byte("CREATE TABLE p (id INT) WITH ('connector' = 'kafka'); -- WRONG")})
+		_, err := f.Validate(t.Context(), Script{Name: "job.sql", Source: []byte("CREATE TABLE p (id INT) WITH ('connector' = 'kafka'); -- WRONG")})
 		faults := Faults(err)
 		if len(faults) != 1 || faults[0].Line != 1 {
 			t.Fatalf("%v, %+v", err, faults)
@@ -264,10 +234,10 @@ func TestPlanner(t *testing.T) {
 	if third == second {
 		t.Errorf("%s served for more than an hour", second)
 	}
-	if _, err := f.Validate(t.Context(), Script{"job.sql", []byte(script + "-- HANG")}); !errors.Is(err, context.DeadlineExceeded) {
+	if _, err := f.Validate(t.Context(), Script{Name: "job.sql", Source: []byte(script + "-- HANG")}); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("a planner that hangs: %v", err)
 	}
-	if _, err := f.Validate(t.Context(), Script{"job.sql", []byte(script + "-- DIE")}); err == nil || !strings.Contains(err.Error(), "exit code 3") {
+	if _, err := f.Validate(t.Context(), Script{Name: "job.sql", Source: []byte(script + "-- DIE")}); err == nil || !strings.Contains(err.Error(), "exit code 3") {
 		t.Errorf("a planner that dies: %v", err)
 	}
 	if last := planner(); last == third {
@@ -318,7 +288,7 @@ func TestRefused(t *testing.T) {
 	if err := os.WriteFile(jar, world.FactoryJar("hive"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	w, err := Open(Options{Home: f.o.Home, Dir: filepath.Join(f.dir, "second"), Env: f.o.Env, Log: f.o.Log})
+	w, err := Open(Options{Home: f.o.Home, Dir: filepath.Join(f.dir, "second"), Env: f.o.Env, Log: f.o.Log, Wall: WallOff})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -355,10 +325,13 @@ func TestRefused(t *testing.T) {
 	} {
 		for what, err := range map[string]error{
 			"debug": func() error {
-				_, err := w.Debug(t.Context(), "ada", Script{tt.name, []byte(tt.sql)}, DebugOptions{}, Events{})
+				_, err := w.Debug(t.Context(), "ada", Script{Name: tt.name, Source: []byte(tt.sql)}, DebugOptions{}, Events{})
 				return err
 			}(),
-			"validate": func() error { _, err := w.Validate(t.Context(), Script{tt.name, []byte(tt.sql)}); return err }(),
+			"validate": func() error {
+				_, err := w.Validate(t.Context(), Script{Name: tt.name, Source: []byte(tt.sql)})
+				return err
+			}(),
 		} {
 			if err == nil || err.Error() != tt.want {
 				t.Errorf("%s: %s of %s\nfound    %v\nexpected %s", what, tt.name, tt.sql, err, tt.want)

@@ -46,7 +46,8 @@ import org.apache.flink.table.api.ValidationException;
  * <p>Or the one argument {@code serve}: stdin then has requests, each a line {@code MODE LENGTH LENGTH}, and the bytes of a script and of
  * its index. The modes are {@code local}, after which the process exits; {@code check}; {@code ask}, which reports what the index
  * asks for and ignores every error; and {@code warm}, which runs as local does, shows nothing, and reports
- * {@code ready REASON}: empty, or why the script failed. The end of stdin is the end of the process.
+ * {@code ready REASON}: empty, or why the script failed. After {@code local}, the character U+001E and {@code ended} say that the script
+ * came to its end. The end of stdin is the end of the process.
  *
  * <p>The script is never lexed here. The index, made by internal/sqlrunner, has lines of fields separated by tabs:
  *
@@ -167,6 +168,7 @@ public final class SqlRunner {
             }
             status = runner.perform();
             if (f[0].equals("local")) {
+                System.out.println("\u001eended"); // code of a script may end the process, too
                 break;
             }
             System.out.flush();
