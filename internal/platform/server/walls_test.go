@@ -96,7 +96,7 @@ func TestForm(t *testing.T) {
 			t.Errorf("%s: %s", what, got)
 		}
 	}
-	if got := string(f.want(400, "POST", "/v1/debug", "--x\r\n", header{"Content-Type": "multipart/form-data; boundary=x"})); !strings.Contains(got, "the form cannot be read") {
+	if got := string(f.want(400, "POST", "/v1/debug", "--x\r\nContent-Disposition: form-data; name=\"script\"\r\n\r\nSELECT", header{"Content-Type": "multipart/form-data; boundary=x"})); !strings.Contains(got, "the form cannot be read") {
 		t.Error(got)
 	}
 	c := &client.Client{Base: f.s.URL}

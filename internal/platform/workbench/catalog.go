@@ -10,8 +10,9 @@ import (
 	"flink-entrypoint/internal/validate"
 )
 
-// catalogScript asks a catalog for something that only a connection can tell. The definition's fields have made it the current one.
-const catalogScript = "USE CATALOG `%s`;\nSHOW DATABASES;\n"
+// catalogScript asks a catalog for something that only a connection can tell. A script of a job has an INSERT, which is planned here, not run.
+const catalogScript = "USE CATALOG `%s`;\nSHOW DATABASES;\n" +
+	"CREATE TEMPORARY TABLE default_catalog.default_database.checked (id INT) WITH ('connector' = 'blackhole');\nINSERT INTO default_catalog.default_database.checked VALUES (1);\n"
 
 // CatalogScript is the script of a definition that has a catalog, for CheckCatalog.
 func CatalogScript(name string) string {
