@@ -254,7 +254,7 @@ func TestCanceledPlans(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		done = make(chan error, 1)
 		go func() {
-			_, err := f.Validate(ctx, Script{"job.sql", []byte("CREATE TABLE p (id INT) WITH ('connector' = 'kafka'); -- " + sql)})
+			_, err := f.Validate(ctx, Script{Name: "job.sql", Source: []byte("CREATE TABLE p (id INT) WITH ('connector' = 'kafka'); -- " + sql)})
 			done <- err
 		}()
 		return cancel, done
