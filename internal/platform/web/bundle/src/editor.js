@@ -1,7 +1,7 @@
 // The editor: CodeMirror with what the workbench needs. Colours are in editor.css.
 import { autocompletion, closeBrackets, closeBracketsKeymap, completionKeymap } from "@codemirror/autocomplete";
 import { defaultKeymap, history, historyKeymap, indentWithTab } from "@codemirror/commands";
-import { bracketMatching, highlightingFor, indentUnit, language } from "@codemirror/language";
+import { bracketMatching, indentUnit, language } from "@codemirror/language";
 import { lintGutter, lintKeymap, linter, setDiagnostics } from "@codemirror/lint";
 import { highlightSelectionMatches, search, searchKeymap } from "@codemirror/search";
 import { Compartment, EditorState, Prec } from "@codemirror/state";
@@ -11,7 +11,7 @@ import { completions } from "./complete.js";
 import { scriptIn } from "./block.js";
 import { definition } from "./definition.js";
 import { h } from "./dom.js";
-import { sql, words } from "./flinksql.js";
+import { highlighter, sql, words } from "./flinksql.js";
 import { plain } from "./plain.js";
 
 // nonce lets CodeMirror's one style element pass the page's content security policy.
@@ -24,6 +24,9 @@ export const base = () => [
   lineNumbers(),
   EditorView.darkTheme.of(false), // editor.css has both themes
 ];
+
+// inText reports whether a fault has a place in the text: others are in the catalogs of a definition, or in pasted data.
+export const inText = (fault) => fault.line > 0 && !/^(?:data:|init\.sql)/.test(fault.file ?? "");
 
 export const languageOf = (name) => (name === "yaml" ? definition() : sql());
 
@@ -89,7 +92,7 @@ export function create(parent, { text, name, label, onChange, onDebug, onSave, c
       view.dispatch({ changes: { from: 0, to: view.state.doc.length, insert: text }, selection: { anchor: 0 }, effects, scrollIntoView: true });
     },
     faults(list) {
-      const diagnostics = list.filter((fault) => fault.line > 0).map((fault) => {
+      const diagnostics = list.filter(inText).map((fault) => {
         const from = offset(fault.line, fault.column || 1);
         // endColumn is of the last character.
         let to = fault.endLine > 0 ? offset(fault.endLine, fault.endColumn + 1) : view.state.wordAt(from)?.to ?? from + 1;
@@ -122,7 +125,7 @@ export function code(into, text, name) {
     parts.append(classes ? h("span", { class: classes, text: piece }) : piece);
     at = to;
   };
-  highlightTree(tree, { style: (tags) => highlightingFor(state, tags) }, (from, to, classes) => {
+  highlightTree(tree, highlighter, (from, to, classes) => {
     add(from, "");
     add(to, classes);
   });

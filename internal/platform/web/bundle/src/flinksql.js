@@ -1,6 +1,6 @@
 // Flink SQL as a language of CodeMirror.
 import { LanguageSupport, StreamLanguage, syntaxHighlighting } from "@codemirror/language";
-import { classHighlighter } from "@lezer/highlight";
+import { tagHighlighter, tags } from "@lezer/highlight";
 import { start, tokenOf } from "./lex.js";
 import { styleOf, wordsOf } from "./words.js";
 import tsv from "../../../../sqltext/words.tsv";
@@ -22,12 +22,27 @@ export const flinkSQL = StreamLanguage.define({
     if (kind === "symbol") return /[()[\]{}]/.test(text) ? "bracket" : /[,;.]/.test(text) ? "punctuation" : "operator";
     if (kind !== "word") return styles[kind];
     if (afterDot) return "variableName";
-    return styleOf(text, words, stream.match(/^\s*\(/, false) ? "(" : "");
+    const style = styleOf(text, words, stream.match(/^\s*\(/, false) ? "(" : "");
+    return style === "function" ? "variableName.function" : style;
   },
   languageData: { commentTokens: { line: "--", block: { open: "/*", close: "*/" } }, closeBrackets: { brackets: ["(", "[", "'", "`"] } },
 });
 
-export const highlighting = syntaxHighlighting(classHighlighter);
+// Classes of editor.css.
+export const highlighter = tagHighlighter([
+  { tag: tags.keyword, class: "tok-keyword" },
+  { tag: [tags.string, tags.special(tags.string)], class: "tok-string" },
+  { tag: [tags.number, tags.bool, tags.null], class: "tok-number" },
+  { tag: tags.comment, class: "tok-comment" },
+  { tag: [tags.typeName, tags.labelName], class: "tok-type" },
+  { tag: tags.function(tags.variableName), class: "tok-function" },
+  { tag: [tags.special(tags.variableName)], class: "tok-quoted" },
+  { tag: [tags.propertyName, tags.definition(tags.propertyName)], class: "tok-key" },
+  { tag: tags.meta, class: "tok-meta" },
+  { tag: [tags.operator, tags.punctuation], class: "tok-symbol" },
+]);
+
+export const highlighting = syntaxHighlighting(highlighter);
 
 export function sql() {
   return new LanguageSupport(flinkSQL, [highlighting]);

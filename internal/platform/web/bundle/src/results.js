@@ -77,7 +77,7 @@ export class Results {
   add(table, kind, cells, whole) {
     table.rows++;
     this.pending.push([table, h("tr", { "data-kind": kind }, h("td", { class: "wb-kind" }, h("span", { class: "wb-change mono", title: kinds[kind] ?? false, text: kind })),
-      ...cells.map((cell) => h("td", { class: /^-?\d[\d.]*(?:E[-+]?\d+)?$/.test(cell) ? "mono num" : cell === "null" ? "mono muted" : "mono", colspan: whole ? String(Math.max(table.columns?.length ?? 1, 1)) : false, text: plain(cell) })))]);
+      ...cells.map((cell) => h("td", { class: cell === "null" ? "mono muted" : "mono", colspan: whole ? String(Math.max(table.columns?.length ?? 1, 1)) : false, text: plain(cell) })))]);
     if (this.pending.length === 1) this.frame = requestAnimationFrame(() => this.flush());
   }
 

@@ -232,9 +232,14 @@ export function around(text, pos) {
   return { tables: all, ctes, tokens: statement.tokens, relations: relations(statement.tokens, find, ctes) };
 }
 
+// tableOf is the table of a script that a name means, which is a.b.c or shorter.
+export function tableOf(text, name) {
+  const parts = name.split(".");
+  return tables(text).findLast((t) => matches(t.parts, [name]) || matches(t.parts, parts));
+}
+
 // sinkColumns are the columns that rows of a table have when they are written: what is computed or virtual is not. null: unknown.
 export function sinkColumns(text, name) {
-  const parts = name.split(".");
-  const table = tables(text).findLast((t) => matches(t.parts, [name]) || matches(t.parts, parts));
+  const table = tableOf(text, name);
   return table?.columns ? table.columns.filter((column) => column.kind === "physical" || (column.kind === "metadata" && !column.virtual)) : null;
 }

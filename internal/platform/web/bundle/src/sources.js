@@ -2,7 +2,7 @@
 import { read } from "./data.js";
 import { count, h } from "./dom.js";
 import { plain } from "./plain.js";
-import { tables } from "./script.js";
+import { tableOf } from "./script.js";
 
 const shown = 5; // rows of a preview
 
@@ -90,7 +90,6 @@ export class Sources {
 
   // columns are those that a table reads, or null where the script does not say.
   columns(name) {
-    const table = tables(this.script()).findLast((t) => t.parts.join(".").endsWith(name));
-    return table?.columns?.filter((column) => column.kind !== "computed").map((column) => column.name) ?? null;
+    return tableOf(this.script(), name)?.columns?.filter((column) => column.kind !== "computed").map((column) => column.name) ?? null;
   }
 }

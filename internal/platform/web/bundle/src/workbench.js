@@ -3,7 +3,7 @@ import { scriptIn } from "./block.js";
 import { Problem, call, json } from "./call.js";
 import { show } from "./diff.js";
 import { count, h, seconds } from "./dom.js";
-import { create } from "./editor.js";
+import { create, inText } from "./editor.js";
 import { draw } from "./lineage.js";
 import { plain } from "./plain.js";
 import { Results } from "./results.js";
@@ -193,7 +193,9 @@ class Workbench {
 
   status(state, text, warnings = []) {
     $("status").querySelector(".wb-dot").dataset.state = state;
-    $("status-text").replaceChildren(plain(text), ...warnings.map((warning) => h("span", { class: "wb-warning", text: plain(warning) })));
+    const notes = warnings.length > 0 && h("details", { class: "wb-notes" }, h("summary", { text: count(warnings.length, "note") }), ...warnings.map((warning) => h("p", { class: "small muted", text: plain(warning) })));
+    if (notes && $("status-text").querySelector(".wb-notes")?.open) notes.open = true;
+    $("status-text").replaceChildren(plain(text), notes || "");
   }
 
   announce(text) {
@@ -204,14 +206,14 @@ class Workbench {
     this.editor.faults(list);
     const before = $("faults").children.length;
     $("faults").replaceChildren(...list.map((fault) => {
-      const place = fault.line > 0 ? `${fault.line}:${fault.column || 1}` : "";
-      const where = fault.file && fault.file.startsWith("init.sql") ? "the catalogs of the definition" : fault.path && !fault.line ? fault.path : "";
-      return h("li", {}, h("button", { type: "button", class: "wb-fault", disabled: !fault.line, onclick: () => this.editor.show(fault.line, fault.column || 1) },
-        h("span", { class: "wb-place mono", "aria-label": place && `line ${fault.line}, column ${fault.column || 1}`, text: place || where }),
-        h("span", { class: "wb-message" }, plain(fault.message), fault.hint ? h("span", { class: "wb-fault-hint muted", text: plain(fault.hint) }) : null)));
+      const place = inText(fault) ? `${fault.line}:${fault.column || 1}` : "";
+      const where = fault.file?.startsWith("data:") ? `data${fault.line ? `, line ${fault.line}` : ""}` : fault.file === "init.sql" ? "catalogs" : fault.path ?? "";
+      return h("li", {}, h("button", { type: "button", class: "wb-fault", disabled: !place, onclick: () => this.editor.show(fault.line, fault.column || 1) },
+        h("span", { class: "wb-place mono", "aria-hidden": Boolean(place) && "true", text: place || where }), place ? h("span", { class: "visually-hidden", text: `Line ${fault.line}, column ${fault.column || 1}: ` }) : null,
+        h("span", { class: "wb-message" }, fault.file?.startsWith("data:") ? plain(fault.file.slice(5)) + ": " : "", plain(fault.message), fault.hint ? h("span", { class: "wb-fault-hint muted", text: plain(fault.hint) }) : null)));
     }));
     $("faults").hidden = list.length === 0;
-    if (list.length > 0) this.announce(`${count(list.length, "fault")}. ${list[0].line ? `Line ${list[0].line}: ` : ""}${plain(list[0].message)}`);
+    if (list.length > 0) this.announce(`${count(list.length, "fault")}. ${inText(list[0]) ? `Line ${list[0].line}: ` : ""}${plain(list[0].message)}`);
     else if (before > 0) this.announce("No faults.");
   }
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { around, sinkColumns, tables } from "../src/script.js";
+import { around, sinkColumns, tableOf, tables } from "../src/script.js";
 
 const clicks = readFileSync(new URL("../../../../../examples/clicks.sql", import.meta.url), "utf8");
 const names = (columns) => columns?.map((column) => column.name).join(" ") ?? null;
@@ -44,6 +44,12 @@ test("what rows of a sink have", () => {
   assert.equal(names(sinkColumns(text, "default_catalog.default_database.s")), "a t");
   assert.equal(sinkColumns(text, "other"), null);
   assert.equal(names(sinkColumns("CREATE TABLE `a.b` (x INT)", "a.b")), "x");
+});
+
+test("a name is a whole one", () => {
+  const text = "CREATE TABLE clicks (a INT); CREATE VIEW known_clicks AS SELECT 1 AS b;";
+  assert.equal(names(tableOf(text, "clicks").columns), "a");
+  assert.equal(tableOf(text, "licks"), undefined);
 });
 
 test("relations of the statement at a place", () => {
