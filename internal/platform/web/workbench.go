@@ -1,10 +1,15 @@
 package web
 
 import (
+	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/url"
 	"regexp"
 	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf16"
 
 	"flink-entrypoint/examples"
 	"flink-entrypoint/internal/platform/client"
@@ -26,6 +31,26 @@ type workbenchPage struct {
 	Chosen   []string `json:"chosen"`           // catalogs of the version
 	Catalogs []string `json:"catalogs"`         // all that are stored
 	Example  string   `json:"example,omitempty"`
+}
+
+// MarshalJSON writes characters that change the direction of text as escapes: the page itself has none.
+func (p workbenchPage) MarshalJSON() ([]byte, error) {
+	type fields workbenchPage
+	text, err := json.Marshal(fields(p))
+	if err != nil {
+		return nil, err
+	}
+	var b strings.Builder
+	for _, c := range string(text) {
+		if unicode.Is(unicode.Cf, c) || c >= 0x7f && c < 0xa0 {
+			for _, unit := range utf16.AppendRune(nil, c) {
+				fmt.Fprintf(&b, `\u%04x`, unit)
+			}
+			continue
+		}
+		b.WriteRune(c)
+	}
+	return []byte(b.String()), nil
 }
 
 // definitionForm is the field that each definition begins with, and no SQL statement.
