@@ -16,7 +16,7 @@ GOBUILD := go build -trimpath -buildvcs=false $(GCFLAGS) -ldflags '$(LDFLAGS)'
 MAIN_VERSIONS := 1.20.5 2.2.1
 ALL_VERSIONS  := $(patsubst test/flinkhome/requirements/%.txt,%,$(sort $(wildcard test/flinkhome/requirements/[0-9]*.txt)))
 # All build tags of the suites, see test/README.md.
-TAGS := flink vm load container hive ha deploy kubelet platform
+TAGS := flink vm load container hive ha deploy kubelet platform browser
 # What go test gets for suites that run the program.
 WITH_BINARY := FLINK_ENTRYPOINT_BINARY=$(CURDIR)/$(BIN)
 
@@ -158,6 +158,12 @@ test-platform-quick: need-go need-java need-pip need-curl ## 40 kills of the pla
 	go run ./test/flinkhome $(lastword $(MAIN_VERSIONS)) >/dev/null
 	FLINK_VERSIONS="$(lastword $(MAIN_VERSIONS))" KILLS=40 CALL_KILLS=40 FLINK_SEED=$(SEED) go test -tags platform -parallel 8 -count 1 -timeout 20m -run '^(TestKilled|TestKilledAtCalls|TestPage|TestRealJobs)$$' ./test/platform
 
+.PHONY: test-browser
+test-browser: need-go need-java need-pip build ## what a new developer does on the platform's pages, in a headless chromium, on real Flink
+	$(call need,chromium,install Chromium: apt-get install chromium)
+	go run ./test/flinkhome 2.2.1 >/dev/null
+	$(WITH_BINARY) go test -tags browser -count 1 -timeout 30m ./test/browser
+
 FUZZTIME ?= 30s
 .PHONY: fuzz
 fuzz: need-go ## every fuzz target for FUZZTIME each
@@ -169,7 +175,7 @@ fuzz: need-go ## every fuzz target for FUZZTIME each
 	done
 
 .PHONY: test-full
-test-full: need-go need-java need-pip need-podman need-curl lint build test-deploy test-vm test-load test-hive test-ha test-containers test-kubelet test-platform fuzz ## every suite there is, on all versions of Flink (hours)
+test-full: need-go need-java need-pip need-podman need-curl lint build test-deploy test-vm test-load test-hive test-ha test-containers test-kubelet test-platform test-browser test-bundle fuzz ## every suite there is, on all versions of Flink (hours)
 	go run ./test/flinkhome all >/dev/null
 	FLINK_VERSIONS="$(ALL_VERSIONS)" FLINK_CASES=2000 FLINK_SCENARIOS=100 $(WITH_BINARY) go test -tags flink -p 1 -count 1 -timeout 180m ./...
 
