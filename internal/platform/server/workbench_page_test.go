@@ -1,11 +1,18 @@
 package server
 
 import (
+	"context"
 	"encoding/json"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
+	"flink-entrypoint/internal/platform/client"
 	"flink-entrypoint/internal/platform/store"
+	"flink-entrypoint/internal/platform/wire"
+	"flink-entrypoint/test/world"
 )
 
 // TestWorkbenchPage: what the page's script begins with.
@@ -50,4 +57,52 @@ func TestWorkbenchPage(t *testing.T) {
 	page(404, "/workbench?job=other")
 	f.token = f.tokenOf("bob", "default", store.RoleView)
 	f.browse(f.token).page(403, "/workbench", "this page needs edit")
+}
+
+// TestCheckEndsWithItsReader: what an editor cancels does not reach the planner any more, or leaves it alone.
+func TestCheckEndsWithItsReader(t *testing.T) {
+	dir := t.TempDir()
+	world.Write(t, dir, world.Stub("2.2.1", "", world.Runner))
+	f := newFixture(t, false, Options{Home: filepath.Join(dir, "flink"), Env: []string{"PATH=" + os.Getenv("PATH"), "JAVA_HOME=" + filepath.Join(dir, "java")}})
+	validate := func(what string) (cancel func(), faults chan []wire.ScriptFault) {
+		ctx, cancel := context.WithCancel(t.Context())
+		faults = make(chan []wire.ScriptFault, 1)
+		go func() {
+			got, err := (&client.Client{Base: f.s.URL}).Validate(ctx, []byte(shown+"-- "+what), true)
+			if err != nil && ctx.Err() == nil {
+				t.Errorf("%s: %v", what, err)
+			}
+			faults <- got.Faults
+		}()
+		return cancel, faults
+	}
+	planner := func() string {
+		_, faults := validate("WRONG")
+		got := <-faults
+		if len(got) != 1 {
+			t.Fatalf("%+v", got)
+		}
+		return got[0].Message
+	}
+	first := planner()
+	leave, left := validate("SLOW")
+	for end := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		if _, err := os.Stat(filepath.Join(dir, "planning")); err == nil {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatal("the planner has no script")
+		}
+	}
+	skip, skipped := validate("DIE") // it would end the planner
+	skip()
+	<-skipped
+	leave()
+	<-left
+	if err := os.WriteFile(filepath.Join(dir, "go"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if again := planner(); again != first {
+		t.Errorf("%s, then %s", first, again)
+	}
 }

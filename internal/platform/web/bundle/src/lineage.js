@@ -5,6 +5,7 @@ import { plain } from "./plain.js";
 const svg = "http://www.w3.org/2000/svg";
 const height = 44;
 const most = 26; // characters of a name that are shown
+const mostTables = 300; // that are drawn: with more, the layout takes seconds and the drawing cannot be read
 const wide = 7.3; // of a character at 12 px
 
 // The query whose rows are shown has no name.
@@ -81,12 +82,19 @@ let drawings = 0;
 export function draw(into, lineage, { onPick, direction } = {}) {
   const number = ++drawings;
   let svgElement = null;
+  let note = null;
   const update = (data) => {
     const focused = svgElement?.contains(document.activeElement) ? document.activeElement.dataset.table : null;
     svgElement?.remove();
     svgElement = null;
-    into.classList.toggle("lineage-none", !(data.tables ?? []).length);
-    if (!(data.tables ?? []).length) return;
+    note?.remove();
+    const n = (data.tables ?? []).length;
+    if (n === 0) return;
+    if (n > mostTables) {
+      note = Object.assign(document.createElement("p"), { className: "small muted", textContent: `${n} tables and views: more than ${mostTables} are not drawn.` });
+      into.append(note);
+      return;
+    }
     const to = direction ?? (into.clientWidth > 0 && into.clientWidth < 480 ? "TB" : "LR");
     const placed = place(data, to);
     const arrow = `lineage-arrow-${number}`;
@@ -120,7 +128,8 @@ export function draw(into, lineage, { onPick, direction } = {}) {
     update,
     destroy() {
       svgElement?.remove();
-      svgElement = null;
+      note?.remove();
+      svgElement = note = null;
     },
   };
 }

@@ -82,8 +82,16 @@ function columnOf(tokens, text) {
 // key of a name without its case-insensitive parts: Flink's names have a case, so it is the name itself.
 const key = (parts) => parts.join("\u0000");
 
-// tables are the tables and views that a script creates: {parts, kind, columns, from}. columns is null where they cannot be read.
+let last = { text: "", tables: [] };
+
+// tables are the tables and views that a script creates: {parts, kind, columns, from}. columns is null where they cannot be read. Those of the last
+// text are kept: a page asks for them table by table.
 export function tables(text) {
+  if (last.text !== text) last = { text, tables: tablesOf(text) };
+  return last.tables;
+}
+
+function tablesOf(text) {
   const out = [];
   const find = (parts) => out.findLast((table) => matches(table.parts, parts));
   for (const { tokens } of statements(text)) {
