@@ -25,10 +25,14 @@ import (
 	"flink-entrypoint/test/flinkhome/homes"
 )
 
-// eachVersion runs a test on one version after the other.
+// eachVersion runs a test on each version. A JVM that starts, or waits for another one, leaves a processor to a second test.
 func eachVersion(t *testing.T, test func(t *testing.T, version string)) {
+	t.Parallel()
 	for _, version := range homes.Versions() {
-		t.Run(version, func(t *testing.T) { test(t, version) })
+		t.Run(version, func(t *testing.T) {
+			t.Parallel()
+			test(t, version)
+		})
 	}
 }
 
@@ -282,6 +286,7 @@ DROP TABLE p;
 `
 
 func TestJarIsBuiltFromTheSource(t *testing.T) {
+	t.Parallel()
 	out := filepath.Join(t.TempDir(), "runner.jar")
 	cmd := exec.Command("go", "run", "./docker/sql-runner", "-flink", homes.Home(t, "1.15.4"), "-flink2", homes.Home(t, "2.2.1"), "-o", out)
 	cmd.Dir = filepath.Join("..", "..")
