@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -24,9 +25,15 @@ func testPages(t *testing.T, home func(t *testing.T, dir, version string) (javaH
 	if err != nil || len(pages) == 0 {
 		t.Fatalf("no pages: %v", err)
 	}
-	executed := 0
+	var executed atomic.Int64
+	t.Cleanup(func() {
+		if n := executed.Load(); n < 10 {
+			t.Errorf("only %d commands executed", n)
+		}
+	})
 	for _, path := range append(pages, "../../README.md") {
 		t.Run(filepath.Base(path), func(t *testing.T) {
+			t.Parallel() // a page has a folder of its own
 			text, err := os.ReadFile(path)
 			if err != nil {
 				t.Fatal(err)
@@ -37,12 +44,9 @@ func testPages(t *testing.T, home func(t *testing.T, dir, version string) (javaH
 			}
 			if slices.ContainsFunc(steps, func(s step) bool { return s.command != "" }) {
 				p := newPage(t, path, binary, home)
-				executed += p.execute(steps)
+				executed.Add(int64(p.execute(steps)))
 			}
 		})
-	}
-	if executed < 10 {
-		t.Errorf("only %d commands executed", executed)
 	}
 }
 
