@@ -287,7 +287,9 @@ func TestOtherTeams(t *testing.T) {
 // stream opens a stream as the fixture's token.
 func (f *fixture) stream(path, accept string) *http.Response {
 	f.t.Helper()
-	req, err := http.NewRequestWithContext(f.t.Context(), "GET", f.s.URL+path, nil)
+	ctx, end := context.WithTimeout(f.t.Context(), time.Minute) // one that does not end fails its test
+	f.t.Cleanup(end)
+	req, err := http.NewRequestWithContext(ctx, "GET", f.s.URL+path, nil)
 	if err != nil {
 		f.t.Fatal(err)
 	}
