@@ -219,7 +219,7 @@ func TestSecureCookie(t *testing.T) {
 	f := newFixture(t, true, Options{URL: "https://platform.example"})
 	token := f.tokenOf("ann", "web", store.RoleView)
 	answer := httptest.NewRecorder()
-	f.s.http.Handler.ServeHTTP(answer, httptest.NewRequest("POST", "/v1/sessions", strings.NewReader(`{"token":"`+token+`"}`)))
+	f.s.http.Handler.ServeHTTP(answer, httptest.NewRequest("POST", "http://platform.example/v1/sessions", strings.NewReader(`{"token":"`+token+`"}`)))
 	c := answer.Result().Cookies()
 	if len(c) != 1 || !c[0].Secure || !strings.HasPrefix(c[0].Name, "__Host-flink-platform-") || c[0].Path != "/" || c[0].Domain != "" {
 		t.Errorf("%+v", c)
