@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"flink-entrypoint/internal/platform/api"
 	"flink-entrypoint/internal/platform/store"
 	"flink-entrypoint/internal/platform/wire"
 	"flink-entrypoint/test/platform/simulate"
@@ -93,18 +94,29 @@ func (b reader) all(job string) map[string]string {
 	return pages
 }
 
+// soon waits for a condition of a running job, which is looked at more often than usual.
+func (f *fixture) soon(job, condition string) {
+	f.t.Helper()
+	f.until(job, condition, func(r wire.Run) bool {
+		if err := f.s.Store.Wake(f.t.Context(), r.ID); err != nil {
+			f.t.Fatal(err)
+		}
+		return r.Condition == condition
+	})
+}
+
 // lostSoon is a definition whose run is lost soon after its cluster stops to answer.
 var lostSoon = strings.Replace(definition, "sql:\n", "x-platform: {lostAfter: 100ms}\nsql:\n", 1)
 
 // TestPagesOfAJobInEachState: every page of a job is there in every state, says how the job is and what can be done.
 func TestPagesOfAJobInEachState(t *testing.T) {
 	t.Parallel()
-	f := newFixture(t, true)
+	f := newFixture(t, true, Options{Limits: api.Limits{Requests: 1e6}})
 	f.token = f.tokenOf("ann", "web", store.RoleEdit)
 	b := reader{f.browse(f.token)}
 
 	status, page := b.get("/jobs/clicks")
-	if status != 404 || !strings.Contains(text(page), `unknown job "clicks"`) {
+	if status != 404 || !strings.Contains(text(page), `Unknown job "clicks"`) {
 		t.Errorf("no version yet: %d %s", status, text(page))
 	}
 	f.want(201, "PUT", "/v1/jobs/clicks?comment=first", lostSoon, nil)
@@ -125,8 +137,8 @@ func TestPagesOfAJobInEachState(t *testing.T) {
 	}
 	r := f.until("clicks", "started", func(r wire.Run) bool { return r.Attempt != "" })
 	b.all("clicks")
-	b.shows("/jobs/clicks", "The cluster is starting.", "version 1 was asked to start", "by ann", "evidence: user", "attempt "+r.ID+"-a1 has started", "no state to save")
-	b.shows("/jobs/clicks/runs/"+r.ID, r.ID[:8], "Attempts", r.ID+"-a1", "alive, or not seen")
+	b.shows("/jobs/clicks", "The cluster is starting.", "version 1 was asked to start", "by ann", "evidence: user", "attempt "+r.Attempt+" has started", "no state to save")
+	b.shows("/jobs/clicks/runs/"+r.ID, r.ID[:8], "Attempts", r.Attempt, "alive, or not seen")
 	b.shows("/jobs/clicks/checkpoints", "No Flink job yet")
 	status, page = b.post("/jobs/clicks/start", url.Values{"version": {"1"}})
 	if status != 409 || !strings.Contains(text(page), "the job clicks has a run that has not ended") || !strings.Contains(text(page), "stop it first") {
@@ -143,14 +155,13 @@ func TestPagesOfAJobInEachState(t *testing.T) {
 	b.shows("/jobs/clicks/checkpoints", "the cluster does not answer, and has archived nothing")
 
 	// Restarting.
-	f.as(f.runToken(r.ID), func() {
-		f.want(204, "POST", "/v1/flink-events", wire.Push{Run: r.ID, Attempt: r.ID + "-a1", Sequence: 1, JobID: r.JobID, Status: "RESTARTING", Cause: "x"}, nil)
-	})
+	f.world.Of(r.ID, func(c *simulate.Cluster) { c.Status = "RESTARTING" })
+	f.soon("clicks", "restarting")
 	b.shows("/jobs/clicks", "Flink restarts the job after a failure.")
 	f.world.Of(r.ID, func(c *simulate.Cluster) { c.Broken = "no leader" })
 
 	// Lost.
-	f.until("clicks", "lost", func(r wire.Run) bool { return r.Condition == "lost" })
+	f.soon("clicks", "lost")
 	b.all("clicks")
 	b.shows("/jobs/clicks", "Nothing says how the run is", "Say how it ended…")
 	b.shows("/jobs/clicks/runs/"+r.ID+"/resolve", "Deletes the cluster of the run first", "An ended run never changes again.")
@@ -195,7 +206,7 @@ func TestPagesOfAJobInEachState(t *testing.T) {
 // TestButtonsOfAJob: what each of them does.
 func TestButtonsOfAJob(t *testing.T) {
 	t.Parallel()
-	f := newFixture(t, true)
+	f := newFixture(t, true, Options{Limits: api.Limits{Requests: 1e6}})
 	f.token = f.tokenOf("ann", "web", store.RoleEdit)
 	b := reader{f.browse(f.token)}
 	r := f.running("clicks")
@@ -266,7 +277,7 @@ func TestButtonsOfAJob(t *testing.T) {
 // TestParkedRun: a person starts it without state.
 func TestParkedRun(t *testing.T) {
 	t.Parallel()
-	f := newFixture(t, true)
+	f := newFixture(t, true, Options{Limits: api.Limits{Requests: 1e6}})
 	f.token = f.tokenOf("ann", "web", store.RoleEdit)
 	b := reader{f.browse(f.token)}
 	f.want(201, "PUT", "/v1/jobs/clicks", definition, nil)
@@ -283,7 +294,7 @@ func TestParkedRun(t *testing.T) {
 // TestPagesOfASessionCluster: it has no pages of what only a job has, and shows the jobs on it.
 func TestPagesOfASessionCluster(t *testing.T) {
 	t.Parallel()
-	f := newFixture(t, true)
+	f := newFixture(t, true, Options{Limits: api.Limits{Requests: 1e6}})
 	f.token = f.tokenOf("ann", "web", store.RoleEdit)
 	b := reader{f.browse(f.token)}
 	f.want(201, "PUT", "/v1/clusters/shared", sessionCluster, nil)
@@ -309,7 +320,7 @@ func TestPagesOfASessionCluster(t *testing.T) {
 // TestPagesForViewers: who may only look sees no buttons, and is refused what they do.
 func TestPagesForViewers(t *testing.T) {
 	t.Parallel()
-	f := newFixture(t, true)
+	f := newFixture(t, true, Options{Limits: api.Limits{Requests: 1e6}})
 	f.token = f.tokenOf("ann", "web", store.RoleEdit)
 	r := f.running("clicks")
 	b := f.readerAs("vic", "web", store.RoleView)
@@ -326,7 +337,7 @@ func TestPagesForViewers(t *testing.T) {
 		}
 	}
 	for _, path := range []string{"/jobs/clicks/start", "/jobs/clicks/stop", "/jobs/clicks/runs/" + r.ID + "/resolve"} {
-		if status, page := b.post(path, url.Values{"mode": {"cancel"}, "version": {"1"}, "as": {"failed"}, "reason": {"x"}}); status != 403 || !strings.Contains(text(page), "vic has the role view, this page needs edit") {
+		if status, page := b.post(path, url.Values{"mode": {"cancel"}, "version": {"1"}, "as": {"failed"}, "reason": {"x"}}); status != 403 || !strings.Contains(text(page), "Your role is view, this page needs edit.") {
 			t.Errorf("POST %s: %d %s", path, status, text(page))
 		}
 		if status, _ := b.get(path); status != 403 {
@@ -341,13 +352,13 @@ func TestPagesForViewers(t *testing.T) {
 // TestPagesOfAnotherTeam: they do not exist.
 func TestPagesOfAnotherTeam(t *testing.T) {
 	t.Parallel()
-	f := newFixture(t, true)
+	f := newFixture(t, true, Options{Limits: api.Limits{Requests: 1e6}})
 	f.token = f.tokenOf("ann", "web", store.RoleEdit)
 	r := f.running("clicks")
 	b := f.readerAs("bob", "ads", store.RoleAdmin)
 	paths := []string{"/runs/" + r.ID, "/logs/download", "/start", "/stop", "/runs/" + r.ID + "/resolve"}
 	for _, tab := range append(paths, jobTabs...) {
-		if status, page := b.get("/jobs/clicks" + tab); status != 404 || !strings.Contains(text(page), `unknown job "clicks"`) {
+		if status, page := b.get("/jobs/clicks" + tab); status != 404 || !strings.Contains(text(page), `Unknown job "clicks"`) {
 			t.Errorf("GET %s: %d %s", tab, status, text(page))
 		}
 	}
@@ -378,7 +389,7 @@ func harmless(t *testing.T, where, page string) {
 // TestHostileTexts: names, SQL, comments, reasons, log lines, exceptions and paths with HTML and control characters are shown and do nothing.
 func TestHostileTexts(t *testing.T) {
 	t.Parallel()
-	f := newFixture(t, true)
+	f := newFixture(t, true, Options{Limits: api.Limits{Requests: 1e6}})
 	f.token = f.tokenOf("ann", "web", store.RoleEdit)
 	b := reader{f.browse(f.token)}
 	script := "-- " + strings.Map(func(c rune) rune { // SQL comments may have everything; a definition no control characters
@@ -390,7 +401,7 @@ func TestHostileTexts(t *testing.T) {
 	sql := header{"Content-Type": "application/sql"}
 	f.want(201, "PUT", "/v1/jobs/clicks?comment="+url.QueryEscape(evil), script, sql)
 	f.want(201, "PUT", "/v1/jobs/clicks?comment="+url.QueryEscape(evil), script+"-- more\n", sql)
-	f.want(202, "POST", "/v1/jobs/clicks/start", wire.Start{Savepoint: "file:/" + evil}, nil)
+	f.want(202, "POST", "/v1/jobs/clicks/start", wire.Start{Savepoint: `file:/"'><script>alert(1)</script><svg/onload=alert(2)>`}, nil)
 	r := f.until("clicks", "started", func(r wire.Run) bool { return r.Attempt != "" })
 	quoted, err := json.Marshal("a.B: " + evil + "\n\tat X.y(X.java:1)\n" + evil + "\nCaused by: c.D: " + evil + "\n\tat " + evil)
 	if err != nil {
@@ -437,7 +448,7 @@ func TestHostileTexts(t *testing.T) {
 // TestLogsPage: the lines of each source, those with a text, and what a reader asks for that is not there.
 func TestLogsPage(t *testing.T) {
 	t.Parallel()
-	f := newFixture(t, true)
+	f := newFixture(t, true, Options{Limits: api.Limits{Requests: 1e6}})
 	f.token = f.tokenOf("ann", "web", store.RoleEdit)
 	b := reader{f.browse(f.token)}
 	r := f.running("clicks")
@@ -460,10 +471,10 @@ func TestLogsPage(t *testing.T) {
 		t.Error("other lines are shown")
 	}
 	b.shows("/jobs/clicks/logs?contains=nothing+has+this", "No line has this text.")
-	if status, page := b.get("/jobs/clicks/logs?run=x"); status != 404 || !strings.Contains(text(page), `unknown run "x"`) {
+	if status, page := b.get("/jobs/clicks/logs?run=x"); status != 404 || !strings.Contains(text(page), `Unknown run "x"`) {
 		t.Errorf("%d %s", status, text(page))
 	}
-	if status, page := b.get("/jobs/clicks/logs/download?run=x"); status != 404 || !strings.Contains(text(page), `unknown run "x"`) {
+	if status, page := b.get("/jobs/clicks/logs/download?run=x"); status != 404 || !strings.Contains(text(page), `Unknown run "x"`) {
 		t.Errorf("%d %s", status, text(page))
 	}
 }
@@ -471,7 +482,7 @@ func TestLogsPage(t *testing.T) {
 // TestVersionPages: who made which version, what it changed, and that a catalog has a newer revision.
 func TestVersionPages(t *testing.T) {
 	t.Parallel()
-	f := newFixture(t, true)
+	f := newFixture(t, true, Options{Limits: api.Limits{Requests: 1e6}})
 	f.token = f.tokenOf("ann", "web", store.RoleEdit)
 	b := reader{f.browse(f.token)}
 	catalog := func(kind string) {
@@ -494,7 +505,7 @@ func TestVersionPages(t *testing.T) {
 	b.shows("/jobs/clicks/diff?old=2&new=3&of=document", "default-database")
 	b.shows("/jobs/clicks/diff?old=2&new=2", "No difference")
 	for _, query := range []string{"old=1&new=9", "old=x&new=1", "old=1", ""} {
-		if status, page := b.get("/jobs/clicks/diff?" + query); status != 404 || !strings.Contains(text(page), "unknown version") {
+		if status, page := b.get("/jobs/clicks/diff?" + query); status != 404 || !strings.Contains(text(page), "Unknown version") {
 			t.Errorf("%s: %d %s", query, status, text(page))
 		}
 	}
