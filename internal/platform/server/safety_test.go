@@ -274,6 +274,9 @@ func TestOtherTeams(t *testing.T) {
 	if h := decode[wire.Health](t, f.want(200, "GET", "/v1/health", nil, nil)); len(h.Queues) > 0 {
 		t.Errorf("another team's runs are counted: %+v", h)
 	}
+	if c := f.want(200, "GET", "/v1/counts", nil, nil); strings.TrimSpace(string(c)) != `{"counts":[]}` {
+		t.Errorf("another team's jobs are counted: %s", c)
+	}
 	// A definition cannot name what is of another team, and the fault does not propose it.
 	p := decode[wire.Problem](t, f.want(422, "PUT", "/v1/jobs/mine", strings.Replace(definition, "sql:\n", "x-platform: {catalogs: [ods], cluster: session share}\nsql:\n", 1), nil))
 	if text := fmt.Sprint(p); !strings.Contains(text, "unknown catalog") || !strings.Contains(text, "unknown session cluster") || strings.Contains(text, "shared") {
