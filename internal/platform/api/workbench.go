@@ -201,13 +201,13 @@ func (a *API) debug(w http.ResponseWriter, r *http.Request) error {
 // checkCatalog: POST /v1/catalogs/NAME/check. That the catalog cannot be connected to is an answer, not an error.
 func (a *API) checkCatalog(w http.ResponseWriter, r *http.Request) error {
 	name, team := r.PathValue("name"), who(r).team
-	if a.Workbench == nil {
-		return refuse(http.StatusServiceUnavailable, "this server has no workbench", "its log has the reason")
-	}
 	if _, err := a.Store.Catalog(r.Context(), team, name); errors.Is(err, store.ErrNotFound) {
 		return notFound("catalog", name)
 	} else if err != nil {
 		return err
+	}
+	if a.Workbench == nil {
+		return refuse(http.StatusServiceUnavailable, "this server has no workbench", "its log has the reason")
 	}
 	source, err := json.Marshal(map[string]any{"apiVersion": jobdef.APIVersion, "name": "check", "x-platform": map[string]any{"catalogs": []string{name}},
 		"sql": map[string]any{"script": workbench.CatalogScript(name)}})
@@ -221,6 +221,9 @@ func (a *API) checkCatalog(w http.ResponseWriter, r *http.Request) error {
 	}
 	script.Source = d.Document
 	a.lookUp(r, &script)
+	if err := a.Store.Audit(r.Context(), team, "", fmt.Sprintf("the catalog %s was checked", name)); err != nil {
+		return err
+	}
 	began := time.Now()
 	err = a.Workbench.CheckCatalog(r.Context(), script)
 	out := wire.CatalogChecked{OK: err == nil, Message: fmt.Sprintf("the catalog %s answers", name), Faults: []wire.ScriptFault{}}

@@ -392,16 +392,17 @@ func TestHostileTexts(t *testing.T) {
 	f := newFixture(t, true, Options{Limits: api.Limits{Requests: 1e6}})
 	f.token = f.tokenOf("ann", "web", store.RoleEdit)
 	b := reader{f.browse(f.token)}
-	script := "-- " + strings.Map(func(c rune) rune { // SQL comments may have everything; a definition no control characters
-		if c < ' ' {
+	printable := strings.Map(func(c rune) rune { // SQL comments and paths may have everything but control characters and, paths, blanks
+		if c <= ' ' {
 			return -1
 		}
 		return c
-	}, evil) + "\nCREATE TABLE p (id INT) WITH ('connector' = 'print');\nINSERT INTO p SELECT 1;\n"
+	}, evil)
+	script := "-- " + printable + "\nCREATE TABLE p (id INT) WITH ('connector' = 'print');\nINSERT INTO p SELECT 1;\n"
 	sql := header{"Content-Type": "application/sql"}
 	f.want(201, "PUT", "/v1/jobs/clicks?comment="+url.QueryEscape(evil), script, sql)
 	f.want(201, "PUT", "/v1/jobs/clicks?comment="+url.QueryEscape(evil), script+"-- more\n", sql)
-	f.want(202, "POST", "/v1/jobs/clicks/start", wire.Start{Savepoint: `file:/"'><script>alert(1)</script><svg/onload=alert(2)>`}, nil)
+	f.want(202, "POST", "/v1/jobs/clicks/start", wire.Start{Savepoint: "file:/" + printable}, nil)
 	r := f.until("clicks", "started", func(r wire.Run) bool { return r.Attempt != "" })
 	quoted, err := json.Marshal("a.B: " + evil + "\n\tat X.y(X.java:1)\n" + evil + "\nCaused by: c.D: " + evil + "\n\tat " + evil)
 	if err != nil {

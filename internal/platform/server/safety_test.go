@@ -445,6 +445,9 @@ func TestEveryActionIsAnEvent(t *testing.T) {
 		{"PUT /v1/clusters/{job}", "version 1 was stored", func() { f.want(201, "PUT", "/v1/clusters/shared", sessionCluster, nil) }},
 		{"DELETE /v1/clusters/{job}", "it was deleted, with its versions up to 1", func() { f.want(204, "DELETE", "/v1/clusters/shared", nil, nil) }},
 		{"PUT /v1/catalogs/{name}", "the catalog ods was stored, revision 1", func() { f.want(200, "PUT", "/v1/catalogs/ods", catalog, nil) }},
+		{"POST /v1/catalogs/{name}/check", "the catalog ods was checked", func() {
+			f.want(200, "POST", "/v1/catalogs/ods/check", nil, nil)
+		}},
 		{"DELETE /v1/catalogs/{name}", "the catalog ods was deleted", func() { f.want(204, "DELETE", "/v1/catalogs/ods", nil, nil) }},
 		{"PUT /v1/artifacts/{name}", "the artifact a.jar was stored: 7 bytes", func() { f.want(201, "PUT", "/v1/artifacts/a.jar", "content", nil) }},
 		{"DELETE /v1/artifacts/{name}", "the artifact a.jar was deleted", func() { f.want(204, "DELETE", "/v1/artifacts/a.jar", nil, nil) }},

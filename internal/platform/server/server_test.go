@@ -266,6 +266,7 @@ func TestEveryOperation(t *testing.T) {
 	f.want(412, "PUT", "/v1/catalogs/ods", map[string]string{"statement": "CREATE CATALOG ods"}, header{"If-Match": `"r7"`})
 	f.want(200, "GET", "/v1/catalogs?jobs=true", nil, nil)
 	f.want(200, "GET", "/v1/catalogs/ods", nil, nil)
+	f.want(503, "POST", "/v1/catalogs/ods/check", nil, nil) // no Flink here; see TestCheckCatalog
 	f.want(204, "DELETE", "/v1/catalogs/ods", nil, nil)
 	f.want(404, "GET", "/v1/catalogs/ods", nil, nil)
 
