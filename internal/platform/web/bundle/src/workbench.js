@@ -442,8 +442,7 @@ class Workbench {
 
 // sentence is what an error says, with the way out.
 function sentence(error) {
-  const text = error.detail.charAt(0).toUpperCase() + error.detail.slice(1);
-  return [text.replace(/[.]?$/, "."), error.hint].filter(Boolean).join(" ");
+  return [error.detail, error.hint].filter(Boolean).map((text) => text.charAt(0).toUpperCase() + text.slice(1).replace(/[.]?$/, ".")).join(" ");
 }
 
 function localStorageOrNone() {
