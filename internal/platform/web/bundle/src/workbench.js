@@ -255,7 +255,7 @@ class Workbench {
   note(kind, texts, actions = []) {
     $("note").replaceChildren();
     if (!kind) return;
-    $("note").append(h("div", { class: `note note-${kind}` }, h("p", {}, ...texts, ...actions.flatMap(([text, act]) => [h("button", { class: "button quiet", type: "button", text, onclick: act }), " "]))));
+    $("note").append(h("div", { class: `note note-${kind}` }, h("p", {}, ...texts), actions.length > 0 && h("div", { class: "actions" }, ...actions.map(([text, act]) => h("button", { class: "button", type: "button", text, onclick: act })))));
   }
 
   // debug
