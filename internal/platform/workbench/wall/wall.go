@@ -261,23 +261,26 @@ func (w *Wall) arguments(c *Cell) []string {
 		}
 		out = append(out, "--uid", id, "--gid", id)
 	}
-	out = append(out, "--perms", "0755", "--dir", "/etc")
+	made := map[string]bool{"/": true, Temp: true}
+	// bwrap makes the directories above a file for its own user alone.
+	above := func(at string) {
+		var dirs []string
+		for dir := filepath.Dir(at); !made[dir]; dir = filepath.Dir(dir) {
+			made[dir] = true
+			dirs = append(dirs, dir)
+		}
+		for _, dir := range slices.Backward(dirs) {
+			out = append(out, "--perms", "0755", "--dir", dir)
+		}
+	}
 	for _, path := range system() {
+		above(path)
 		out = append(out, "--ro-bind-try", path, path)
 	}
 	out = append(out, "--proc", "/proc", "--dev", "/dev", "--perms", "1777", "--size", strconv.Itoa(16<<20), "--tmpfs", "/dev/shm", "--remount-ro", "/dev",
 		"--perms", "1777", "--size", strconv.FormatInt(w.o.Disk, 10), "--tmpfs", Temp)
-	made := map[string]bool{"/": true, Temp: true}
 	bind := func(from, at string) {
-		// bwrap makes the directories above a file for its own user alone.
-		var above []string
-		for dir := filepath.Dir(at); !made[dir]; dir = filepath.Dir(dir) {
-			made[dir] = true
-			above = append(above, dir)
-		}
-		for _, dir := range slices.Backward(above) {
-			out = append(out, "--perms", "0755", "--dir", dir)
-		}
+		above(at)
 		out = append(out, "--ro-bind", from, at)
 	}
 	for _, path := range append(append([]string{}, w.o.Visible...), c.o.Visible...) {

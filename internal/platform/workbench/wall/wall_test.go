@@ -328,7 +328,7 @@ func TestWallHides(t *testing.T) {
 	}
 	denied := []string{"read=" + secret, "read=/etc/shadow", "read=/root/.bashrc", "write=/", "write=/etc", "write=" + dir, "write=/usr/lib", "write=/dev", "write=/proc/sys/kernel",
 		"call=" + l.Addr().String(), "call=192.0.2.1:80"}
-	r := start(t, w, CellOptions{Visible: []string{given, dir}, At: map[string]string{"/given": given}}, append([]string{"look", "read=" + given, "read=/given", "write=" + Temp, "read=/etc/passwd"}, denied...)...)
+	r := start(t, w, CellOptions{Visible: []string{given, dir}, At: map[string]string{"/given": given}}, append([]string{"look", "read=" + given, "read=/given", "write=" + Temp, "read=/etc/passwd", "read=/usr/lib/os-release"}, denied...)...)
 	var s seen
 	if err := json.Unmarshal([]byte(r.line(t)), &s); err != nil {
 		t.Fatal(err)
