@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -208,6 +209,9 @@ func (w *Workbench) start(ctx context.Context, o jvmOptions) (j *jvm, err error)
 	change := ownSession
 	if w.wall != nil {
 		engine.Temp = wall.Temp
+		if n := runtime.GOMAXPROCS(0); n < runtime.NumCPU() { // Java does not see the limits of the server's cgroup there
+			engine.Java = append(engine.Java, fmt.Sprintf("-XX:ActiveProcessorCount=%d", n))
+		}
 	}
 	e, err := w.served.Engine(ctx, dir, engine)
 	if err != nil {
