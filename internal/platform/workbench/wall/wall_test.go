@@ -294,6 +294,41 @@ func (r *run) line(t *testing.T) string {
 	return strings.TrimSpace(line)
 }
 
+// BenchmarkStart is what a wall adds to the start of a program: "without" starts the same one.
+func BenchmarkStart(b *testing.B) {
+	self, err := os.Executable()
+	if err != nil {
+		b.Fatal(err)
+	}
+	w, err := Build(b.Context(), options(b.TempDir(), self))
+	if err != nil {
+		b.Skip("no wall can be built here: ", err)
+	}
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	for _, walled := range []bool{true, false} {
+		b.Run(map[bool]string{true: "inside", false: "without"}[walled], func(b *testing.B) {
+			for b.Loop() {
+				cmd := exec.Command(self, "-test.run", "^$")
+				if !walled {
+					if err := cmd.Run(); err != nil {
+						b.Fatal(err)
+					}
+					continue
+				}
+				c, err := w.Cell(CellOptions{})
+				if err != nil {
+					b.Fatal(err)
+				}
+				if err := errors.Join(c.Change(cmd), cmd.Start(), c.Begin(), cmd.Wait()); err != nil {
+					b.Fatal(err)
+				}
+				c.Gone()
+			}
+		})
+	}
+}
+
 // processes counts those that have a mark in their command line.
 func processes(mark string) (n int) {
 	files, _ := filepath.Glob("/proc/[0-9]*/cmdline")
