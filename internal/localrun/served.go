@@ -67,8 +67,21 @@ func Serve(home, classArchive string, env []string, log *slog.Logger) (*Served, 
 // Version is the version of Flink.
 func (s *Served) Version() flinkversion.Version { return s.home.Version }
 
-// HomeDir is the directory of Flink.
-func (s *Served) HomeDir() string { return s.home.Dir }
+// Needed are the directories of the Flink home that engines load from, and the files that links in them name. Its configuration is not among them: it may have credentials.
+func (s *Served) Needed() []string {
+	var out []string
+	for _, dir := range []string{s.home.LibDir, s.home.PluginsDir, filepath.Join(s.home.Dir, "usrlib")} {
+		if st, err := os.Stat(dir); err == nil && st.IsDir() {
+			out = append(out, dir)
+		}
+	}
+	for _, jar := range s.home.Jars() { // one may be a link to another place
+		if real, err := filepath.EvalSymlinks(jar); err == nil && real != jar {
+			out = append(out, real)
+		}
+	}
+	return out
+}
 
 // Jars is the class path of Flink itself.
 func (s *Served) Jars() []string { return s.home.Jars() }

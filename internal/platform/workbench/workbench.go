@@ -184,7 +184,7 @@ func (w *Workbench) build() error {
 	if err != nil {
 		return err
 	}
-	visible := []string{w.o.Home, w.served.HomeDir()}
+	visible := w.served.Needed()
 	if java.Installed != "" {
 		visible = append(visible, java.Installed)
 	}
