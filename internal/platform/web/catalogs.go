@@ -53,16 +53,8 @@ type catalogPage struct {
 	Revision  int    // that the form is a change of
 	Problem   *wire.Problem
 	Lines     []faultLine
-	Checked   *checked
+	Checked   *wire.CatalogChecked
 	Old       int // jobs with an older revision
-}
-
-// checked is the answer of POST /v1/catalogs/{name}/check.
-type checked struct {
-	OK      bool               `json:"ok"`
-	Message string             `json:"message"`
-	Faults  []wire.ScriptFault `json:"faults"`
-	Took    float64            `json:"took"` // seconds
 }
 
 const exampleCatalog = `CREATE CATALOG %s WITH (
@@ -172,7 +164,7 @@ func (v *visit) checkCatalog() error {
 	if err != nil {
 		return err
 	}
-	var c checked
+	var c wire.CatalogChecked
 	err = v.api.Do(v.ctx(), http.MethodPost, "/v1/catalogs/"+url.PathEscape(p.Name)+"/check", nil, &c)
 	if problem := v.problem(err); problem != nil {
 		p.Problem = problem

@@ -35,9 +35,9 @@
   function show(kind, title, message, faults, took) {
     const head = element('p', '', element('strong', '', title), message ? `: ${message}` : '', ' ', element('span', 'muted small', `(${(took / 1000).toFixed(1)} s)`));
     const note = element('div', `note note-${kind}`, head);
-    if (faults && faults.length) {
-      note.append(element('ol', 'faults', ...faults.map(f => element('li', '',
-        f.line ? element('span', 'place', `line ${f.line}` + (f.column ? `, column ${f.column}` : '')) : '', ' ', element('span', 'fault-text', f.message), f.hint ? element('span', 'hint', ' ' + f.hint) : ''))));
+    for (const f of faults || []) {
+      if (f.message !== message) note.append(element('p', '', f.message));
+      if (f.hint) note.append(element('p', 'hint', f.hint));
     }
     out.replaceChildren(note);
   }
