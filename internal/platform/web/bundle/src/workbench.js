@@ -267,6 +267,7 @@ class Workbench {
     $("stop").hidden = false;
     $("progress").hidden = false;
     this.results.clear();
+    $("none").hidden = true;
     this.runStatus("Sent.");
     let rows = 0;
     let ended = false;
