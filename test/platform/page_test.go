@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"flink-entrypoint/test/platform/served"
+	"flink-entrypoint/test/postgres"
 )
 
 // TestPage executes the flink-platform commands of docs/platform.md (platform.md), in their order, against servers with simulated clusters.
@@ -36,6 +37,8 @@ func TestPage(t *testing.T) {
 	}
 	listen := served.FreeAddress(t)
 	env := []string{"PATH=" + bin + ":/usr/bin:/bin", "HOME=" + dir, "FLINK_HOME=" + filepath.Join(dir, "home"), "FLINK_PLATFORM_SERVER=http://" + listen, "FLINK_PLATFORM_LISTEN=" + listen}
+	const onThePage = "postgres://platform@db.example.com/platform"
+	database := ""
 	executed := 0
 	for i, block := range strings.Split(string(page), "```sh\n") {
 		if i == 0 {
@@ -55,6 +58,12 @@ func TestPage(t *testing.T) {
 			executed++
 			// What is of another machine on the page is of this test here.
 			command = strings.NewReplacer(" --flink-home /opt/flink", "", " --listen 0.0.0.0:8088", " --listen "+listen, "http://platform:8088", "http://"+listen, " -f", "", "submit examples/platform/clicks.yaml", "submit clicks.yaml").Replace(command)
+			if strings.Contains(command, onThePage) {
+				if database == "" {
+					database = postgres.Start(t).Database(t)
+				}
+				command = strings.ReplaceAll(command, onThePage, "'"+database+"'")
+			}
 			if command == "flink-platform submit clicks.yaml --message \"first\"" {
 				// The simulated cluster does what the definition's name says.
 				b, err := os.ReadFile("../../examples/platform/clicks.yaml")

@@ -53,6 +53,7 @@ const (
 // commands are all verbs.
 var commands = []command{
 	{name: "serve", group: groupServer, short: "run the server until Ctrl-C; clusters outlive it", flags: serveFlags, run: serve},
+	{name: "store copy", group: groupServer, short: "copy the SQLite store of a server that is not running to an empty PostgreSQL database (--store)", flags: dataFlag, run: storeCopy},
 	{name: "backup", words: "DIR", group: groupServer, short: "copy the store of a server that is not running", flags: dataFlag, run: backup, least: 1, most: 1},
 	{name: "restore", words: "DIR", group: groupServer, short: "make a data directory from a backup", flags: dataFlag, run: restore, least: 1, most: 1},
 	{name: "resume", group: groupServer, short: "let a restored server act again", flags: dataFlag, run: resume},
@@ -136,6 +137,7 @@ func tokenFlags(f *pflag.FlagSet) {
 	f.String("role", "view", "view, edit or admin")
 	f.String("team", "", "of a store that no server uses: `TEAM` (default)")
 	f.String("data-dir", "", "make it in the store of a server that is not running (`DIR`)")
+	storeFlag(f)
 }
 
 // asks is a command that needs the server.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -26,6 +27,24 @@ import (
 
 func dataFlag(f *pflag.FlagSet) {
 	f.String("data-dir", "flink-platform-data", "`DIR` with everything that the server keeps")
+	storeFlag(f)
+}
+
+func storeFlag(f *pflag.FlagSet) {
+	f.String("store", "", "keep everything but files in a PostgreSQL database: postgres://USER@HOST/DATABASE (`URL`; SQLite in --data-dir)")
+}
+
+// store is the URL of --store. A word of a command line is shown to every user of the machine, so it has no password.
+func (c *call) store() (string, error) {
+	text := c.text("store")
+	u, err := url.Parse(text)
+	if err != nil {
+		return "", usagef("--store is not a URL, expected postgres://USER@HOST/DATABASE")
+	}
+	if _, has := u.User.Password(); (has || u.Query().Has("password")) && c.flags.Changed("store") {
+		return "", usagef("--store has a password, which every user of this machine can read: set %sSTORE, PGPASSWORD or PGPASSFILE", prefix)
+	}
+	return text, nil
 }
 
 func serveFlags(f *pflag.FlagSet) {
@@ -182,6 +201,10 @@ func serve(c *call) error {
 	if warm < 0 || warm > 20 {
 		return usagef("--warm is %d, expected a number from 0 to 20", warm)
 	}
+	database, err := c.store()
+	if err != nil {
+		return err
+	}
 	allow, err := c.flags.GetStringSlice("fetch-allow")
 	if err != nil {
 		return err
@@ -195,7 +218,7 @@ func serve(c *call) error {
 		return err
 	}
 	s, err := server.Start(c.ctx, server.Options{DebugSlots: debug.Runs, DebugQueue: debug.Queue, DebugWall: debug.Wall, DebugPolicy: debug.Policy, Forward: []string{self, "forward"},
-		DataDir: c.text("data-dir"), Listen: c.text("listen"), URL: c.text("url"), Entrypoint: entrypoint, Home: homes[0], Homes: homes[1:],
+		DataDir: c.text("data-dir"), Store: database, Listen: c.text("listen"), URL: c.text("url"), Entrypoint: entrypoint, Home: homes[0], Homes: homes[1:],
 		Self: []string{self, "shim"}, Env: c.env, Log: log, Auth: c.bool("auth"),
 		Limits: limits, Keep: c.keep(), Warm: warm, Fetch: fetch})
 	if err != nil {
@@ -285,7 +308,7 @@ func shim(c *call) error { return process.Shim(c.words[0]) }
 // withStore opens the store of a server that is not running.
 func withStore(c *call, f func(*store.Store) error) error {
 	dir := c.text("data-dir")
-	if _, err := os.Stat(filepath.Join(dir, "platform.db")); err != nil {
+	if _, err := os.Stat(filepath.Join(dir, "platform.db")); err != nil && c.text("store") == "" {
 		return usagef("--data-dir %s has no data of a server", dir)
 	}
 	return withNewStore(c, f)
@@ -293,13 +316,49 @@ func withStore(c *call, f func(*store.Store) error) error {
 
 // withNewStore also makes the store: the first token is made before the first start.
 func withNewStore(c *call, f func(*store.Store) error) error {
-	dir := c.text("data-dir")
-	s, err := store.Open(c.ctx, dir)
+	database, err := c.store()
+	if err != nil {
+		return err
+	}
+	s, err := store.OpenURL(c.ctx, c.text("data-dir"), database)
 	if err != nil {
 		return err
 	}
 	defer s.Close()
 	return f(s)
+}
+
+// storeCopy copies the SQLite store in --data-dir to the database in --store. Contents that the database gets are received in a directory of
+// their own: the data directory is locked.
+func storeCopy(c *call) error {
+	database, err := c.store()
+	if err != nil {
+		return err
+	}
+	dir := c.text("data-dir")
+	if _, err := os.Stat(filepath.Join(dir, "platform.db")); err != nil || database == "" {
+		return usagef("a store is copied from --data-dir, which has platform.db, to --store postgres://USER@HOST/DATABASE")
+	}
+	from, err := store.Open(c.ctx, dir)
+	if err != nil {
+		return err
+	}
+	defer from.Close()
+	temporary, err := os.MkdirTemp(dir, "copy-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(temporary)
+	to, err := store.OpenURL(c.ctx, temporary, database)
+	if err != nil {
+		return err
+	}
+	defer to.Close()
+	if err := from.CopyTo(c.ctx, to); err != nil {
+		return err
+	}
+	fmt.Fprintln(c.stdout, "copied; start the server with this --data-dir and --store from now on: what SQLite has is not used any more")
+	return nil
 }
 
 func backup(c *call) error {

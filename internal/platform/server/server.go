@@ -34,6 +34,7 @@ import (
 // Options are what a server needs to know.
 type Options struct {
 	DataDir    string
+	Store      string   // URL of a PostgreSQL database; empty: SQLite in DataDir
 	Listen     string   // address, e.g. 127.0.0.1:8088
 	URL        string   // under which pods reach it; empty: made from Listen
 	Entrypoint string   // the binary flink-entrypoint
@@ -124,7 +125,7 @@ func start(ctx context.Context, o Options, listener net.Listener) (*Server, erro
 	if err != nil {
 		return nil, err
 	}
-	st, err := store.Open(ctx, dir)
+	st, err := store.OpenURL(ctx, dir, o.Store)
 	if err != nil {
 		return nil, err
 	}

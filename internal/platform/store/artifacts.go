@@ -53,10 +53,17 @@ func (s *Store) PutArtifact(ctx context.Context, a Artifact, content io.Reader, 
 		return a, fmt.Errorf("%w: the content has %s, %s was announced", ErrDigest, a.Digest, digest)
 	}
 	err = errors.Join(part.Sync(), part.Close())
-	s.blobs.Lock() // a content that has no name yet must not be removed with the last name that it had
-	defer s.blobs.Unlock()
-	if err == nil {
-		err = errors.Join(os.Rename(part.Name(), s.blob(a.Digest)), syncDir(dir))
+	if err != nil {
+		return a, s.explain(err)
+	}
+	release, err := s.holdContents(ctx)
+	if err != nil {
+		return a, err
+	}
+	defer release()
+	err = errors.Join(os.Rename(part.Name(), s.blob(a.Digest)), syncDir(dir))
+	if err == nil && s.d.shared {
+		err = s.shareContent(ctx, a.Digest, s.blob(a.Digest))
 	}
 	if err != nil {
 		return a, s.explain(err)
@@ -110,6 +117,9 @@ func (s *Store) dropBlob(ctx context.Context, digest string) error {
 	if has, err := s.hasContent(ctx, digest); err != nil || has {
 		return err
 	}
+	if err := s.dropShared(ctx); err != nil {
+		return err
+	}
 	if err := os.Remove(s.blob(digest)); !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
@@ -152,6 +162,12 @@ func (s *Store) OpenArtifact(ctx context.Context, team, name string) (Artifact, 
 		return a, nil, err
 	}
 	f, err := os.Open(s.blob(a.Digest))
+	if errors.Is(err, os.ErrNotExist) && s.d.shared { // another server got it
+		if err := s.fetchContent(ctx, a.Digest); err != nil {
+			return a, nil, err
+		}
+		f, err = os.Open(s.blob(a.Digest))
+	}
 	return a, f, err
 }
 
@@ -172,10 +188,13 @@ func (s *Store) Artifacts(ctx context.Context, team, after string, limit int) ([
 
 // DeleteArtifact deletes an artifact that no version of a job of its team names; else ErrInUse.
 func (s *Store) DeleteArtifact(ctx context.Context, team, name string) error {
-	s.blobs.Lock()
-	defer s.blobs.Unlock()
+	release, err := s.holdContents(ctx)
+	if err != nil {
+		return err
+	}
+	defer release()
 	var a Artifact
-	err := s.tx(ctx, func(tx *sql.Tx) (err error) {
+	err = s.tx(ctx, func(tx *sql.Tx) (err error) {
 		if a, err = s.artifact(ctx, tx, team, name); err != nil {
 			return err
 		}

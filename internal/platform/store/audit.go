@@ -32,6 +32,9 @@ func (s *Store) audit(ctx context.Context, tx *sql.Tx, team, job, format string,
 	if err != nil {
 		return err
 	}
+	if err := s.oneByOne(ctx, tx); err != nil {
+		return err
+	}
 	_, err = tx.ExecContext(ctx, "INSERT INTO events (run, job, team, revision, position, at, event, person) SELECT '', ?, ?, COALESCE(MAX(revision), 0) + 1, 0, "+s.d.now+", ?, 1 FROM events WHERE run = ''", job, team, texts[0])
 	return err
 }

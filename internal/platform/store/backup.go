@@ -12,6 +12,9 @@ import (
 // Backup writes a copy of the whole store to a directory that does not exist yet, while the store is in use: the database as it is at one
 // moment, and every artifact that it names.
 func (s *Store) Backup(ctx context.Context, to string) error {
+	if s.d.shared {
+		return errors.New("backup: the store is in PostgreSQL: use pg_dump, and copy the data directory after it")
+	}
 	if err := os.Mkdir(to, 0o700); err != nil {
 		return fmt.Errorf("backup: %w", err)
 	}

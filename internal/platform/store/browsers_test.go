@@ -2,8 +2,6 @@ package store
 
 import (
 	"errors"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -45,15 +43,10 @@ func TestBrowserSessions(t *testing.T) {
 	if _, err := s.SessionOf(ctx, past); !errors.Is(err, ErrNotFound) {
 		t.Errorf("an old session works: %v", err)
 	}
-	for _, stored := range []string{"platform.db", "platform.db-wal"} {
-		content, err := os.ReadFile(filepath.Join(s.dir, stored))
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, plain := range []string{secret, code, past} {
-			if strings.Contains(string(content), plain) {
-				t.Errorf("%s has a secret as it is", stored)
-			}
+	stored := everything(t, s)
+	for _, plain := range []string{secret, code, past} {
+		if strings.Contains(stored, plain) {
+			t.Error("a secret is stored as it is")
 		}
 	}
 	bobs, _, err := s.MakeSession(ctx, "bob", time.Hour)

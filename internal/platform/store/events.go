@@ -21,6 +21,11 @@ type Event struct {
 }
 
 func (s *Store) addEvents(ctx context.Context, tx *sql.Tx, run, job, team string, revision, now int64, events []jobstate.Event) error {
+	if len(events) > 0 {
+		if err := s.oneByOne(ctx, tx); err != nil {
+			return err
+		}
+	}
 	for i, e := range events {
 		e.Text = mask.Text(e.Text)
 		texts, err := marshal(e)
@@ -36,6 +41,15 @@ func (s *Store) addEvents(ctx context.Context, tx *sql.Tx, run, job, team string
 		}
 	}
 	return nil
+}
+
+// oneByOne waits until no other transaction inserts events, and keeps others from it until this one ends.
+func (s *Store) oneByOne(ctx context.Context, tx *sql.Tx) error {
+	if s.d.oneByOne == "" {
+		return nil
+	}
+	_, err := tx.ExecContext(ctx, s.d.oneByOne)
+	return err
 }
 
 // An EventFilter chooses events. Empty fields choose all.

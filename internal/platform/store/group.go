@@ -39,7 +39,10 @@ func (g *group) take() []*write {
 }
 
 // once runs f in a transaction, alone or with others that wait. f may be called more than once.
-func (s *Store) once(ctx context.Context, f func(tx *sql.Tx) error) error {
+func (s *Store) once(ctx context.Context, isolation sql.IsolationLevel, f func(tx *sql.Tx) error) error {
+	if s.d.shared {
+		return s.alone(ctx, isolation, f)
+	}
 	w := &write{ctx: ctx, f: f}
 	s.group.mu.Lock()
 	s.group.waiting = append(s.group.waiting, w)
@@ -58,7 +61,7 @@ func (s *Store) writeAll(all []*write) {
 		return
 	}
 	for _, w := range all {
-		w.err, w.done = s.alone(w.ctx, w.f), true
+		w.err, w.done = s.alone(w.ctx, sql.LevelDefault, w.f), true
 	}
 }
 
@@ -108,8 +111,8 @@ func finish(all []*write, err error) {
 }
 
 // alone runs f in a transaction of its own.
-func (s *Store) alone(ctx context.Context, f func(tx *sql.Tx) error) error {
-	tx, err := s.write.BeginTx(ctx, nil)
+func (s *Store) alone(ctx context.Context, isolation sql.IsolationLevel, f func(tx *sql.Tx) error) error {
+	tx, err := s.write.BeginTx(ctx, &sql.TxOptions{Isolation: isolation})
 	if err != nil {
 		return err
 	}

@@ -260,7 +260,7 @@ func (s *Store) Jobs(ctx context.Context, f JobFilter) ([]JobLine, error) {
 		args = append(args, *f.Ended)
 	}
 	if f.Name != "" {
-		query, args = query+" AND INSTR(j.name, ?) > 0", append(args, f.Name)
+		query, args = query+" AND "+s.d.instr+"(j.name, ?) > 0", append(args, f.Name)
 	}
 	if f.Limit <= 0 {
 		f.Limit = 1000

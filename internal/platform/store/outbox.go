@@ -16,7 +16,7 @@ type Waiting struct {
 // Outbox takes up to limit messages of a kind that are due; they are due again after lease unless Delivered says that they arrived.
 func (s *Store) Outbox(ctx context.Context, kind string, limit int, lease time.Duration) ([]Waiting, error) {
 	var all []Waiting
-	err := s.tx(ctx, func(tx *sql.Tx) error {
+	err := s.fenced(ctx, func(tx *sql.Tx) error {
 		rows, err := tx.QueryContext(ctx, "UPDATE outbox SET due = "+s.d.now+" + ?, tries = tries + 1 WHERE id IN (SELECT id FROM outbox WHERE kind = ? AND due <= "+s.d.now+" ORDER BY due, id LIMIT ? "+s.d.skipLocked+") RETURNING id, tries, kind, name, payload",
 			lease.Milliseconds(), kind, limit)
 		if err != nil {

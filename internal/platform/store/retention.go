@@ -318,10 +318,13 @@ const (
 // RemoveArtifacts removes up to limit artifacts that no version names since a time or longer, and says how many there were. Their contents are
 // removed after their names: what a crash leaves is found by RemoveContents.
 func (s *Store) RemoveArtifacts(ctx context.Context, until time.Time, limit int) (int, error) {
-	s.blobs.Lock()
-	defer s.blobs.Unlock()
+	release, err := s.holdContents(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer release()
 	var all []Artifact
-	err := s.tx(ctx, func(tx *sql.Tx) error {
+	err = s.tx(ctx, func(tx *sql.Tx) error {
 		rows, err := tx.QueryContext(ctx, queryUnused, until.UnixMilli(), limit)
 		if err != nil {
 			return err
@@ -385,9 +388,12 @@ func (s *Store) RemoveContents(ctx context.Context) (removed int, err error) {
 			} else if has {
 				continue
 			}
-			s.blobs.Lock() // looked at again: one may be being stored
-			err := s.dropBlob(ctx, name)
-			s.blobs.Unlock()
+			release, err := s.holdContents(ctx) // looked at again: one may be being stored
+			if err != nil {
+				return removed, err
+			}
+			err = s.dropBlob(ctx, name)
+			release()
 			if err != nil {
 				return removed, err
 			}

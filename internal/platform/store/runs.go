@@ -185,7 +185,7 @@ type Claimed struct {
 // Claim takes up to limit runs of a queue that are due, for the length of a lease. Their order is by due time.
 func (s *Store) Claim(ctx context.Context, queue jobstate.Queue, owner string, limit int, lease time.Duration) ([]Claimed, error) {
 	var all []Claimed
-	err := s.tx(ctx, func(tx *sql.Tx) error {
+	err := s.fenced(ctx, func(tx *sql.Tx) error {
 		all = nil
 		var now int64
 		if err := tx.QueryRowContext(ctx, "SELECT "+s.d.now).Scan(&now); err != nil {
@@ -234,7 +234,7 @@ type Message struct{ Kind, Name, Payload string }
 // since. owner is the worker's, or empty for those who write without a lease (push, archive, users).
 func (s *Store) Transition(ctx context.Context, id string, revision int64, owner string, c Change) (Run, error) {
 	var r Run
-	err := s.tx(ctx, func(tx *sql.Tx) error {
+	err := s.fenced(ctx, func(tx *sql.Tx) error {
 		var now int64
 		var job, team string
 		err := tx.QueryRowContext(ctx, "SELECT "+s.d.now+", r.job, j.team FROM runs r JOIN jobs j ON j.name = r.job WHERE r.id = ?", id).Scan(&now, &job, &team)
@@ -314,7 +314,7 @@ func (s *Store) Release(ctx context.Context, owner string, returns []Return) err
 	if len(returns) == 0 {
 		return nil
 	}
-	return s.tx(ctx, func(tx *sql.Tx) error {
+	return s.fenced(ctx, func(tx *sql.Tx) error {
 		update, err := tx.PrepareContext(ctx, "UPDATE runs SET due = "+s.d.now+" + ?, owner = '', lease = 0 WHERE id = ? AND revision = ? AND owner = ?")
 		if err != nil {
 			return err
@@ -331,7 +331,7 @@ func (s *Store) Release(ctx context.Context, owner string, returns []Return) err
 
 // Wake makes a run due now, and the runs of jobs on it if it is a session cluster's.
 func (s *Store) Wake(ctx context.Context, id string) error {
-	return s.tx(ctx, func(tx *sql.Tx) error {
+	return s.fenced(ctx, func(tx *sql.Tx) error {
 		for _, which := range []string{"id = ?", "session_run = ?"} {
 			if _, err := tx.ExecContext(ctx, "UPDATE runs SET due = "+s.d.now+" WHERE "+which+" AND due IS NOT NULL", id); err != nil {
 				return err
@@ -377,7 +377,7 @@ func (s *Store) JobsOnSessions(ctx context.Context, team string) (map[string][]s
 
 // WakeAll makes every open run due now: a server that starts looks at what happened while there was none.
 func (s *Store) WakeAll(ctx context.Context) error {
-	return s.tx(ctx, func(tx *sql.Tx) error {
+	return s.fenced(ctx, func(tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, "UPDATE runs SET due = "+s.d.now+" WHERE due > "+s.d.now)
 		return err
 	})

@@ -73,6 +73,18 @@ func Open(ctx context.Context, dir string) (*Store, error) {
 	return open(ctx, dir, lockWait, unix.Statfs)
 }
 
+// OpenURL opens the store that a URL names: a PostgreSQL database (postgres://USER@HOST/DATABASE, see [OpenPostgres]), or, if it is empty, SQLite in
+// the data directory.
+func OpenURL(ctx context.Context, dir, url string) (*Store, error) {
+	switch scheme, _, ok := strings.Cut(url, "://"); {
+	case url == "":
+		return Open(ctx, dir)
+	case ok && (scheme == "postgres" || scheme == "postgresql"):
+		return OpenPostgres(ctx, dir, url)
+	}
+	return nil, errors.New("the store's URL is not one of PostgreSQL: expected postgres://USER@HOST/DATABASE")
+}
+
 func open(ctx context.Context, dir string, wait time.Duration, statfs func(string, *unix.Statfs_t) error) (*Store, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("data directory: %w", err)
@@ -82,16 +94,9 @@ func open(ctx context.Context, dir string, wait time.Duration, statfs func(strin
 	} else if kind != "" {
 		return nil, fmt.Errorf("data directory %s is on %s, which is a network file system: locks of SQLite cannot be relied on there; use a disk of this machine with --data-dir", dir, kind)
 	}
-	lock, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	lock, err := lockDir(dir)
 	if err != nil {
-		return nil, fmt.Errorf("data directory: %w", err)
-	}
-	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		lock.Close()
-		if errors.Is(err, unix.EWOULDBLOCK) {
-			return nil, fmt.Errorf("data directory %s is used by another flink-platform: end that one first, or use another --data-dir", dir)
-		}
-		return nil, fmt.Errorf("data directory %s: lock: %w", dir, err)
+		return nil, err
 	}
 	s := &Store{dir: dir, d: sqliteDialect, lock: lock, LockWait: wait, maxArchived: maxArchived}
 	file := filepath.Join(dir, "platform.db")
@@ -116,6 +121,22 @@ func open(ctx context.Context, dir string, wait time.Duration, statfs func(strin
 	}
 	s.read.SetMaxOpenConns(8)
 	return s, os.Chmod(file, 0o600)
+}
+
+// lockDir holds a data directory, as long as the file is open.
+func lockDir(dir string) (*os.File, error) {
+	lock, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("data directory: %w", err)
+	}
+	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		lock.Close()
+		if errors.Is(err, unix.EWOULDBLOCK) {
+			return nil, fmt.Errorf("data directory %s is used by another flink-platform: end that one first, or use another --data-dir", dir)
+		}
+		return nil, fmt.Errorf("data directory %s: lock: %w", dir, err)
+	}
+	return lock, nil
 }
 
 // Close ends all use of the store.
@@ -159,7 +180,10 @@ func (s *Store) migrate(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return s.tx(ctx, func(tx *sql.Tx) error {
+	return s.fenced(ctx, func(tx *sql.Tx) error {
+		if err := s.oneByOne(ctx, tx); err != nil { // servers that start at the same time
+			return err
+		}
 		if _, err := tx.ExecContext(ctx, "CREATE TABLE IF NOT EXISTS schema_version (number INTEGER PRIMARY KEY)"); err != nil {
 			return err
 		}
@@ -212,7 +236,7 @@ func (s *Store) migrate(ctx context.Context) error {
 			s.instance = NewID()
 			_, err = tx.ExecContext(ctx, "INSERT INTO meta VALUES ('instance', ?)", s.instance)
 		}
-		if err != nil {
+		if err != nil || s.d.shared {
 			return err
 		}
 		// The lock says that no other server lives: what a killed one has leased is free at once.
@@ -228,11 +252,21 @@ func (s *Store) at(place string) {
 	}
 }
 
-// tx runs f in a transaction that is repeated while the database is busy, for LockWait. f must change nothing outside of it.
+// tx runs f in a transaction that is repeated while the database is busy, for LockWait. f must change nothing outside of it. What f reads is as if
+// no other transaction wrote at the same time.
 func (s *Store) tx(ctx context.Context, f func(tx *sql.Tx) error) error {
+	return s.repeat(ctx, s.d.isolation, f)
+}
+
+// fenced is tx for an f whose writes are fenced by the rows that they change: what else f reads may be older or newer than that.
+func (s *Store) fenced(ctx context.Context, f func(tx *sql.Tx) error) error {
+	return s.repeat(ctx, sql.LevelDefault, f)
+}
+
+func (s *Store) repeat(ctx context.Context, isolation sql.IsolationLevel, f func(tx *sql.Tx) error) error {
 	end := time.Now().Add(s.LockWait)
 	for wait := time.Millisecond; ; wait = min(2*wait, 200*time.Millisecond) {
-		err := s.once(ctx, f)
+		err := s.once(ctx, isolation, f)
 		if err == nil || !s.d.busy(err) || !time.Now().Add(wait).Before(end) {
 			return s.explain(err)
 		}
@@ -249,7 +283,11 @@ func (s *Store) explain(err error) error {
 	switch {
 	case err == nil || errors.Is(err, ErrBusy) || errors.Is(err, ErrFull):
 	case s.d.busy(err):
-		return fmt.Errorf("%w for longer than %s (fuser shows which has platform.db open): %w", ErrBusy, s.LockWait, err)
+		hint := " (fuser shows which has platform.db open)"
+		if s.d.shared {
+			hint = ""
+		}
+		return fmt.Errorf("%w for longer than %s%s: %w", ErrBusy, s.LockWait, hint, err)
 	case s.d.full(err) || errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT):
 		return fmt.Errorf("%w %s: %w", ErrFull, s.dir, err)
 	}

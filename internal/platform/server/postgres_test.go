@@ -1,0 +1,62 @@
+package server
+
+import (
+	"bytes"
+	"fmt"
+	"path/filepath"
+	"testing"
+
+	"flink-entrypoint/internal/platform/wire"
+	"flink-entrypoint/test/platform/simulate"
+	"flink-entrypoint/test/postgres"
+)
+
+// TestTwoServers: two servers on one database are one platform. What one is asked for the other one may do, each cluster is started once, and when
+// one of them ends the other one goes on alone.
+func TestTwoServers(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: it starts a PostgreSQL")
+	}
+	t.Parallel()
+	one := newFixture(t, false, Options{Store: postgres.Start(t).Database(t)})
+	two := &fixture{t: t, world: one.world, page: one.page, dir: filepath.Join(t.TempDir(), "data"), log: &bytes.Buffer{}, more: one.more}
+	two.start()
+	t.Cleanup(func() { two.stop() })
+	if one.s.Store.Instance() != two.s.Store.Instance() {
+		t.Fatal("each has a store of its own")
+	}
+	const jobs = 12
+	runs := map[string]wire.Run{}
+	both := []*fixture{one, two}
+	for i := range jobs {
+		name := fmt.Sprint("job-", i)
+		both[i%2].want(201, "PUT", "/v1/jobs/"+name, definition, nil)
+		runs[name] = decode[wire.Run](t, both[(i+1)%2].want(202, "POST", "/v1/jobs/"+name+"/start", wire.Start{}, nil))
+		both[i%2].want(409, "POST", "/v1/jobs/"+name+"/start", wire.Start{}, nil)
+	}
+	set := func(status string) {
+		for name, run := range runs {
+			two.until(name, "started", func(r wire.Run) bool { return r.Attempt != "" })
+			one.world.Of(run.ID, func(c *simulate.Cluster) { c.Status = status })
+		}
+	}
+	set("RUNNING")
+	for name := range runs {
+		one.until(name, "running", func(r wire.Run) bool { return r.Queue == "running" })
+	}
+	one.stop()
+	set("FINISHED")
+	if err := two.s.Store.WakeAll(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for name, run := range runs {
+		if end := two.until(name, "finished", func(r wire.Run) bool { return r.Outcome != "" }); end.Outcome != "finished" || end.ID != run.ID {
+			t.Errorf("%s: %+v", name, end)
+		}
+		one.world.Of(run.ID, func(c *simulate.Cluster) {
+			if c.Starts != 1 {
+				t.Errorf("%s was started %d times", name, c.Starts)
+			}
+		})
+	}
+}
