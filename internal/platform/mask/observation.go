@@ -37,6 +37,15 @@ func Observation(o jobstate.Observation) jobstate.Observation {
 	case jobstate.Exited:
 		o.Message = Text(o.Message)
 		return o
+	case jobstate.ProcessEnded:
+		o.Message = Text(o.Message)
+		return o
+	case jobstate.MainFailed:
+		o.Cause = Text(o.Cause)
+		return o
+	case jobstate.SessionEnded:
+		o.Reason = Text(o.Reason)
+		return o
 	case jobstate.AskResolve:
 		o.Reason = Text(o.Reason)
 		return o

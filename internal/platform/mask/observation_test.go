@@ -11,10 +11,10 @@ import (
 // TestObservation: each text of an observation is masked that says why something happened. What identifies something stays: names, ids, paths.
 func TestObservation(t *testing.T) {
 	const secret, other = "password=hunter2", "password=******"
-	identities := []string{"Attempt", "JobID", "Status", "By", "As", "State", "Path", "Source", "Savepoint", "ID"}
+	identities := []string{"Attempt", "JobID", "Status", "By", "As", "State", "Path", "Source", "Savepoint", "ID", "Place", "Name"}
 	for _, o := range []jobstate.Observation{jobstate.ClusterStarted{}, jobstate.StartRefused{}, jobstate.StartHindered{}, jobstate.NoStartPoint{}, jobstate.Answer{}, jobstate.NoAnswer{}, jobstate.Push{},
 		jobstate.Archived{}, jobstate.Recorded{}, jobstate.Exited{}, jobstate.ClusterGone{}, jobstate.AskStop{}, jobstate.AskCancel{}, jobstate.AskResolve{}, jobstate.AskStartEmpty{},
-		jobstate.SavepointSeen{}, jobstate.NotSubmitted{}, jobstate.Tick{}} {
+		jobstate.SavepointSeen{}, jobstate.NotSubmitted{}, jobstate.Tick{}, jobstate.ProcessEnded{}, jobstate.ProcessReplaced{}, jobstate.SessionChosen{}, jobstate.SessionEnded{}, jobstate.MainFailed{}} {
 		v := reflect.New(reflect.TypeOf(o)).Elem()
 		fill(v, secret)
 		if a, ok := v.Interface().(jobstate.Answer); ok {
