@@ -99,6 +99,8 @@ func (s *step) afterTheEnd(o Observation) {
 			}
 		}
 		return
+	case MainFailed: // a short job ends before its main method
+		s.mainFailed(o)
 	case ClusterStarted:
 		alive = o.Attempt
 	case Push:
@@ -169,9 +171,7 @@ func (s *step) observe(o Observation) {
 			s.end(IsCanceled, FromDriver, "it was not submitted yet")
 		}
 	case MainFailed:
-		if s.stranger("main") {
-			s.tell(FromREST, "%s has the job, and its main method failed after that: %s", s.sessionName(), o.Cause)
-		}
+		s.mainFailed(o)
 	case SessionChosen:
 		r.HighAvailability = o.HighAvailability && r.Session
 	case SessionEnded:
@@ -585,6 +585,12 @@ func (s *step) processReplaced(o ProcessReplaced) {
 	l.Due = time.Time{}
 	s.run.Losses[o.Place] = l
 	s.tell(FromDriver, "a process was started in the place of %s", o.Name)
+}
+
+func (s *step) mainFailed(o MainFailed) {
+	if s.stranger("main") {
+		s.tell(FromREST, "%s has the job, and its main method failed after that: %s", s.sessionName(), o.Cause)
+	}
 }
 
 // sessionEnded: the JobManagers of the session cluster will not come back, and its jobs neither.

@@ -280,7 +280,6 @@ type submits struct {
 type submission struct {
 	done  chan struct{} // closed when the others are set
 	ended time.Time
-	late  *flinkrest.Late
 	err   error
 }
 
@@ -301,7 +300,7 @@ func (s *submits) running(run string) bool {
 }
 
 // begin begins a run's submission unless it is on its way, and returns it.
-func (s *submits) begin(run string, do func(context.Context) (*flinkrest.Late, error)) *submission {
+func (s *submits) begin(run string, do func(context.Context) error) *submission {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if x := s.of[run]; x != nil {
@@ -316,7 +315,7 @@ func (s *submits) begin(run string, do func(context.Context) (*flinkrest.Late, e
 	x := &submission{done: make(chan struct{})}
 	s.of[run] = x
 	s.all.Go(func() {
-		x.late, x.err = do(s.life)
+		x.err = do(s.life)
 		x.ended = time.Now()
 		close(x.done)
 	})
@@ -365,7 +364,7 @@ func (m *Monitor) submit(ctx context.Context, t *turn) (done bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	x := m.submits.begin(r.State.ID, func(ctx context.Context) (*flinkrest.Late, error) { return m.send(ctx, r, reachable(status)) })
+	x := m.submits.begin(r.State.ID, func(ctx context.Context) error { return m.send(ctx, r, reachable(status)) })
 	select {
 	case <-x.done:
 	case <-ctx.Done():
@@ -377,9 +376,6 @@ func (m *Monitor) submit(ctx context.Context, t *turn) (done bool, err error) {
 	refusal, refused := errors.AsType[*cluster.Refusal](x.err)
 	rejected, no := errors.AsType[*flinkrest.Rejected](x.err)
 	switch {
-	case x.late != nil:
-		t.step(jobstate.MainFailed{Cause: x.late.Cause})
-		return true, nil
 	case x.err == nil:
 		return true, nil
 	case refused:
@@ -423,7 +419,7 @@ func (m *Monitor) chooseSession(ctx context.Context, t *turn) (done bool, err er
 }
 
 // send submits a run's job to the first of several JobManagers that answers: each of them passes it on to the leader.
-func (m *Monitor) send(ctx context.Context, r store.Run, bases []string) (*flinkrest.Late, error) {
+func (m *Monitor) send(ctx context.Context, r store.Run, bases []string) error {
 	var overview flinkrest.Overview
 	base, err := "", errors.New(noLeader)
 	for _, base = range bases {
@@ -432,13 +428,21 @@ func (m *Monitor) send(ctx context.Context, r store.Run, bases []string) (*flink
 		}
 	}
 	if err != nil {
-		return nil, err
+		return err
 	}
 	s, err := m.Program(ctx, r, overview.Version)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	s.JobID, s.First = r.State.JobID, m.submits.isFirst(r.State.ID)
 	s.Point = func(place string) { m.at(place, r) }
-	return m.REST.Submit(ctx, base, s)
+	late, err := m.REST.Submit(ctx, base, s)
+	if err != nil || late == nil {
+		return err
+	}
+	// Its job runs, and a push of it can have changed the run since this turn began, or ended it.
+	if _, err := m.Decide(ctx, r.State.ID, jobstate.MainFailed{Cause: late.Cause}); err != nil {
+		m.Log.Warn("a main method that failed is not in the timeline", "run", r.State.ID, "cause", late.Cause, "error", err)
+	}
+	return nil
 }
