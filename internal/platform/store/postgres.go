@@ -43,6 +43,9 @@ func OpenPostgres(ctx context.Context, dir, url string) (*Store, error) {
 	}
 	s := &Store{dir: dir, d: postgresDialect, LockWait: lockWait, lock: lock, write: db, read: db, maxArchived: maxArchived}
 	if err = s.migrate(ctx); err == nil {
+		err = s.prepare(ctx)
+	}
+	if err == nil {
 		err = s.forgetParts()
 	}
 	if err != nil {

@@ -184,6 +184,11 @@ type Claimed struct {
 
 // Claim takes up to limit runs of a queue that are due, for the length of a lease. Their order is by due time.
 func (s *Store) Claim(ctx context.Context, queue jobstate.Queue, owner string, limit int, lease time.Duration) ([]Claimed, error) {
+	var some bool
+	// Most looks find nothing: they read, and neither wait for a writer nor are one.
+	if err := s.anyDue.QueryRowContext(ctx, queue).Scan(&some); err != nil || !some {
+		return nil, s.explain(err)
+	}
 	var all []Claimed
 	err := s.fenced(ctx, func(tx *sql.Tx) error {
 		all = nil

@@ -50,6 +50,7 @@ type Store struct {
 	dir      string
 	write    *sql.DB // SQLite has one writer
 	group    group
+	anyDue   *sql.Stmt // whether a run of a queue can be claimed now
 	read     *sql.DB
 	d        dialect
 	instance string
@@ -113,6 +114,9 @@ func open(ctx context.Context, dir string, wait time.Duration, statfs func(strin
 		err = s.migrate(ctx)
 	}
 	if err == nil {
+		err = s.prepare(ctx)
+	}
+	if err == nil {
 		err = s.forgetParts()
 	}
 	if err != nil {
@@ -121,6 +125,12 @@ func open(ctx context.Context, dir string, wait time.Duration, statfs func(strin
 	}
 	s.read.SetMaxOpenConns(8)
 	return s, os.Chmod(file, 0o600)
+}
+
+// prepare makes the statements that are executed all the time.
+func (s *Store) prepare(ctx context.Context) (err error) {
+	s.anyDue, err = s.read.PrepareContext(ctx, "SELECT EXISTS (SELECT 1 FROM runs WHERE queue = ? AND due <= "+s.d.now+" AND lease <= "+s.d.now+")")
+	return err
 }
 
 // lockDir holds a data directory, as long as the file is open.
