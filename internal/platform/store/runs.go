@@ -337,7 +337,7 @@ func (s *Store) Release(ctx context.Context, owner string, returns []Return) err
 // Wake makes a run due now, and the runs of jobs on it if it is a session cluster's.
 func (s *Store) Wake(ctx context.Context, id string) error {
 	return s.fenced(ctx, func(tx *sql.Tx) error {
-		for _, which := range []string{"id = ?", "session_run = ?"} {
+		for _, which := range []string{"id = ?", "session_run = ? AND session_run <> ''"} {
 			if _, err := tx.ExecContext(ctx, "UPDATE runs SET due = "+s.d.now+" WHERE "+which+" AND due IS NOT NULL", id); err != nil {
 				return err
 			}
