@@ -21,6 +21,7 @@ import (
 // TestNative: an application cluster and a session cluster finish their job, and the JVMs of their pods have the command lines that the
 // official way gives them.
 func TestNative(t *testing.T) {
+	t.Parallel() // most of the time a cluster uses one processor, for a client or a JobManager that starts
 	node, java := world.Build(t, "test/native/node"), javaHome(t)
 	official := executable(t, filepath.Join("..", "bench", "official.sh"))
 	for _, version := range homes.Versions() {
@@ -34,6 +35,7 @@ func TestNative(t *testing.T) {
 		}
 		for _, mode := range []string{"application", "session"} {
 			t.Run(version+"/"+mode, func(t *testing.T) {
+				t.Parallel()
 				c := Cluster{Node: node, Home: home, Java: java, Version: version, Entrypoint: official, Official: true, Session: mode == "session", Jars: jars, Dir: t.TempDir()}
 				theirs := finish(t, c)
 				c.Entrypoint, c.Official, c.Dir = world.Binary(t), false, t.TempDir()
@@ -51,12 +53,14 @@ func TestNative(t *testing.T) {
 
 // TestDefinition: the job of an application cluster is a SQL script in a definition, in an image without a job of its own.
 func TestDefinition(t *testing.T) {
+	t.Parallel()
 	node, java := world.Build(t, "test/native/node"), javaHome(t)
 	for _, version := range homes.Versions() {
 		if version < "1.15" {
 			continue // see TestNative
 		}
 		t.Run(version, func(t *testing.T) {
+			t.Parallel()
 			jars := t.TempDir()
 			world.File(t, filepath.Join(jars, "job.yaml"), `apiVersion: flink-entrypoint/v1
 name: from the definition
@@ -81,12 +85,14 @@ sql:
 // TestDefinitionOfAJar: the job is a jar that the definition names, with its class and its arguments, and that the image does not have
 // where Flink looks for it. The manifest names no class, and the client's command neither a class nor arguments.
 func TestDefinitionOfAJar(t *testing.T) {
+	t.Parallel()
 	node, java := world.Build(t, "test/native/node"), javaHome(t)
 	for _, version := range homes.Versions() {
 		if version < "1.18" {
 			continue // see TestNative
 		}
 		t.Run(version, func(t *testing.T) {
+			t.Parallel()
 			home := homes.Home(t, version)
 			jars, err := Job(t.TempDir(), java, home)
 			if err != nil {
