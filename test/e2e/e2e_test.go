@@ -24,13 +24,15 @@ import (
 	"flink-entrypoint/test/world"
 )
 
-// forEachVersion runs f with a cluster of each version that can run SQL by our runner.
+// forEachVersion runs f with a cluster of each version that can run SQL by our runner. While one waits for its processes, another one starts.
 func forEachVersion(t *testing.T, f func(t *testing.T, version string, c *cluster.Cluster)) {
+	t.Parallel()
 	for _, version := range homes.Versions() {
 		if version < "1.15" {
 			continue // 1.13 and 1.14 have no runner; they are covered by the command line tests
 		}
 		t.Run(version, func(t *testing.T) {
+			t.Parallel()
 			home := homes.Home(t, version)
 			c, err := cluster.New(world.Binary(t), home, t.TempDir())
 			if err != nil {
