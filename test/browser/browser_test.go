@@ -96,6 +96,9 @@ func (p *platform) person() *person {
 	p.t.Cleanup(cancel)
 	ctx, cancel = chromedp.NewContext(ctx)
 	p.t.Cleanup(cancel)
+	if err := chromedp.Do(ctx); err != nil { // the browser lives as long as the context of the first call, so that one has no deadline
+		p.t.Fatal(err)
+	}
 	someone := &person{t: p.t, p: p, ctx: ctx}
 	link, err := p.run("link")
 	if err != nil {

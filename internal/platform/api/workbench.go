@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
@@ -40,6 +41,10 @@ func scriptProblem(w http.ResponseWriter, err error) error {
 			return refuse(http.StatusTooManyRequests, refused.Message, refused.Hint)
 		}
 		return refuse(http.StatusUnprocessableEntity, refused.Message, refused.Hint)
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		w.Header().Set("Retry-After", "5")
+		return refuse(http.StatusServiceUnavailable, "Flink did not answer in time", "try again; an operator sees in the server's log whether JVMs start")
 	}
 	if problems := validate.Problems(err); len(problems) > 0 {
 		var faults Faults

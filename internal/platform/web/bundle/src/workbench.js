@@ -15,7 +15,7 @@ const pause = 300; // ms after the last key
 
 const $ = (id) => document.getElementById("wb-" + id);
 
-const retried = (problem) => problem.status === 429 || problem.status === 0;
+const retried = (problem) => problem.retryAfter > 0 || problem.status === 429;
 
 export function open(root) {
   const page = JSON.parse(root.querySelector("#workbench-data").textContent);
