@@ -584,7 +584,7 @@ func TestRealJar(t *testing.T) {
 			t.Errorf("%s by %s: %s", end.Outcome, end.Evidence, end.Reason)
 		} else { // its main method can end after it
 			within(t, 30*time.Second, "the timeline has the error of the second job", func() bool {
-				return strings.Contains(r.textsOf(end.ID), "its main method failed after that: it starts a second job")
+				return strings.Contains(r.textsOf(end.ID), "its main method failed after that: ") && strings.Contains(r.textsOf(end.ID), "Cannot have more than one execute() or executeAsync() call")
 			})
 		}
 		r.stopShared()

@@ -87,7 +87,7 @@ func (c *Client) Submit(ctx context.Context, base string, s Submission) (late *L
 	threw := ok && e.Status == http.StatusBadRequest // JarRunHandler: the main method threw
 	duplicate := threw && strings.Contains(e.Cause, "DuplicateJobSubmissionException")
 	switch {
-	case have && duplicate && s.First: // each job of a main method would have the one id
+	case have && duplicate && s.First: // each job of a main method has the one id; most Flinks take it for the first one, without an error
 		return &Late{"it starts a second job, and Flink starts one from one request: " + e.Cause}, nil
 	case have && threw && !duplicate: // a duplicate says that another try, whose answer was lost, came through
 		return &Late{cmp.Or(e.Cause, e.Text)}, nil

@@ -5,8 +5,8 @@ import org.apache.flink.streaming.api.environment.StreamExecutionEnvironment;
 public class NoteJob {
 
     public static void main(String[] args) throws Exception {
+        StreamExecutionEnvironment env = StreamExecutionEnvironment.getExecutionEnvironment();
         for (int i = 0; i < Integer.parseInt(args[2]); i++) {
-            StreamExecutionEnvironment env = StreamExecutionEnvironment.getExecutionEnvironment();
             env.fromSequence(1, Long.parseLong(args[1])).map(new Rows(args[0])).print();
             env.execute("rows");
         }
