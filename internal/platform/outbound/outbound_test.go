@@ -281,8 +281,7 @@ func TestBounds(t *testing.T) {
 
 // TestTLS: https is checked against the name of the URI, and a redirect never leads back to http.
 func TestTLS(t *testing.T) {
-	var server *httptest.Server
-	server = httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/down" {
 			http.Redirect(w, r, "http://example.com/", http.StatusFound)
 			return

@@ -2,7 +2,6 @@ package web
 
 import (
 	"strings"
-	"time"
 
 	"flink-entrypoint/internal/platform/wire"
 )
@@ -184,11 +183,3 @@ func cancelAction(j wire.Job) action {
 var resolveAction = action{Name: "resolve", Title: "Say how it ended", Danger: true,
 	Will: []string{"Deletes the cluster of the run first, whatever it still does. When nothing of it is left, the run ends as you say.", "The timeline keeps your name and your reason."},
 	Then: []string{"An ended run never changes again."}}
-
-// age is how long a run lasted, or lasts by now.
-func age(r wire.Run, now time.Time) time.Duration {
-	if r.Ended != nil {
-		return r.Ended.Sub(r.Created)
-	}
-	return now.Sub(r.Created)
-}
