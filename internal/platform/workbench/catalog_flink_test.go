@@ -142,8 +142,13 @@ func TestCheckCatalog(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer w.Close()
-	if err := w.CheckCatalog(t.Context(), script(ports[0], "PROBE_PASSWORD")); err != nil || len(said) != 1 || <-said != ports[0]+" hunter2" {
-		t.Errorf("a host of the policy: %v", err)
+	if err := w.CheckCatalog(t.Context(), script(ports[0], "PROBE_PASSWORD")); err != nil || len(said) == 0 {
+		t.Errorf("a host of the policy: %v, %d calls", err, len(said))
+	}
+	for len(said) > 0 { // a catalog may be opened more than once
+		if got := <-said; got != ports[0]+" hunter2" {
+			t.Errorf("the host heard %q", got)
+		}
 	}
 	err = w.CheckCatalog(t.Context(), script(ports[1], "PROBE_PASSWORD"))
 	if faults := workbench.Faults(err); len(faults) == 0 || !strings.Contains(faults[0].Message, "cannot connect to localhost:"+ports[1]) || strings.Contains(err.Error(), "hunter2") || len(said) != 0 {

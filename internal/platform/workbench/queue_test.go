@@ -211,6 +211,15 @@ func TestExit(t *testing.T) {
 	}
 }
 
+// TestHeap: a JVM that ends for its heap is a bound of the run.
+func TestHeap(t *testing.T) {
+	f := open(t, Options{})
+	_, end, err := f.debug(t.Context(), "ada", script+"-- HEAP", nil)
+	if err != nil || end.Limit != "ended: it needs more than the 512 MiB of heap that a run has here" {
+		t.Errorf("%v, %+v", err, end)
+	}
+}
+
 // TestPolicy: what an operator may write, and what is wrong with the rest.
 func TestPolicy(t *testing.T) {
 	f := open(t, Options{})

@@ -375,7 +375,7 @@ func (w *Workbench) Debug(ctx context.Context, user string, s Script, d DebugOpt
 	}
 	end.Warm = warm
 	e.Start(warm)
-	bytes, crash := 0, false
+	bytes, crash := 0, ""
 	// room reports whether a line may be shown; the first one that may not ends the run.
 	room := func(line string, isRow bool) bool {
 		if isRow && end.Rows >= w.o.Rows {
@@ -406,7 +406,9 @@ func (w *Workbench) Debug(ctx context.Context, user string, s Script, d DebugOpt
 			}
 		},
 		Text: func(line string, begun bool, _ int) {
-			crash = crash || strings.HasPrefix(line, outOfMemory)
+			if strings.HasPrefix(line, noMemory) || strings.HasPrefix(line, exitsOnOutOfMemory) {
+				crash = line
+			}
 			if room(line, queryRow(line)) {
 				e.Line(line)
 			}
@@ -477,8 +479,9 @@ func (w *Workbench) give(j *jvm, dir string) error {
 	return err
 }
 
-// bound says which bound of its JVM has ended a run; "": none that is known. crash: the system gave it no more memory, and it said so.
-func (w *Workbench) bound(j *jvm, err error, crash bool) string {
+// bound says which bound of its JVM has ended a run; "": none that is known. crash is what a JVM said on standard output
+// that ended for want of memory, "" if it did not.
+func (w *Workbench) bound(j *jvm, err error, crash string) string {
 	if err == nil {
 		return ""
 	}
@@ -491,16 +494,19 @@ func (w *Workbench) bound(j *jvm, err error, crash bool) string {
 	switch {
 	case !ok:
 		return ""
-	case strings.Contains(exit.All, "OutOfMemoryError: Java heap space"), strings.Contains(exit.All, "OutOfMemoryError: GC overhead"):
+	case strings.Contains(crash+exit.All, "OutOfMemoryError: Java heap space"), strings.Contains(crash+exit.All, "OutOfMemoryError: GC overhead"):
 		return fmt.Sprintf("ended: it needs more than the %d MiB of heap that a run has here", w.o.heap()>>20)
-	case strings.Contains(exit.All, "OutOfMemoryError"), crash:
+	case strings.Contains(exit.All, "OutOfMemoryError"), crash != "":
 		return fmt.Sprintf("ended: it needs more than the %d MiB of memory that a process of a run has here", w.o.Memory>>20)
 	}
 	return ""
 }
 
-// outOfMemory begins what a JVM prints on standard output that ends because the system gives it no more memory.
-const outOfMemory = "# There is insufficient memory for the Java Runtime Environment"
+// How a JVM begins its last words on standard output: the system gives it no more memory; it has -XX:+ExitOnOutOfMemoryError.
+const (
+	noMemory           = "# There is insufficient memory for the Java Runtime Environment"
+	exitsOnOutOfMemory = "Terminating due to java.lang.OutOfMemoryError"
+)
 
 // queryRow reports whether a line is a row of the table that shows a query of a streaming script (its head begins with "| op").
 func queryRow(line string) bool {
@@ -561,7 +567,7 @@ func (w *Workbench) planned(ctx context.Context, s Script, need needs) (warnings
 	defer w.pool.used(j)
 	w.pool.replace(j)
 	if err = local.PlanOn(ctx, j.process); err != nil {
-		if reason := w.bound(j, err, false); reason != "" {
+		if reason := w.bound(j, err, ""); reason != "" {
 			err = &Refused{"the check " + reason, "", false}
 		}
 	}
