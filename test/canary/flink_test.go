@@ -36,6 +36,7 @@ func TestFlinkLogsNoSecret(t *testing.T) {
 				{"a table whose connector does not know an option", "[]", "CREATE TABLE broken (n INT) WITH ('connector' = 'print', 'my.password' = %[3]s);\n    INSERT INTO broken VALUES (1);\n", true},
 			} {
 				t.Run(c.name, func(t *testing.T) {
+					t.Parallel()
 					cl, err := cluster.New(world.Binary(t), home, t.TempDir())
 					if err != nil {
 						t.Fatal(err)

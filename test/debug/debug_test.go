@@ -23,12 +23,14 @@ import (
 )
 
 func eachVersion(t *testing.T, f func(t *testing.T, e entrypoint)) {
+	t.Parallel()
 	binary := world.Binary(t)
 	for _, version := range homes.Versions() {
 		if version < "1.15" {
 			continue // before, Flink's local execution needs more than our runner gives it
 		}
 		t.Run(version, func(t *testing.T) {
+			t.Parallel() // most of the time a JVM uses one processor
 			f(t, entrypoint{binary: binary, home: homes.Home(t, version), temp: t.TempDir(), dir: t.TempDir()})
 		})
 	}

@@ -56,6 +56,7 @@ func gatewayHome(t *testing.T, version string) string {
 
 // TestGatewaySessionsHaveTheCatalogs starts the gateway from an archive of its classes, which it makes first.
 func TestGatewaySessionsHaveTheCatalogs(t *testing.T) {
+	t.Parallel()
 	const version = "2.2.1"
 	home := gatewayHome(t, version)
 	// config.sh's home is the parent of the physical bin directory: say where the rest is.
