@@ -120,6 +120,7 @@ const copySQL = "CREATE TABLE s (id BIGINT, name STRING) WITH ('connector' = 'ka
 func TestWarmup(t *testing.T) {
 	for _, version := range versions() {
 		t.Run(version, func(t *testing.T) {
+			t.Parallel() // Java writes an archive on one processor
 			home, jar := copyHome(t, homes.Home(t, version))
 			dir := t.TempDir()
 			c, err := cluster.New(world.Binary(t), home, dir)

@@ -26,6 +26,7 @@ func TestRealFlink(t *testing.T) {
 			continue // Java 17 needs more options there than a workbench gives
 		}
 		t.Run(version, func(t *testing.T) {
+			t.Parallel() // most of the time a JVM uses one processor
 			w, err := workbench.Open(workbench.Options{Home: homes.Home(t, version), Dir: filepath.Join(t.TempDir(), "workbench"), Env: os.Environ(), Warm: 1, Time: 5 * time.Minute,
 				Log: slog.New(slog.NewTextHandler(t.Output(), nil))})
 			if err != nil {
