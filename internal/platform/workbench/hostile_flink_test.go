@@ -268,6 +268,9 @@ func TestBrings(t *testing.T) {
 
 // TestTwentyPeopleOnFlink: on four slots, each with a JVM of Flink: no row is another's, and nothing is left.
 func TestTwentyPeopleOnFlink(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: twenty JVMs are started, each for one run; TestTwentyPeople has the queue with a stand-in of Java")
+	}
 	w := openWalled(t, workbench.Options{Warm: 1, Runs: 4, Queue: 16, Time: 5 * time.Minute})
 	var all sync.WaitGroup
 	for i := range 20 {
