@@ -77,7 +77,7 @@ func Prepare(name string, source []byte, known Known) (api.Document, error) {
 	var chosen []object
 	for i, name := range settings.catalogs {
 		at := settings.catalogNodes[i]
-		c, err := known.Catalog(name)
+		made, used, err := known.chosen(name)
 		if errors.Is(err, store.ErrNotFound) {
 			faults = append(faults, fault(at, "x-platform.catalogs", unknownCatalog(name), catalogHint))
 			continue
@@ -85,12 +85,8 @@ func Prepare(name string, source []byte, known Known) (api.Document, error) {
 		if err != nil {
 			return out, err
 		}
-		made, err := catalogObject(c)
-		if err != nil {
-			return out, fmt.Errorf("catalog %s: %w", name, err)
-		}
 		chosen = append(chosen, made)
-		out.Catalogs = append(out.Catalogs, store.UsedCatalog{Name: name, Revision: c.Revision})
+		out.Catalogs = append(out.Catalogs, used)
 	}
 	if fetched && len(chosen) == len(settings.catalogs) {
 		out.Planned = written(doc.Root, chosen, &text)
@@ -117,6 +113,19 @@ func Prepare(name string, source []byte, known Known) (api.Document, error) {
 		}
 	}
 	return out, nil
+}
+
+// chosen is a stored catalog as it is written into a definition.
+func (k Known) chosen(name string) (object, store.UsedCatalog, error) {
+	c, err := k.Catalog(name)
+	if err != nil {
+		return object{}, store.UsedCatalog{}, err
+	}
+	made, err := catalogObject(c)
+	if err != nil {
+		return object{}, store.UsedCatalog{}, fmt.Errorf("catalog %s: %w", name, err)
+	}
+	return made, store.UsedCatalog{Name: name, Revision: c.Revision}, nil
 }
 
 // decode reads a definition, and its document for what the entrypoint does not read.
@@ -154,7 +163,7 @@ func fromScript(name string, source []byte, known Known) (api.Document, error) {
 		if slices.Contains(known.Chosen[:i], name) {
 			continue
 		}
-		c, err := known.Catalog(name)
+		made, used, err := known.chosen(name)
 		if errors.Is(err, store.ErrNotFound) {
 			faults = append(faults, wire.Fault{Path: "catalog", Message: unknownCatalog(name), Hint: catalogHint})
 			continue
@@ -162,12 +171,8 @@ func fromScript(name string, source []byte, known Known) (api.Document, error) {
 		if err != nil {
 			return out, err
 		}
-		made, err := catalogObject(c)
-		if err != nil {
-			return out, fmt.Errorf("catalog %s: %w", name, err)
-		}
 		chosen = append(chosen, made)
-		out.Catalogs = append(out.Catalogs, store.UsedCatalog{Name: name, Revision: c.Revision})
+		out.Catalogs = append(out.Catalogs, used)
 	}
 	if len(faults) > 0 {
 		return out, faults
