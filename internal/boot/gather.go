@@ -27,6 +27,7 @@ type reading struct {
 	ground
 	args        []string // of the role, without options that would be misread
 	differences []string // in them, from Flink's scripts
+	noSavepoint bool     // they say so
 	job         *Job     // nil without a definition
 	base        base
 	limits      limits.Limits
@@ -145,6 +146,11 @@ func (r *Run) read(ctx context.Context, g ground) (*reading, error) {
 		return nil, err
 	}
 	in.args, in.differences = arguments.Words, arguments.Differences
+	if r.role == "standalone-job" {
+		if in.args, in.noSavepoint = flinkoptions.NoSavepoint(in.args, g.home.Version); in.noSavepoint {
+			in.differences = append(in.differences, "the empty --fromSavepoint means no savepoint; Flink takes it for a path and fails")
+		}
+	}
 	if g.script != "" {
 		in.differences = append(in.differences, g.script+" is not run: the process is started without it")
 	}
@@ -170,6 +176,7 @@ func (r *Run) decide(ctx context.Context, in *reading) (*decision, error) {
 	if d.conf, err = step(ctx, r, phase.Configuration, func() (*settings.Layers, error) { return r.override(ctx, in, d.place) }); err != nil {
 		return nil, err
 	}
+	in.withoutSavepoint(d.conf)
 	if d.sizes, err = step(ctx, r, phase.Memory, func() (sizes, error) { return r.size(in, d.conf) }); err != nil {
 		return nil, err
 	}

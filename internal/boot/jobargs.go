@@ -11,10 +11,24 @@ import (
 	"flink-entrypoint/internal/sqlrunner"
 )
 
+// savepointKeys name the savepoint to start from; the second is the name until 1.19.
+var savepointKeys = [...]string{"execution.state-recovery.path", "execution.savepoint.path"}
+
+// withoutSavepoint takes the keys away that name a savepoint: an option wins over a key, one that says "no savepoint" too.
+func (in *reading) withoutSavepoint(conf *settings.Layers) {
+	for _, key := range savepointKeys {
+		if e, ok := conf.Want.Get(key); ok && in.noSavepoint {
+			conf.Warn("%s (%s) has no effect: the empty --fromSavepoint after the role says that the job starts without a savepoint", key, e.Source.Where)
+			conf.Remove(key, flinkconf.Source{Layer: flinkconf.Flag, Where: "--fromSavepoint"})
+		}
+	}
+}
+
 // jobOptions puts the job's options before the user's arguments: id, savepoint, and the class of a jar job. What the arguments or a
 // stronger layer of the configuration say instead wins: Flink takes the first of two options, and an option before a key.
 func (r *Run) jobOptions(in *reading, layers *settings.Layers) (plan jobPlan, err error) {
 	given, program := flinkoptions.JobWords(in.args, in.home.Version)
+	given["fromSavepoint"] = given["fromSavepoint"] || in.noSavepoint
 	d := in.job
 	if r.isNative() { // its options are keys of the configuration
 		plan.arguments, err = d.jarArguments()
@@ -56,10 +70,10 @@ func (r *Run) jobOptions(in *reading, layers *settings.Layers) (plan jobPlan, er
 		return plan, err
 	}
 	if s := d.Savepoint; s != nil {
-		if err := option("fromSavepoint", s.Path, "execution.state-recovery.path", "execution.savepoint.path"); err != nil {
+		if err := option("fromSavepoint", s.Path, savepointKeys[:]...); err != nil {
 			return plan, err
 		}
-		if s.AllowNonRestoredState && !given["allowNonRestoredState"] {
+		if s.AllowNonRestoredState && !given["allowNonRestoredState"] && !in.noSavepoint {
 			plan.options = append(plan.options, "--allowNonRestoredState")
 		}
 	}

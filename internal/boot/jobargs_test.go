@@ -32,6 +32,9 @@ func TestWhoWinsTheJobOptions(t *testing.T) {
 		{name: "an argument of the job", definition: jar, args: []string{"run", "--fromSavepoint", "mine"}, want: "--fromSavepoint s3://definition --job-classname a.Definition run --fromSavepoint mine x"},
 		{name: "-D", definition: jar, args: []string{"-Dexecution.state-recovery.path=s3://d"}, without: []string{"s3://definition"}, warning: "execution.state-recovery.path (-D) wins"},
 		{name: "FLINK_PROPERTIES", definition: sql, properties: "execution.savepoint.path: s3://p", without: []string{"s3://definition"}, warning: "execution.savepoint.path (FLINK_PROPERTIES:1) wins"},
+		{name: "no savepoint", definition: sql, args: []string{"--fromSavepoint", ""}, without: []string{"--fromSavepoint", "s3://definition", "--allowNonRestoredState", ""}, want: "run", warning: "--fromSavepoint after the role wins, not the definition's savepoint.path"},
+		{name: "no savepoint, joined", definition: jar, args: []string{"--job-id", "2", "-s=", "-Da=b", "run", "-s", "mine"}, without: []string{"s3://definition", "-s="}, want: "--job-id 2 -Da=b run -s mine x", warning: "--fromSavepoint after the role wins"},
+		{name: "no savepoint and a key", definition: jar, properties: "execution.savepoint.path: s3://p", args: []string{"--fromSavepoint="}, without: []string{"s3://definition", "--fromSavepoint="}, want: "x", warning: "execution.savepoint.path (FLINK_PROPERTIES:1) has no effect"},
 		{name: "configuration", definition: jar + "configuration: {execution.savepoint.path: s3://c}\n", want: "--fromSavepoint s3://definition", warning: "savepoint.path wins, not its configuration"},
 		{name: "name and configuration", definition: jar + "configuration: {pipeline.name: other}\n", want: "--job-classname a.Definition x"},
 		{name: "slots twice", definition: jar + "configuration: {taskmanager.numberOfTaskSlots: 4}\nresources: {taskManager: {slots: 3}}\n", want: "x", warning: "taskmanager.numberOfTaskSlots is set twice in the definition"},
@@ -67,6 +70,9 @@ func TestWhoWinsTheJobOptions(t *testing.T) {
 					t.Fatalf("%q is not in its place in %q", word, plan.Command.Argv)
 				}
 				at += i + 1
+			}
+			if conf := plan.Config.Rendered; strings.HasPrefix(tt.name, "no savepoint") && strings.Contains(string(conf), ".path: s3:") {
+				t.Errorf("the configuration names a savepoint:\n%s", conf)
 			}
 			for _, word := range tt.without {
 				if slices.Contains(plan.Command.Argv, word) {

@@ -25,8 +25,9 @@ type Spec struct {
 	Token func(context.Context) (string, error) `json:"-"`
 
 	JobID            string `json:"jobId,omitempty"`
-	ClusterID        string `json:"clusterId,omitempty"` // of high availability; empty: none
-	Savepoint        string `json:"savepoint,omitempty"` // to start from
+	ClusterID        string `json:"clusterId,omitempty"`   // of high availability; empty: none
+	Savepoint        string `json:"savepoint,omitempty"`   // to start from
+	NoSavepoint      bool   `json:"noSavepoint,omitempty"` // start from none, whatever the definition says
 	AllowNonRestored bool   `json:"allowNonRestored,omitempty"`
 
 	JobManagers  int      `json:"jobManagers"`

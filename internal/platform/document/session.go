@@ -167,14 +167,21 @@ type Program struct {
 	AllowNonRestored bool
 }
 
-// ProgramOf makes the program of a stored definition of a job of a session cluster, for the cluster's version of Flink.
-func ProgramOf(document []byte, v flinkversion.Version) (Program, error) {
+// ProgramOf makes the program of a stored definition of a job of a session cluster, for the cluster's version of Flink. Without state, the job
+// starts from nothing that the definition names.
+func ProgramOf(document []byte, v flinkversion.Version, withoutState bool) (Program, error) {
 	def, err := jobdef.Decode("definition", document)
 	if err != nil {
 		return Program{}, err
 	}
 	if want, _ := def.FlinkVersion.Plain(); want != "" && want != v.Release().String() {
 		return Program{}, fmt.Errorf("the definition is for Flink %s, the session cluster is Flink %s", want, v)
+	}
+	if withoutState {
+		def.Savepoint = nil
+		def.Configuration = slices.DeleteFunc(def.Configuration, func(c jobdef.Setting) bool {
+			return c.Key == "execution.state-recovery.path" || c.Key == "execution.savepoint.path"
+		})
 	}
 	return programOf(def, v)
 }

@@ -237,8 +237,10 @@ func (s *Server) restart(ctx context.Context, r store.Run) (done bool, err error
 		return false, err
 	}
 	asked := store.Asked{By: r.Asked.By, Savepoint: "latest", Restart: before + 1, After: r.State.ID}
-	if !settings.Streaming || r.State.Cluster {
-		asked.Savepoint = "none" // a bounded job begins again
+	if !settings.Streaming || r.State.Cluster { // a bounded job begins again, as this run did
+		if asked.Savepoint = r.Asked.StartFrom; withoutState(r) {
+			asked.Savepoint = "none"
+		}
 	}
 	if _, err := s.begin(ctx, r.Job, r.Version, asked); err != nil && !errors.Is(err, store.ErrExists) {
 		return false, err

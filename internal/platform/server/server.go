@@ -286,6 +286,10 @@ func (s *Server) begin(ctx context.Context, job string, version int, asked store
 	})
 }
 
+// withoutState reports whether a run starts without state, whatever its definition says. A run that found nothing to start from, and that a person
+// started all the same, is one too.
+func withoutState(r store.Run) bool { return r.Asked.Savepoint != "" && r.Asked.StartFrom == "" }
+
 // spec says what the cluster of a run is.
 func (s *Server) spec(ctx context.Context, r store.Run) (cluster.Spec, error) {
 	v, err := s.Store.Version(ctx, r.Job, r.Version)
@@ -301,7 +305,7 @@ func (s *Server) spec(ctx context.Context, r store.Run) (cluster.Spec, error) {
 		return cluster.Spec{}, &cluster.Refusal{Err: err}
 	}
 	spec := cluster.Spec{Run: r.State.ID, Session: r.State.Cluster, Definition: fmt.Sprintf("%s/v1/jobs/%s/versions/%d", s.URL, r.Job, r.Version), Digest: v.Digest, Events: s.URL + "/v1/flink-events", Token: func(ctx context.Context) (string, error) { return s.Store.RenewRunToken(ctx, j.Team, r.State.ID) },
-		JobID: r.State.JobID, Savepoint: r.Asked.StartFrom, JobManagers: 1, TaskManagers: settings.TaskManagers, KeepMemory: !settings.Sized}
+		JobID: r.State.JobID, Savepoint: r.Asked.StartFrom, NoSavepoint: withoutState(r), JobManagers: 1, TaskManagers: settings.TaskManagers, KeepMemory: !settings.Sized}
 	if settings.HighAvailability {
 		spec.ClusterID, spec.JobManagers = jobstate.ClusterIDOf(r.State.ID), settings.JobManagers
 		if spec.Session && !settings.ResultsChosen { // the entrypoint does it for a job's own cluster

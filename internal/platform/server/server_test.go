@@ -601,6 +601,41 @@ func TestSavepoints(t *testing.T) {
 	}
 }
 
+// TestWithoutSavepoint: a start with the savepoint none starts without state, whatever the definition says, on a cluster of its own and on a session
+// cluster. A start that names nothing leaves it to the definition.
+func TestWithoutSavepoint(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, false)
+	shared := f.shared()
+	const more = "savepoint: {path: 'file:/savepoints/defined', allowNonRestoredState: true}\nconfiguration: {execution.savepoint.path: 'file:/savepoints/configured'}\n"
+	own := strings.Replace(definition, "sql:\n", more+"sql:\n", 1)
+	for i, tt := range []struct{ asked, own, session string }{
+		{"none", "", ""},
+		{"", "", "file:/savepoints/defined"}, // the entrypoint of an own cluster reads the definition
+		{"file:/savepoints/asked", "file:/savepoints/asked", "file:/savepoints/asked"},
+	} {
+		name := fmt.Sprint("own-", i)
+		f.want(201, "PUT", "/v1/jobs/"+name, own, nil)
+		r := decode[wire.Run](t, f.want(202, "POST", "/v1/jobs/"+name+"/start", wire.Start{Savepoint: tt.asked}, nil))
+		f.until(name, "started", func(r wire.Run) bool { return r.Attempt != "" })
+		f.world.Of(r.ID, func(c *simulate.Cluster) {
+			if c.Spec.Savepoint != tt.own || c.Spec.NoSavepoint != (tt.asked == "none") {
+				t.Errorf("asked for %q: %+v", tt.asked, c.Spec)
+			}
+		})
+		name = fmt.Sprint("on-shared-", i)
+		f.want(201, "PUT", "/v1/jobs/"+name, onShared(more), nil)
+		f.want(202, "POST", "/v1/jobs/"+name+"/start", wire.Start{Savepoint: tt.asked}, nil)
+		f.until(name, "running", func(r wire.Run) bool { return r.Queue == "running" })
+		f.session(shared, func(s *simulate.Session) {
+			run := s.Runs[len(s.Runs)-1]
+			if path, _ := run["savepointPath"].(string); path != tt.session || strings.Contains(fmt.Sprint(run["programArgsList"]), "execution.savepoint.path") != (tt.asked != "none") {
+				t.Errorf("asked for %q: %v", tt.asked, run)
+			}
+		})
+	}
+}
+
 // TestRestartPolicy: a failed run is started again, a few times; a canceled one is not.
 func TestRestartPolicy(t *testing.T) {
 	if testing.Short() {
@@ -609,10 +644,14 @@ func TestRestartPolicy(t *testing.T) {
 	f := newFixture(t, false)
 	with := strings.Replace(definition, "sql:\n", "x-platform: {restart: {attempts: 2, backoff: 100ms}}\nconfiguration: {execution.runtime-mode: batch}\nsql:\n", 1)
 	f.want(201, "PUT", "/v1/jobs/clicks", with, nil)
-	f.want(202, "POST", "/v1/jobs/clicks/start", wire.Start{}, nil)
+	f.want(202, "POST", "/v1/jobs/clicks/start", wire.Start{Savepoint: "file:/savepoints/first"}, nil)
 	for n := range 3 {
 		r := f.until("clicks", fmt.Sprint("restarted ", n), func(r wire.Run) bool { return r.Restart == n && r.Attempt != "" })
-		f.world.Of(r.ID, func(c *simulate.Cluster) { c.Status = "FAILED" })
+		f.world.Of(r.ID, func(c *simulate.Cluster) {
+			if c.Status = "FAILED"; c.Spec.Savepoint != "file:/savepoints/first" {
+				t.Errorf("start %d of a bounded job was from %q", n, c.Spec.Savepoint)
+			}
+		})
 	}
 	r := f.until("clicks", "failed", func(r wire.Run) bool { return r.Restart == 2 && r.Queue == "failed" })
 	f.until("clicks", "at rest", func(wire.Run) bool {

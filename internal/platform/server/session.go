@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -32,7 +33,7 @@ func (s *Server) session(ctx context.Context, r store.Run) (store.Run, error) {
 	return s.Store.NewestRun(ctx, j.Name)
 }
 
-// program is as monitor.Monitor says. What the platform asks for beats the definition's savepoint.
+// program is as monitor.Monitor says. The savepoint that was asked for wins over the definition's.
 func (s *Server) program(ctx context.Context, r store.Run, flink string) (flinkrest.Submission, error) {
 	version, err := flinkversion.Parse(flink)
 	if err != nil {
@@ -42,14 +43,11 @@ func (s *Server) program(ctx context.Context, r store.Run, flink string) (flinkr
 	if err != nil {
 		return flinkrest.Submission{}, err
 	}
-	p, err := document.ProgramOf(v.Document, version)
+	p, err := document.ProgramOf(v.Document, version, withoutState(r))
 	if err != nil {
 		return flinkrest.Submission{}, &cluster.Refusal{Err: err}
 	}
-	from := r.Asked.StartFrom
-	if from == "" && r.Asked.Savepoint == "" {
-		from = p.Savepoint
-	}
+	from := cmp.Or(r.Asked.StartFrom, p.Savepoint)
 	sub := flinkrest.Submission{MainClass: p.MainClass, Arguments: p.Arguments, Configuration: p.Configuration, Savepoint: from, AllowLost: p.AllowNonRestored}
 	if p.Artifact == "" {
 		sub.JarName, sub.Jar = jarName(sqlrunner.JarName, fmt.Sprintf("%x", sha256.Sum256(sqlrunner.Jar()))), flinkrest.Bytes(sqlrunner.Jar())

@@ -341,7 +341,10 @@ func (d *Driver) command(s cluster.Spec, p ports, name, dir string) command {
 		if s.JobID != "" {
 			args = append(args, "--job-id", s.JobID)
 		}
-		if s.Savepoint != "" {
+		switch {
+		case s.NoSavepoint:
+			args = append(args, "--fromSavepoint", "") // the entrypoint makes "none" of it
+		case s.Savepoint != "":
 			args = append(args, "--fromSavepoint", s.Savepoint)
 			if s.AllowNonRestored {
 				args = append(args, "--allowNonRestoredState")

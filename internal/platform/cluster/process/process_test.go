@@ -458,6 +458,30 @@ func TestSessionCommand(t *testing.T) {
 	}
 }
 
+// TestSavepointCommand: what a run starts from reaches the JobManager; "none" is an empty path, which the entrypoint takes for that.
+func TestSavepointCommand(t *testing.T) {
+	d := &Driver{Dir: t.TempDir()}
+	for _, tt := range []struct {
+		savepoint string
+		none      bool
+		want      []string // the words after the job's id
+	}{
+		{"", false, []string{"-Djobmanager.rpc.address=127.0.0.1"}},
+		{"file:/s", false, []string{"--fromSavepoint", "file:/s"}},
+		{"", true, []string{"--fromSavepoint", ""}},
+	} {
+		s := spec("r1")
+		s.Savepoint, s.NoSavepoint = tt.savepoint, tt.none
+		args := d.command(s, ports{RPC: 1, Blob: 2, REST: []int{3}}, "jobmanager-1", t.TempDir()).Args
+		if i := slices.Index(args, "--job-id"); !slices.Equal(args[i+2:i+2+len(tt.want)], tt.want) {
+			t.Errorf("%q, want %q", args, tt.want)
+		}
+		if args := d.command(s, ports{RPC: 1, Blob: 2, REST: []int{3}}, "taskmanager-1", t.TempDir()).Args; slices.Contains(args, "--fromSavepoint") {
+			t.Errorf("a TaskManager gets %q", args)
+		}
+	}
+}
+
 // TestReplace: a process in the place of one that ended, once, also by another server; its log and the log of the one before it are kept.
 func TestReplace(t *testing.T) {
 	d := driver(t, "run")
