@@ -176,7 +176,14 @@ func (p *program) run(ctx context.Context) error {
 				if len(p.rest) > 1 && (p.rest[1] == "--help" || p.rest[1] == "-h") {
 					return p.help(ctx, p.rest)
 				}
-				return c.run(p, ctx, p.rest[1:])
+				switch err := c.misplaced(p.rest[1:]); {
+				case err == nil:
+					return c.run(p, ctx, p.rest[1:])
+				case c.name == "health":
+					return p.unprobed(err)
+				default:
+					return err
+				}
 			}
 		}
 	}
@@ -272,9 +279,14 @@ func (p *program) gather(ctx context.Context, mode boot.Mode, words []string, pa
 		role, args = boot.PassThrough, words
 	case !boot.IsRole(role):
 		role, args = boot.Command, words
+	default:
+		p.warnOfMisplaced(role, args)
 	}
 	run := boot.New(mode, role, p.opts.Options, p.world(args))
 	plan, err := run.Gather(ctx)
+	if boot.IsRole(role) {
+		err = hintOfMisplaced(err, role, args)
+	}
 	return run, plan, err
 }
 
