@@ -270,12 +270,21 @@ func (a *API) deleteJob(w http.ResponseWriter, r *http.Request) error {
 	}
 	err = a.Store.DeleteJob(r.Context(), j.Name)
 	if errors.Is(err, store.ErrInUse) {
-		return refuse(http.StatusConflict, fmt.Sprintf("the job %s has a run that has not ended", j.Name), "stop it first")
+		return a.inUse(r, "the job "+j.Name, j.Name)
 	}
 	if err == nil {
 		w.WriteHeader(http.StatusNoContent)
 	}
 	return err
+}
+
+// inUse refuses to delete a job or cluster that has a run which goes on, or whose end still leaves something to do.
+func (a *API) inUse(r *http.Request, what, name string) error {
+	run, err := a.Store.NewestRun(r.Context(), name)
+	if err == nil && run.State.HasEnded() {
+		return refuse(http.StatusConflict, what+" has a run that has ended, and whose logs and archive are still collected", "try again in some seconds")
+	}
+	return refuse(http.StatusConflict, what+" has a run that has not ended", "stop it first")
 }
 
 func (a *API) versionOf(r *http.Request, team string, v store.Version) (wire.Version, error) {

@@ -76,7 +76,7 @@ func (a *API) deleteCluster(w http.ResponseWriter, r *http.Request) error {
 	}
 	err = a.Store.DeleteJob(r.Context(), j.Name)
 	if errors.Is(err, store.ErrInUse) {
-		return refuse(http.StatusConflict, fmt.Sprintf("the session cluster %s has a run that has not ended", j.Name), "stop it first")
+		return a.inUse(r, "the session cluster "+j.Name, j.Name)
 	}
 	if err == nil {
 		w.WriteHeader(http.StatusNoContent)

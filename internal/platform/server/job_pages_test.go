@@ -317,6 +317,42 @@ func TestPagesOfASessionCluster(t *testing.T) {
 	}
 }
 
+// TestDeletePage: a job, and a session cluster, are deleted from their pages when nothing of them goes on; the list of events keeps who did it.
+func TestDeletePage(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, true, Options{Limits: api.Limits{Requests: 1e6}})
+	f.token = f.tokenOf("ann", "web", store.RoleEdit)
+	r := f.running("clicks")
+	b := f.readerAs("kim", "web", store.RoleEdit)
+	b.shows("/jobs/clicks", "Delete: there is a run that has not ended. Stop it first.")
+	b.shows("/jobs/clicks/delete", "there is a run that has not ended", "Deletes this job with its version and all its runs", "Savepoints and checkpoints stay")
+	if status, page := b.post("/jobs/clicks/delete", nil); status != 409 || !strings.Contains(text(page), "the job clicks has a run that has not ended") {
+		t.Errorf("delete of a job that runs: %d %s", status, text(page))
+	}
+	f.want(202, "POST", "/v1/jobs/clicks/stop", wire.Stop{Mode: "cancel"}, nil)
+	f.until("clicks", "canceled, and cleaned up", func(wire.Run) bool {
+		run, err := f.s.Store.Run(t.Context(), r.ID)
+		return err == nil && run.State.HasEnded() && len(run.Pending) == 0
+	})
+	b.shows("/jobs/clicks", "The run was canceled.", "Start…", "Delete…")
+	if status, page := b.post("/jobs/clicks/delete", nil); status != 200 || !strings.Contains(text(page), "The job is deleted.") {
+		t.Errorf("delete: %d %s", status, text(page))
+	}
+	if status, _ := b.get("/jobs/clicks"); status != 404 {
+		t.Errorf("the page of a deleted job: %d", status)
+	}
+	f.want(404, "GET", "/v1/jobs/clicks", nil, nil)
+	if events := string(f.want(200, "GET", "/v1/events?limit=100", nil, nil)); !strings.Contains(events, "it was deleted, with its versions up to 1") || !strings.Contains(events, `"by":"kim"`) {
+		t.Errorf("the events are %s", events)
+	}
+	f.want(201, "PUT", "/v1/clusters/shared", sessionCluster, nil)
+	b.shows("/jobs/shared/delete", "Deletes this session cluster with its version", "Jobs that name it cannot start")
+	if status, page := b.post("/jobs/shared/delete", nil); status != 200 || !strings.Contains(text(page), "The job is deleted.") {
+		t.Errorf("delete of a session cluster: %d %s", status, text(page))
+	}
+	f.want(404, "GET", "/v1/clusters/shared", nil, nil)
+}
+
 // TestPagesForViewers: who may only look sees no buttons, and is refused what they do.
 func TestPagesForViewers(t *testing.T) {
 	t.Parallel()
@@ -330,13 +366,13 @@ func TestPagesForViewers(t *testing.T) {
 				t.Errorf("%s has a form for %s", tab, form[1])
 			}
 		}
-		for _, button := range []string{"Stop with savepoint", "Cancel…", "Start from this", "/start"} {
+		for _, button := range []string{"Stop with savepoint", "Cancel…", "Start from this", "/start", "/delete"} {
 			if strings.Contains(page, button) {
 				t.Errorf("%s has %q", tab, button)
 			}
 		}
 	}
-	for _, path := range []string{"/jobs/clicks/start", "/jobs/clicks/stop", "/jobs/clicks/runs/" + r.ID + "/resolve"} {
+	for _, path := range []string{"/jobs/clicks/start", "/jobs/clicks/stop", "/jobs/clicks/delete", "/jobs/clicks/runs/" + r.ID + "/resolve"} {
 		if status, page := b.post(path, url.Values{"mode": {"cancel"}, "version": {"1"}, "as": {"failed"}, "reason": {"x"}}); status != 403 || !strings.Contains(text(page), "Your role is view, this page needs edit.") {
 			t.Errorf("POST %s: %d %s", path, status, text(page))
 		}
@@ -356,13 +392,13 @@ func TestPagesOfAnotherTeam(t *testing.T) {
 	f.token = f.tokenOf("ann", "web", store.RoleEdit)
 	r := f.running("clicks")
 	b := f.readerAs("bob", "ads", store.RoleAdmin)
-	paths := []string{"/runs/" + r.ID, "/logs/download", "/start", "/stop", "/runs/" + r.ID + "/resolve"}
+	paths := []string{"/runs/" + r.ID, "/logs/download", "/start", "/stop", "/delete", "/runs/" + r.ID + "/resolve"}
 	for _, tab := range append(paths, jobTabs...) {
 		if status, page := b.get("/jobs/clicks" + tab); status != 404 || !strings.Contains(text(page), `Unknown job "clicks"`) {
 			t.Errorf("GET %s: %d %s", tab, status, text(page))
 		}
 	}
-	for _, path := range []string{"/start", "/stop", "/runs/" + r.ID + "/resolve"} {
+	for _, path := range []string{"/start", "/stop", "/delete", "/runs/" + r.ID + "/resolve"} {
 		if status, _ := b.post("/jobs/clicks"+path, url.Values{"mode": {"cancel"}, "version": {"1"}, "as": {"failed"}, "reason": {"x"}}); status != 404 {
 			t.Errorf("POST %s: %d", path, status)
 		}

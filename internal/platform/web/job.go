@@ -21,6 +21,8 @@ var jobPages = []page{
 	{"POST /jobs/{job}/start", "edit", (*visit).startJob},
 	{"GET /jobs/{job}/stop", "edit", (*visit).askStop},
 	{"POST /jobs/{job}/stop", "edit", (*visit).stopJob},
+	{"GET /jobs/{job}/delete", "edit", (*visit).askDelete},
+	{"POST /jobs/{job}/delete", "edit", (*visit).deleteJob},
 	{"GET /jobs/{job}/runs/{run}/resolve", "edit", (*visit).askResolve},
 	{"POST /jobs/{job}/runs/{run}/resolve", "edit", (*visit).resolveRun},
 	{"GET /jobs/{job}/versions", "view", (*visit).jobVersions},
@@ -311,6 +313,38 @@ func (v *visit) stopJob() error {
 		a, wrong = stopAction, &wire.Problem{Title: "Nothing was done", Status: http.StatusBadRequest, Detail: fmt.Sprintf("unknown mode %q", mode), Hint: "savepoint, drain or cancel"}
 	}
 	return v.showJob(wrong.Status, "job-stop", h, actionPage{Head: h, Action: a, Run: h.Run(), Problem: wrong})
+}
+
+func (v *visit) askDelete() error {
+	h, err := v.head("")
+	if err != nil {
+		return err
+	}
+	p := actionPage{Head: h, Action: deleteAction(h.Job)}
+	if open(h.Run()) {
+		p.Problem = &wire.Problem{Title: "Not now", Status: http.StatusConflict, Detail: "there is a run that has not ended", Hint: "stop it first"}
+	}
+	return v.showJob(http.StatusOK, "job-delete", h, p)
+}
+
+func (v *visit) deleteJob() error {
+	h, err := v.head("")
+	if err != nil {
+		return err
+	}
+	stored := "/v1/jobs/"
+	if h.Cluster() {
+		stored = "/v1/clusters/"
+	}
+	err = v.api.Do(v.ctx(), http.MethodDelete, stored+url.PathEscape(h.Job.Name), nil, nil)
+	if err == nil {
+		return v.done("/", "job-deleted")
+	}
+	wrong := v.problem(err)
+	if wrong == nil {
+		return err
+	}
+	return v.showJob(wrong.Status, "job-delete", h, actionPage{Head: h, Action: deleteAction(h.Job), Problem: wrong})
 }
 
 func (v *visit) askResolve() error {

@@ -31,7 +31,7 @@ func TestStatesOfAJob(t *testing.T) {
 		can     string
 		refuses string // part of what cannot be done; "-": nothing is refused
 	}{
-		"never started":     {wire.Job{}, "idle", "never started", "start", "-"},
+		"never started":     {wire.Job{}, "idle", "never started", "start delete", "-"},
 		"starting":          {wire.Job{Run: &wire.Run{Queue: "accept", Condition: "starting", Desired: "run"}}, "info", "cluster is starting", "cancel", "has no state to save"},
 		"submitted":         {wire.Job{Run: &wire.Run{Queue: "accept", Condition: "starting", Desired: "run", Session: "shared"}}, "info", "submitted to its session cluster", "cancel", "has no state to save"},
 		"waiting for slots": {wire.Job{Run: &wire.Run{Queue: "accept", Condition: "waiting for slots", Desired: "run"}}, "warn", "waits for task slots", "cancel", "Start: there is a run"},
@@ -42,13 +42,13 @@ func TestStatesOfAJob(t *testing.T) {
 		"ending":            {wire.Job{Run: &wire.Run{Queue: "running", Condition: "ending", Desired: "run"}}, "info", "not yet proven", "savepoint drain cancel resolve", "Start"},
 		"stopping":          {wire.Job{Run: &wire.Run{Queue: "cancel", Condition: "ending", Desired: "stop"}}, "info", "savepoint is being made", "cancel resolve", "Stop with savepoint: it was asked for"},
 		"canceling":         {wire.Job{Run: &wire.Run{Queue: "cancel", Condition: "ending", Desired: "cancel"}}, "info", "being canceled", "resolve", "Cancel: it was asked for"},
-		"failed":            {wire.Job{Run: &wire.Run{Queue: "failed", Outcome: "failed", Ended: &ended}}, "bad", "has failed", "start", "-"},
-		"finished":          {wire.Job{Run: &wire.Run{Queue: "finish", Outcome: "finished", Ended: &ended}}, "ok", "ended by itself", "start", "-"},
-		"canceled":          {wire.Job{Run: &wire.Run{Queue: "cancel", Outcome: "canceled", Ended: &ended}}, "idle", "was canceled", "start", "-"},
-		"stopped":           {wire.Job{Run: &wire.Run{Queue: "cancel", Outcome: "stopped", Ended: &ended}}, "idle", "stopped with a savepoint", "start", "-"},
+		"failed":            {wire.Job{Run: &wire.Run{Queue: "failed", Outcome: "failed", Ended: &ended}}, "bad", "has failed", "start delete", "-"},
+		"finished":          {wire.Job{Run: &wire.Run{Queue: "finish", Outcome: "finished", Ended: &ended}}, "ok", "ended by itself", "start delete", "-"},
+		"canceled":          {wire.Job{Run: &wire.Run{Queue: "cancel", Outcome: "canceled", Ended: &ended}}, "idle", "was canceled", "start delete", "-"},
+		"stopped":           {wire.Job{Run: &wire.Run{Queue: "cancel", Outcome: "stopped", Ended: &ended}}, "idle", "stopped with a savepoint", "start delete", "-"},
 		"a session cluster": {wire.Job{Kind: "cluster", Run: &wire.Run{Queue: "running", Desired: "run"}, Jobs: []string{"views"}}, "ok", "takes jobs", "", "jobs use this cluster"},
 		"an unused one":     {wire.Job{Kind: "cluster", Run: &wire.Run{Queue: "running", Desired: "run"}}, "ok", "takes jobs", "cancel", "Start"},
-		"an ended one":      {wire.Job{Kind: "cluster", Run: &wire.Run{Queue: "finish", Outcome: "finished", Ended: &ended}}, "idle", "session cluster has ended", "start", "-"},
+		"an ended one":      {wire.Job{Kind: "cluster", Run: &wire.Run{Queue: "finish", Outcome: "finished", Ended: &ended}}, "idle", "session cluster has ended", "start delete", "-"},
 		"a queue of later":  {wire.Job{Run: &wire.Run{Queue: "later", Desired: "run"}}, "info", "in the queue later", "savepoint drain cancel", "Start"},
 	} {
 		s := sayingOf(c.job)

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"fmt"
 	"strings"
 
 	"flink-entrypoint/internal/platform/wire"
@@ -105,7 +106,7 @@ func open(r *wire.Run) bool { return r != nil && r.Outcome == "" }
 
 // An action is something that a person can do with a job now.
 type action struct {
-	Name   string // start, savepoint, drain, cancel, resolve or empty
+	Name   string // start, savepoint, drain, cancel, resolve, empty or delete
 	Title  string
 	Danger bool
 	Will   []string // what it will do, a sentence each
@@ -116,10 +117,10 @@ type action struct {
 func actionsOf(j wire.Job) (can []action, cannot []string) {
 	r := j.Run
 	if !open(r) {
-		return []action{startAction(j)}, nil
+		return []action{startAction(j), deleteAction(j)}, nil
 	}
 	cluster := j.Kind == kindCluster
-	cannot = append(cannot, "Start: there is a run that has not ended. Stop it first.")
+	cannot = append(cannot, "Start: there is a run that has not ended. Stop it first.", "Delete: there is a run that has not ended. Stop it first.")
 	switch {
 	case r.Condition == conditionParked:
 		can = append(can, action{Name: "empty", Title: "Start without state", Will: []string{"Starts the run without a savepoint.", "A streaming job reads its input from the position that its sources are set to, which may be everything again."}})
@@ -183,3 +184,19 @@ func cancelAction(j wire.Job) action {
 var resolveAction = action{Name: "resolve", Title: "Say how it ended", Danger: true,
 	Will: []string{"Deletes the cluster of the run first, whatever it still does. When nothing of it is left, the run ends as you say.", "The timeline keeps your name and your reason."},
 	Then: []string{"An ended run never changes again."}}
+
+func deleteAction(j wire.Job) action {
+	a := action{Name: "delete", Title: "Delete", Danger: true}
+	versions := "its version"
+	if j.Newest > 1 {
+		versions = fmt.Sprintf("its %d versions", j.Newest)
+	}
+	a.Will = []string{fmt.Sprintf("Deletes %s with %s and all its runs: their timelines, logs and archives. It cannot be undone.", strings.ToLower(what(j)), versions)}
+	if j.Kind == kindCluster {
+		a.Then = []string{"Jobs that name it cannot start until there is a session cluster with this name again."}
+	} else {
+		a.Then = []string{"Savepoints and checkpoints stay where they are: they are your data."}
+	}
+	a.Then = append(a.Then, "The list of events keeps who deleted it, and what users did with it before.")
+	return a
+}
