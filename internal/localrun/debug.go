@@ -46,7 +46,7 @@ func Debug(ctx context.Context, start bool, opts boot.Options, d Options, w boot
 		l.Warnings = append(l.Warnings, l.Shown.Warnings...)
 		return l, nil
 	}
-	options.Changes = !d.Training
+	options.Changes, options.Exact = !d.Training, d.served != nil
 	options.Provider = l.provider(ctx)
 	return l, l.start(ctx, sqlrunner.Local, func() (mock.Result, error) { return mock.Rewrite(l.parts, options) })
 }

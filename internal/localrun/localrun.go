@@ -118,7 +118,9 @@ func (l *Local) read(ctx context.Context, home *distribution.Home, starts bool) 
 		return err
 	}
 	l.secrets = slices.Concat(init.Secrets, script.Secrets)
-	l.Script = l.job.Source(script.Text)
+	if l.Script = l.job.Source(script.Text); l.served != nil && l.served.beside.InLiterals {
+		l.Script.InLiterals()
+	}
 	text := string(init.Text())
 	if starts {
 		l.statements[0], _ = sqltext.Cut(text, sqltext.DialectOf(l.Version))

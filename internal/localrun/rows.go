@@ -1,33 +1,87 @@
 package localrun
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
-// rowReader reads what print sinks write: "identifier> +I[…]", with parallel subtasks "identifier:2> +I[…]".
+// A Row is a row of a sink.
+type Row struct {
+	Table string
+	Kind  string // +I, -U, +U or -D
+	Text  string // as Flink's print connector writes it, in brackets
+	// Cells are the columns, as print writes each; nil: NULL. Cells itself is nil where they are not known: outside of a server, and where
+	// code of the script has printed what looks like a row.
+	Cells []*string
+}
+
+// rowReader reads what print sinks write: "identifier> +I[…]", with parallel subtasks "identifier:2> +I[…]". exact: as the mock connector
+// makes them, JSON in place of the brackets, and "identifier> =[…]" with the names of the columns before.
 type rowReader struct {
 	redact func(string) string
+	exact  bool
 	sinks  []sinkName // longest identifier first
+	named  map[string]bool
 	table  tableReader
 }
 
-// line reads one line of stdout; see [Events].
-func (r *rowReader) line(line string, row func(table, kind, row string), text func(line string, begun bool, rows int)) {
-	if name, op, content, ok := r.parse(line); ok {
-		row(name, op, r.redact(content))
+// line reads one line of stdout.
+func (r *rowReader) line(line string, e Events) {
+	name, op, content, ok := r.parse(line)
+	if !ok {
+		begun, n := r.table.line(line)
+		e.Text(r.redact(line), begun, n)
 		return
 	}
-	begun, n := r.table.line(line)
-	text(r.redact(line), begun, n)
+	row := Row{Table: name, Kind: op, Text: r.redact(content)}
+	if r.exact {
+		r.read(content, &row)
+	}
+	if op != columnNames {
+		e.Row(row)
+		return
+	}
+	if row.Cells != nil && !r.named[name] && e.Columns != nil { // each subtask names them
+		names := make([]string, len(row.Cells))
+		for i, c := range row.Cells {
+			names[i] = *c
+		}
+		r.named[name] = true
+		e.Columns(name, names)
+	}
 }
+
+// read reads the columns of a row, and writes it as print does.
+func (r *rowReader) read(content string, row *Row) {
+	var cells []*string
+	if json.Unmarshal([]byte(content), &cells) != nil || slices.Contains(cells, nil) && row.Kind == columnNames {
+		return
+	}
+	texts := make([]string, len(cells))
+	for i, c := range cells {
+		if texts[i] = "null"; c != nil {
+			texts[i] = r.redact(*c)
+			cells[i] = &texts[i]
+		}
+	}
+	row.Cells, row.Text = cells, "["+strings.Join(texts, ", ")+"]"
+}
+
+// columnNames is in the place of the kind of a row where a line names the columns.
+const columnNames = "="
 
 type sinkName struct{ identifier, short string }
 
 func (r *rowReader) sink(identifier, short string) {
+	if r.named == nil {
+		r.named = map[string]bool{}
+	}
 	r.sinks = append(r.sinks, sinkName{identifier, short})
 	slices.SortStableFunc(r.sinks, func(a, b sinkName) int { return len(b.identifier) - len(a.identifier) })
 }
@@ -37,8 +91,10 @@ type Rows struct {
 	W      io.Writer
 	Colour bool
 
-	width int // of the longest name of a sink
-	count int // of rows of sinks and queries
+	width int                 // of the longest name of a sink
+	wide  map[string][]int    // of the columns of a sink by now
+	heads map[string][]string // of sinks that had no row yet
+	count int                 // of rows of sinks and queries
 	first time.Time
 	table tableReader // of Line
 }
@@ -66,9 +122,78 @@ func (r *Rows) text(line string, begun bool, rows int) {
 }
 
 // Row shows a row of a sink, aligned.
-func (r *Rows) Row(name, op, row string) {
+func (r *Rows) Row(row Row) {
 	r.begin()
 	r.count++
+	if row.Cells == nil {
+		r.show(row.Table, row.Kind, row.Text)
+		return
+	}
+	cells := make([]string, len(row.Cells))
+	for i, c := range row.Cells {
+		cells[i] = shownCell(c)
+	}
+	shown := r.aligned(row.Table, cells)
+	if head := r.heads[row.Table]; head != nil {
+		delete(r.heads, row.Table)
+		names := r.aligned(row.Table, head)
+		shown = r.aligned(row.Table, cells)
+		r.show(row.Table, "  ", names)
+	}
+	r.show(row.Table, row.Kind, shown)
+}
+
+// Columns names the columns of a sink. They are shown before its first row.
+func (r *Rows) Columns(table string, names []string) {
+	if r.heads == nil {
+		r.heads = map[string][]string{}
+	}
+	for i := range names {
+		r.heads[table] = append(r.heads[table], shownCell(&names[i]))
+	}
+}
+
+// widest is the width from which on a cell does not move the columns after it.
+const widest = 40
+
+// aligned are the cells of a line, as wide as those of the lines before it.
+func (r *Rows) aligned(table string, cells []string) string {
+	if r.wide == nil {
+		r.wide = map[string][]int{}
+	}
+	wide := r.wide[table]
+	if len(wide) != len(cells) {
+		wide = make([]int, len(cells))
+		r.wide[table] = wide
+	}
+	var b strings.Builder
+	for i, c := range cells {
+		n := utf8.RuneCountInString(c)
+		if n <= widest {
+			wide[i] = max(wide[i], n)
+		}
+		b.WriteString(c)
+		if i < len(cells)-1 {
+			b.WriteString(strings.Repeat(" ", max(0, wide[i]-n)+2))
+		}
+	}
+	return b.String()
+}
+
+// shownCell is a column in one line. What would look like something else is quoted: the text NULL, nothing, blanks at an end, line breaks.
+func shownCell(c *string) string {
+	if c == nil {
+		return "NULL"
+	}
+	text := *c
+	unclear := func(r rune) bool { return !strconv.IsPrint(r) }
+	if text == "" || text == "NULL" || text[0] == '"' || strings.TrimSpace(text) != text || strings.ContainsFunc(text, unclear) {
+		return strconv.Quote(text)
+	}
+	return text
+}
+
+func (r *Rows) show(name, op, row string) {
 	shown := op
 	if r.Colour {
 		shown = map[string]string{"+I": "\x1b[32m", "-U": "\x1b[2;36m", "+U": "\x1b[36m", "-D": "\x1b[31m"}[op] + op + "\x1b[0m"
@@ -102,6 +227,9 @@ func (r *rowReader) parse(line string) (name, op, row string, ok bool) {
 			continue
 		}
 		where, row, found := strings.Cut(rest, "> ")
+		if names, ok := strings.CutPrefix(row, columnNames); ok && r.exact && found && where == "" && strings.HasPrefix(names, "[") {
+			return s.short, columnNames, names, true
+		}
 		if !found || where != "" && where[0] != ':' || len(row) < 4 || row[2] != '[' {
 			continue
 		}

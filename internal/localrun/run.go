@@ -49,8 +49,10 @@ func (l *Local) Run(ctx context.Context, o Output, began time.Time) error {
 
 // Events hear what a run does, one thing at a time. All texts are without secrets.
 type Events struct {
-	Ready func()                        // the warnings and the mocked tables are known, the script begins
-	Row   func(table, kind, row string) // of a sink: kind is +I, -U, +U or -D, row is in brackets
+	Ready func() // the warnings and the mocked tables are known, the script begins
+	// Columns names the columns of a sink before its first row, where they are known. nil: does not hear them.
+	Columns func(table string, names []string)
+	Row     func(Row)
 	// Text is another line of output, such as one of the table that shows a query. rows of a query ended with it; begun: its first row is here.
 	Text  func(line string, begun bool, rows int)
 	Warn  func(warning string)
@@ -61,7 +63,7 @@ type Events struct {
 // [validate.FaultsError] in a [phase.Error] where a statement is at fault.
 func (l *Local) Follow(ctx context.Context, on *Process, e Events) error {
 	redact := l.run.Redactor().Redact
-	rows := rowReader{redact: redact}
+	rows := rowReader{redact: redact, exact: l.served != nil}
 	ready := func() {
 		rows.table.batch = l.Mocked.Batch
 		for _, t := range l.Mocked.Tables {
@@ -81,7 +83,7 @@ func (l *Local) Follow(ctx context.Context, on *Process, e Events) error {
 			}
 			line = text
 		}
-		rows.line(line, e.Row, e.Text)
+		rows.line(line, e)
 	}, func(line string) {
 		fault, failed := l.Failure(line)
 		refusal, refused := l.Refusal(line)

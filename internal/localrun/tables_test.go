@@ -2,6 +2,8 @@ package localrun
 
 import (
 	"bytes"
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -33,7 +35,7 @@ func TestRowsOfQueries(t *testing.T) {
 			lines.table.batch = tt.batch
 			lines.sink("s", "s")
 			for line := range strings.Lines(tt.output) {
-				lines.line(strings.TrimSuffix(line, "\n"), r.Row, r.text)
+				lines.line(strings.TrimSuffix(line, "\n"), Events{Row: r.Row, Text: r.text})
 			}
 			r.Summary(&errs, time.Now(), time.Second, true)
 			if got := errs.String(); !strings.HasPrefix(got, tt.want) || strings.Contains(got, "none") || strings.HasPrefix(got, "0") != strings.Contains(got, "hint: ") ||
@@ -41,5 +43,74 @@ func TestRowsOfQueries(t *testing.T) {
 				t.Errorf("summary %q, want %q", got, tt.want)
 			}
 		})
+	}
+}
+
+// TestExactRows: what an engine of a server prints is read column by column. What only looks like a row, and what is cut, is shown as it is.
+func TestExactRows(t *testing.T) {
+	var got []string
+	show := func(words ...any) { got = append(got, fmt.Sprint(words...)) }
+	r := rowReader{redact: func(s string) string { return strings.ReplaceAll(s, "hunter2", "***") }, exact: true}
+	r.sink("s", "s")
+	r.sink("d.t", "t")
+	e := Events{
+		Columns: func(table string, names []string) { show(table, " =", fmt.Sprintf("%q", names)) },
+		Row: func(row Row) {
+			text := row.Table + " " + row.Kind + row.Text
+			for _, c := range row.Cells {
+				if text += "|NULL"; c != nil {
+					text = strings.TrimSuffix(text, "NULL") + *c
+				}
+			}
+			show(text)
+		},
+		Text: func(line string, _ bool, _ int) { show("line ", line) },
+	}
+	for _, line := range []string{
+		`s> =["id","a, b"]`,
+		`s> +I["1","x, \"y\"\n\u00e9"]`,
+		`d.t:2> -U[null,"null",""]`,
+		`d.t> =["n"]`,
+		`s> =["id","a, b"]`, // of another subtask
+		`d.t:1> +U["hunter2"]`,
+		`s> +I[1, x]`, // a function's
+		`s> +I["1","x`,
+		`s> =[null]`,
+		`s> =x`,
+		`u> +I["1"]`,
+	} {
+		r.line(line, e)
+	}
+	want := []string{`s =["id" "a, b"]`, "s +I[1, x, \"y\"\n\u00e9]|1|x, \"y\"\n\u00e9", `t -U[null, null, ]|NULL|null|`, `t =["n"]`, `t +U[***]|***`, `s +I[1, x]`, `s +I["1","x`, `line s> =x`, `line u> +I["1"]`}
+	if !slices.Equal(got, want) {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+// TestRowsInColumns: a client shows columns below each other, and what would look like something else in quotes.
+func TestRowsInColumns(t *testing.T) {
+	var out bytes.Buffer
+	r := &Rows{W: &out}
+	r.Names([]string{"revenue", "p"})
+	text := func(s string) *string { return &s }
+	r.Columns("revenue", []string{"day", "total"})
+	r.Row(Row{Table: "revenue", Kind: "+I", Text: "[monday, 1]", Cells: []*string{text("monday"), text("1")}})
+	r.Row(Row{Table: "p", Kind: "-D", Text: "[x]"})
+	r.Row(Row{Table: "revenue", Kind: "+U", Text: "[null, a\nb]", Cells: []*string{nil, text("a\nb")}})
+	r.Row(Row{Table: "revenue", Kind: "+U", Text: "[NULL, ]", Cells: []*string{text("NULL"), text("")}})
+	r.Row(Row{Table: "revenue", Kind: "+U", Text: "[…]", Cells: []*string{text(strings.Repeat("x", 41)), text(" y")}})
+	want := `revenue      day     total
+revenue  +I  monday  1
+p        -D  [x]
+revenue  +U  NULL    "a\nb"
+revenue  +U  "NULL"  ""
+revenue  +U  ` + strings.Repeat("x", 41) + `  " y"
+`
+	if out.String() != want {
+		t.Errorf("got\n%s\nwant\n%s", out.String(), want)
+	}
+	var errs bytes.Buffer
+	if r.Summary(&errs, time.Now(), time.Second, true); !strings.HasPrefix(errs.String(), "5 rows in ") {
+		t.Error(errs.String())
 	}
 }

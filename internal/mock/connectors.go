@@ -301,9 +301,14 @@ func (w *writer) asReal(o *object, options [][2]string, c connector, real change
 		return options
 	}
 	w.compares = true
-	out := append([][2]string{{"connector", "flink-entrypoint-mock"}, {"mock.of", options[0][1]}, {"mock.changes", string(real)}}, options[1:]...)
+	out := mocked(options, real)
 	if refusal != "" {
 		out = append(out, [2]string{"mock.refusal", refusal})
 	}
 	return out
+}
+
+// mocked puts the mock connector before the one that options name.
+func mocked(options [][2]string, real changes) [][2]string {
+	return append([][2]string{{"connector", "flink-entrypoint-mock"}, {"mock.of", options[0][1]}, {"mock.changes", string(real)}}, options[1:]...)
 }

@@ -119,3 +119,18 @@ END;
 		t.Errorf("differ: lines %v, want %v", got, want)
 	}
 }
+
+// TestExactSinks: each sink of a run for a program writes exact rows, without another plan of the statement; sources stay.
+func TestExactSinks(t *testing.T) {
+	const sql = "CREATE TABLE s (id INT) WITH ('connector'='jdbc'); CREATE TABLE p (id INT) WITH ('connector'='print'); CREATE TABLE u (id INT, PRIMARY KEY (id) NOT ENFORCED) WITH ('connector'='upsert-kafka'); INSERT INTO p SELECT id FROM s; INSERT INTO u SELECT id FROM s"
+	r := rewrite(t, sql, Options{Changes: true, Exact: true})
+	for _, want := range []string{"'connector' = 'flink-entrypoint-mock', 'mock.of' = 'print', 'mock.changes' = 'requested', 'print-identifier' = 'p', 'mock.exact' = 'true')",
+		"'mock.changes' = '+I +U -D', 'print-identifier' = 'u', 'mock.exact' = 'true')", "WITH ('connector' = 'datagen'"} {
+		if !strings.Contains(r.Parts[0].Text, want) {
+			t.Errorf("found\n%s\nexpected %s", r.Parts[0].Text, want)
+		}
+	}
+	if strings.Contains(rewrite(t, sql, Options{Changes: true}).Parts[0].Text, "mock.exact") {
+		t.Error("rows for people are exact")
+	}
+}

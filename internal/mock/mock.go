@@ -64,6 +64,8 @@ type Options struct {
 	// Changes lets the planner see which changes (inserts, updates, deletes) the real connectors make and take, and with PlanOnly
 	// that tables can be looked up. The script then needs the mock connector of internal/sqlrunner's jar on the class path.
 	Changes bool
+	// Exact lets print sinks write rows that a program can read, column by column; the form is in the mock connector, which the script then needs.
+	Exact bool
 	// Provider reports whether a jar of a model's provider is here; nil: all are.
 	Provider func(name string) bool
 }

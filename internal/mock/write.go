@@ -119,7 +119,14 @@ func (w *writer) sourceOptions(o *object) [][2]string {
 }
 
 func (w *writer) sinkOptions(o *object) [][2]string {
-	return w.asRealSink(o, [][2]string{{"connector", "print"}, {"print-identifier", o.identifier()}})
+	out := w.asRealSink(o, [][2]string{{"connector", "print"}, {"print-identifier", o.identifier()}})
+	if w.options.Exact {
+		if out[0][1] == "print" {
+			out = mocked(out, asked)
+		}
+		out = append(out, [2]string{"mock.exact", "true"})
+	}
+	return out
 }
 
 // form returns how a table's definition is written again in the statement at.

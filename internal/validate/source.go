@@ -17,6 +17,15 @@ type Source struct {
 	text     string // of the script
 	redact   func(string) string
 	shown    shownLine
+
+	literals bool // places in a JSON string are wanted, see InLiterals
+	literal  *literal
+}
+
+// InLiterals makes the places of a script that is a JSON string of the document places of the document: for an editor, not for people.
+func (s *Source) InLiterals() *Source {
+	s.literals = true
+	return s
 }
 
 // SourceOf finds out where the lines of the definition's script are in the file that the user wrote: the document of that
@@ -119,8 +128,14 @@ func (s *Source) Place(line, column int) (fileLine, fileColumn int, ok bool) {
 	if s.document == nil {
 		return s.first + line - 1, column, true
 	}
+	if s.literals {
+		if fileLine, fileColumn, ok = s.inLiteral(line, column); ok {
+			return fileLine, fileColumn, true
+		}
+	}
 	text, whole := s.Line(line), s.document.at(s.first+line-1)
-	if line < 1 || !strings.HasSuffix(whole, text) {
+	// An empty line ends as every line does, so the first one must fit, too.
+	if line < 1 || !strings.HasSuffix(whole, text) || !strings.HasSuffix(s.document.at(s.first), s.Line(1)) {
 		return line, column, false
 	}
 	return s.first + line - 1, column + len(whole) - len(text), true

@@ -155,7 +155,7 @@ func measure() error {
 
 func first(w *workbench.Workbench, s workbench.Script) (workbench.End, error) {
 	return w.Debug(context.Background(), "bench", s, workbench.DebugOptions{Rows: 10, Seed: 7}, workbench.Events{
-		Start: func(bool) {}, Ready: func(_, _ []string) {}, Row: func(_, _, _ string) {}, Line: func(string) {}, Warn: func(string) {}})
+		Start: func(bool) {}, Ready: func(_, _ []string) {}, Row: func(workbench.Row) {}, Line: func(string) {}, Warn: func(string) {}})
 }
 
 var firstAfter = regexp.MustCompile(`the first after ([0-9.]+) s`)

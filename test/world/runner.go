@@ -18,6 +18,7 @@ while read -r mode a b; do
     *FOREVER*) sleep 1000 & echo $! >>"$pids"; echo "p> +I[$$]"; wait;;
     *MANY*) i=0; while [ $i -lt 50 ]; do echo "p> +I[$i]"; i=$((i+1)); done; sleep 1000;;
     *LEAVE*) sleep 1000 >/dev/null 2>&1 & echo $! >>"$pids"; echo "p> +I[$$]";;
+    *EXACT*) printf '%s\n' 'p> =["id","a, b"]' 'p> +I["1","x, \"y\"\nz"]' 'p> -D[null,"null"]';;
     *HEAP*) echo 'Terminating due to java.lang.OutOfMemoryError: Java heap space'; exit 3;;
     *FAIL*) echo 'error: statement 2, line 2: Division by zero' >&2; exit 1;;
     *) echo "p> +I[$$]";;

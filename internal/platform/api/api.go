@@ -85,8 +85,8 @@ type Document struct {
 	Document []byte
 	Catalogs []store.UsedCatalog
 	Warnings []string
-	// Place is where a place of the script is in what the user sent.
-	Place func(line, column int) (sentLine, sentColumn int)
+	// Place is where a place of the script is in what the user sent. ok is false where that has not the script; then the place is the script's.
+	Place func(line, column int) (sentLine, sentColumn int, ok bool)
 	// Planned is what the workbench reads: the document with its catalogs, and with the script that sql.scriptUri names. nil: what the user sent.
 	Planned []byte
 	// NoScript is why the script of sql.scriptUri was not fetched; nil: it was, or the script is in the definition.

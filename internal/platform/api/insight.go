@@ -66,5 +66,9 @@ func (a *API) jobLineage(w http.ResponseWriter, r *http.Request) error {
 	if len(v.Catalogs) == 0 && string(v.Source) != string(v.Document) {
 		script = workbench.Script{Name: v.Job + ".sql", Source: v.Source}
 	}
-	return a.answerLineage(w, r, sent{Script: script, name: script.Name})
+	in := sent{Script: script, name: script.Name}
+	if in.Sent = string(script.Source) == string(v.Source); !in.Sent { // the user has never seen its lines
+		in.place = func(line, column int) (int, int, bool) { return line, column, false }
+	}
+	return a.answerLineage(w, r, in)
 }

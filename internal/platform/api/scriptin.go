@@ -55,7 +55,7 @@ func (a *API) scriptIn(w http.ResponseWriter, r *http.Request) (script sent, err
 		}
 		return script, refuse(http.StatusUnprocessableEntity, "sql.scriptUri: "+d.NoScript.Error(), hint)
 	}
-	if d.Planned != nil {
+	if script.Sent = d.Planned == nil; !script.Sent {
 		script.Name, script.Source, script.place = "job.yaml", d.Planned, d.Place
 	}
 	return script, nil

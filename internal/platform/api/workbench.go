@@ -24,8 +24,8 @@ import (
 // sent is the definition or script that a request holds, and how the workbench gets it.
 type sent struct {
 	workbench.Script
-	name  string                            // of what the user sent
-	place func(line, column int) (int, int) // nil: the workbench reads what the user sent
+	name  string                                  // of what the user sent
+	place func(line, column int) (int, int, bool) // nil: the workbench reads what the user sent
 	data  []workbench.Data                  // rows of tables, where it is a form
 }
 
@@ -67,7 +67,7 @@ func (s sent) faults(err error) []wire.ScriptFault {
 			f.File = s.name
 			for _, at := range []struct{ line, column *int }{{&f.Line, &f.Column}, {&f.EndLine, &f.EndColumn}} {
 				if *at.line > 0 {
-					*at.line, *at.column = s.place(*at.line, *at.column)
+					*at.line, *at.column, _ = s.place(*at.line, *at.column)
 				}
 			}
 		}
@@ -120,7 +120,15 @@ func (a *API) answerLineage(w http.ResponseWriter, r *http.Request, script sent)
 	}
 	out := wire.Lineage{Tables: []wire.LineageTable{}, Edges: []wire.LineageEdge{}}
 	for _, t := range l.Tables {
-		out.Tables = append(out.Tables, wire.LineageTable{Name: t.Name, Short: t.Short, Role: string(t.Role), Connector: t.Connector, InCatalog: t.InCatalog, Line: t.Line})
+		table := wire.LineageTable{Name: t.Name, Short: t.Short, Role: string(t.Role), Connector: t.Connector, InCatalog: t.InCatalog, Line: t.Line}
+		place := l.Place
+		if script.place != nil {
+			place = script.place
+		}
+		if line, column, ok := place(t.Line, 1); ok {
+			table.Place = &wire.Place{Line: line, Column: column}
+		}
+		out.Tables = append(out.Tables, table)
 	}
 	for _, e := range l.Edges {
 		out.Edges = append(out.Edges, wire.LineageEdge{From: e.From, To: e.To, Part: e.Part, Statement: e.Statement})
@@ -175,7 +183,12 @@ func (a *API) debug(w http.ResponseWriter, r *http.Request) error {
 		Ready: func(sinks, warnings []string) {
 			s.send(wire.DebugRunning, wire.DebugRun{Sinks: orEmpty(sinks), Warnings: orEmpty(warnings)})
 		},
-		Row:  func(table, kind, row string) { s.send(wire.DebugRow, wire.Row{Table: table, Kind: kind, Row: row}) },
+		Columns: func(table string, names []string) {
+			s.send(wire.DebugColumns, wire.Columns{Table: table, Columns: names})
+		},
+		Row: func(row workbench.Row) {
+			s.send(wire.DebugRow, wire.Row{Table: row.Table, Kind: row.Kind, Row: row.Text, Cells: row.Cells})
+		},
 		Line: func(line string) { s.send(wire.DebugLine, wire.Text{Text: mask.Text(line)}) },
 		Warn: func(warning string) { s.send(wire.DebugWarning, wire.Text{Text: mask.Text(warning)}) },
 	})

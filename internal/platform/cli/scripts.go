@@ -156,10 +156,15 @@ func (c *call) debugged(event string, data []byte, rows *localrun.Rows, faults *
 			fmt.Fprintln(c.stderr, "warning:", w)
 		}
 		rows.Names(run.Sinks)
+	case wire.DebugColumns:
+		var columns wire.Columns
+		if err = json.Unmarshal(data, &columns); err == nil && shown {
+			rows.Columns(columns.Table, columns.Columns)
+		}
 	case wire.DebugRow:
 		var row wire.Row
 		if err = json.Unmarshal(data, &row); err == nil && shown {
-			rows.Row(row.Table, row.Kind, row.Row)
+			rows.Row(localrun.Row{Table: row.Table, Kind: row.Kind, Text: row.Row, Cells: row.Cells})
 		}
 	case wire.DebugLine:
 		if err = json.Unmarshal(data, &text); err == nil && shown {

@@ -68,7 +68,7 @@ func Prepare(name string, source []byte, known Known) (api.Document, error) {
 		faults = append(faults, wrong...)
 	}
 	if fetched {
-		out.Place = samePlace
+		out.Place = func(line, column int) (int, int, bool) { return line, column, false }
 	}
 	if have || fetched {
 		warnings, wrong := script(def, name, source, text, settings.session != nil)
@@ -157,7 +157,7 @@ func fromScript(name string, source []byte, known Known) (api.Document, error) {
 	def := jobdef.FromSQL(name, source)
 	text, _ := def.SQL.Script.Plain()
 	warnings, faults := script(def, name, nil, text, false)
-	out := api.Document{Warnings: warnings, Place: samePlace}
+	out := api.Document{Warnings: warnings, Place: func(line, column int) (int, int, bool) { return line, column, true }}
 	chosen := []any{}
 	for i, name := range known.Chosen {
 		if slices.Contains(known.Chosen[:i], name) {
@@ -224,11 +224,8 @@ func fetchedScript(def *jobdef.Definition, root *yaml.Node, fetch func(uri strin
 func script(def *jobdef.Definition, name string, source []byte, text string, oneJob bool) (warnings []string, faults api.Faults) {
 	options := validate.Application(def, versionOf(def))
 	options.FixedJobID = options.FixedJobID || oneJob
-	places := validate.SourceOf(def, name, source, text, new(redact.Redactor).Redact)
-	faults = secretsOf(text, func(line, column int) (int, int) {
-		line, column, _ = places.Place(line, column)
-		return line, column
-	})
+	places := validate.SourceOf(def, name, source, text, new(redact.Redactor).Redact).InLiterals()
+	faults = secretsOf(text, places.Place)
 	warnings, err := validate.Script(def, options, name, places)
 	refused, ok := errors.AsType[*validate.Refused](err)
 	switch {
@@ -251,20 +248,13 @@ func script(def *jobdef.Definition, name string, source []byte, text string, one
 	return warnings, faults
 }
 
-// samePlace is for a script that the user did not write into a definition.
-func samePlace(line, column int) (int, int) { return line, column }
-
 // placeIn finds places of the script in the definition.
-func placeIn(def *jobdef.Definition, name string, source []byte) func(line, column int) (int, int) {
+func placeIn(def *jobdef.Definition, name string, source []byte) func(line, column int) (int, int, bool) {
 	text, ok := plainScript(def)
 	if !ok {
 		return nil
 	}
-	in := validate.SourceOf(def, name, source, text, new(redact.Redactor).Redact)
-	return func(line, column int) (int, int) {
-		line, column, _ = in.Place(line, column)
-		return line, column
-	}
+	return validate.SourceOf(def, name, source, text, new(redact.Redactor).Redact).InLiterals().Place
 }
 
 func plainScript(def *jobdef.Definition) (string, bool) {

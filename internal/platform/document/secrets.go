@@ -150,10 +150,10 @@ func hintOptions(s sqltext.Statement, add func(key, value string, line, column i
 }
 
 // secretsOf are the faults of a script's literals, by their places in what the user sent.
-func secretsOf(text string, place func(line, column int) (int, int)) api.Faults {
+func secretsOf(text string, place func(line, column int) (int, int, bool)) api.Faults {
 	var faults api.Faults
 	for _, l := range secretLiterals(text, false) {
-		line, column := place(l.line, l.column)
+		line, column, _ := place(l.line, l.column)
 		faults = append(faults, secretHere("sql.script", l.key, line, column, scriptHint))
 	}
 	return faults

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -41,7 +42,7 @@ func (f *fixture) debugged(path, script string) (names []string, data []string) 
 	if resp.StatusCode != http.StatusOK {
 		f.t.Fatalf("%d: %s", resp.StatusCode, body)
 	}
-	schemas := map[string]string{wire.DebugQueued: "DebugQueue", wire.DebugStarted: "DebugStart", wire.DebugRunning: "DebugRun", wire.DebugRow: "Row", wire.DebugLine: "Text", wire.DebugWarning: "Text",
+	schemas := map[string]string{wire.DebugQueued: "DebugQueue", wire.DebugStarted: "DebugStart", wire.DebugRunning: "DebugRun", wire.DebugColumns: "Columns", wire.DebugRow: "Row", wire.DebugLine: "Text", wire.DebugWarning: "Text",
 		wire.DebugFault: "ScriptFault", wire.DebugEnd: "DebugEnded"}
 	for event := range strings.SplitSeq(strings.TrimSuffix(string(body), "\n\n"), "\n\n") {
 		name, content, ok := strings.Cut(strings.TrimPrefix(event, "event: "), "\ndata: ")
@@ -71,6 +72,11 @@ func TestWorkbench(t *testing.T) {
 	end := decode[wire.DebugEnded](t, []byte(data[len(data)-1]))
 	if end.Outcome != "finished" || end.Rows != 1 || end.First <= 0 || !end.Expects {
 		t.Errorf("%+v", end)
+	}
+	names, data = f.debugged("/v1/debug", shown+"-- EXACT")
+	if strings.Join(names, " ") != "started running columns row row end" || data[2] != `{"table":"p","columns":["id","a, b"]}` ||
+		data[3] != `{"table":"p","kind":"+I","row":"[1, x, \"y\"\nz]","cells":["1","x, \"y\"\nz"]}` || data[4] != `{"table":"p","kind":"-D","row":"[null, null]","cells":[null,"null"]}` {
+		t.Errorf("%v %v", names, data)
 	}
 	names, data = f.debugged("/v1/debug", shown+"-- FAIL")
 	fault := decode[wire.ScriptFault](t, []byte(data[len(data)-2]))
@@ -144,6 +150,29 @@ func TestWorkbench(t *testing.T) {
 	const prefix = "default_catalog.default_database."
 	if len(l.Tables) != 3 || len(l.Edges) != 2 || l.Edges[0] != (wire.LineageEdge{From: prefix + "v", To: prefix + "p", Statement: 4}) || l.Edges[1] != (wire.LineageEdge{From: prefix + "s", To: prefix + "v"}) {
 		t.Errorf("%+v", l)
+	}
+	for document, want := range map[string]string{
+		"CREATE TABLE s (id INT) WITH ('connector' = 'jdbc');\nCREATE TABLE p (id INT) WITH ('connector' = 'print');\nINSERT INTO p SELECT id FROM s;\n":                                                                                          "1:1 2:1",
+		"apiVersion: flink-entrypoint/v1\nname: a\nsql:\n  script: |\n    CREATE TABLE s (id INT) WITH ('connector' = 'jdbc');\n    CREATE TABLE p (id INT) WITH ('connector' = 'print');\n    INSERT INTO p SELECT id FROM s;\n":                 "5:5 6:5",
+		"{\"apiVersion\": \"flink-entrypoint/v1\", \"name\": \"a\",\n \"sql\": {\"script\": \"CREATE TABLE s (id INT) WITH ('connector' = 'jdbc');\\nCREATE TABLE p (id INT) WITH ('connector' = 'print');\\nINSERT INTO p SELECT id FROM s;\"}}": "2:21 2:75",
+	} {
+		kind := sql
+		if !strings.HasPrefix(document, "CREATE") {
+			kind = header{"Content-Type": "application/yaml"}
+		}
+		places := map[string]string{}
+		for _, table := range decode[wire.Lineage](t, f.want(200, "POST", "/v1/lineage", document, kind)).Tables {
+			if table.Place != nil {
+				places[table.Short] = fmt.Sprint(table.Place.Line, ":", table.Place.Column)
+			}
+		}
+		if got := places["s"] + " " + places["p"]; got != want {
+			t.Errorf("the tables are at %s, want %s, in\n%s", got, want, document)
+		}
+	}
+	inJSON := "{\"apiVersion\": \"flink-entrypoint/v1\", \"name\": \"a\",\n \"sql\": {\"script\": \"SELECT 1;\\nSELECT 'a;\"}}"
+	if p := decode[wire.Problem](t, f.want(422, "POST", "/v1/lineage", inJSON, header{"Content-Type": "application/yaml"})); len(p.Faults) != 1 || p.Faults[0].Line != 2 || p.Faults[0].Column != 39 {
+		t.Errorf("a fault in JSON: %+v", p)
 	}
 	f.want(422, "POST", "/v1/lineage", "SELECT 'a;", sql)
 }

@@ -307,6 +307,7 @@ const (
 	DebugQueued  = "queued"  // DebugQueue, where all slots are taken: each time the place changes
 	DebugStarted = "started" // DebugStart
 	DebugRunning = "running" // DebugRun
+	DebugColumns = "columns" // Columns, before the first row of a sink
 	DebugRow     = "row"     // Row
 	DebugLine    = "line"    // Text
 	DebugWarning = "warning" // Text
@@ -336,6 +337,14 @@ type Row struct {
 	Table string `json:"table"`
 	Kind  string `json:"kind"` // +I, -U, +U or -D
 	Row   string `json:"row"`  // as Flink's print connector writes it, in brackets
+	// Cells are the columns, each as print writes it, null for NULL. They are missing where code of the script has printed what looks like a row.
+	Cells []*string `json:"cells,omitempty"`
+}
+
+// Columns are the names of the columns of a sink.
+type Columns struct {
+	Table   string   `json:"table"`
+	Columns []string `json:"columns"`
 }
 
 // A Text is a line of the table that shows a query, or of other output; or a warning.
@@ -367,6 +376,13 @@ type LineageTable struct {
 	Connector string `json:"connector,omitempty"`
 	InCatalog bool   `json:"inCatalog,omitempty"` // the script does not create it
 	Line      int    `json:"line"`                // in the script: of its CREATE, or of its first use
+	Place     *Place `json:"place,omitempty"`     // of that line in the definition; nil: the script is not written there
+}
+
+// A Place is in the text that a user sent.
+type Place struct {
+	Line   int `json:"line"`
+	Column int `json:"column"`
 }
 
 // A LineageEdge says that rows of a table or view go into another one.

@@ -139,7 +139,7 @@ func (o outcome) text() string {
 
 func (w *walled) debug(ctx context.Context, user string, s workbench.Script, d workbench.DebugOptions) (o outcome) {
 	o.end, o.err = w.Debug(ctx, user, s, d, workbench.Events{Start: func(bool) {}, Ready: func(_, _ []string) {}, Warn: func(string) {},
-		Row: func(_, kind, row string) { o.rows = append(o.rows, kind+row) }, Line: func(line string) { o.lines = append(o.lines, line) }})
+		Row: func(row workbench.Row) { o.rows = append(o.rows, row.Kind+row.Text) }, Line: func(line string) { o.lines = append(o.lines, line) }})
 	return o
 }
 

@@ -11,6 +11,8 @@ import (
 type Lineage struct {
 	Tables []mock.Table
 	Edges  []Edge
+	// Place is where a place of the script is in the definition; ok is false where that has not the script.
+	Place func(line, column int) (inLine, inColumn int, ok bool)
 }
 
 // Edge says that rows of a table or view go into another one. The names are whole: catalog.database.table.
@@ -39,7 +41,7 @@ func (w *Workbench) Lineage(ctx context.Context, s Script) (lineage Lineage, err
 	if err != nil {
 		return lineage, err
 	}
-	lineage.Tables = local.Mocked.Tables
+	lineage.Tables, lineage.Place = local.Mocked.Tables, local.Script.Place
 	seen, followed := map[Edge]bool{}, map[*mock.Table]bool{}
 	add := func(e Edge) {
 		if !seen[e] {

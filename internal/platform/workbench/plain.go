@@ -124,6 +124,7 @@ func (w *Workbench) read(s Script, need *needs) (*jobdef.Definition, string, err
 	if err == nil {
 		err = w.plainDefinition(s, def, need)
 	}
+	need.beside.InLiterals = s.Sent
 	return def, script, err
 }
 
@@ -140,7 +141,11 @@ func sourceOf(def *jobdef.Definition, s Script, script string) *validate.Source 
 	if strings.HasSuffix(s.Name, ".sql") {
 		document = nil
 	}
-	return validate.SourceOf(def, s.Name, document, script, func(text string) string { return text })
+	source := validate.SourceOf(def, s.Name, document, script, func(text string) string { return text })
+	if s.Sent {
+		source.InLiterals()
+	}
+	return source
 }
 
 const ownMachine = "flink-entrypoint debug and validate --engine do it on your own machine"

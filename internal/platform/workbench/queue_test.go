@@ -100,7 +100,7 @@ func TestTwentyPeople(t *testing.T) {
 					}
 				},
 				Ready: func(_, _ []string) {}, Line: func(string) {}, Warn: func(string) {},
-				Row: func(table, kind, row string) { own = append(own, row) },
+				Row: func(row Row) { own = append(own, row.Text) },
 			})
 			if err != nil || end.Limit != "" || len(own) != 1 {
 				t.Errorf("%s: %v, %+v, %v", user, err, end, own)
@@ -195,7 +195,7 @@ func TestData(t *testing.T) {
 	for _, tt := range []struct{ table, want string }{{"s", ""}, {"no_such", "the script has no table no_such"}, {"../../x", "the script has no table ../../x"}} {
 		rows := 0
 		_, err := f.Debug(t.Context(), "ada", Script{Name: "job.sql", Source: []byte(sql)}, DebugOptions{Data: []Data{{Table: tt.table, Content: []byte(`{"id": 7}`)}}},
-			Events{Start: func(bool) {}, Ready: func(_, _ []string) {}, Line: func(string) {}, Warn: func(string) {}, Row: func(_, _, _ string) { rows++ }})
+			Events{Start: func(bool) {}, Ready: func(_, _ []string) {}, Line: func(string) {}, Warn: func(string) {}, Row: func(Row) { rows++ }})
 		if tt.want == "" && (err != nil || rows != 1) || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {
 			t.Errorf("%s: %v, %d rows", tt.table, err, rows)
 		}

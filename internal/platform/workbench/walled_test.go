@@ -194,7 +194,7 @@ func TestInsideAWall(t *testing.T) {
 		t.Helper()
 		var rows []string
 		end, err := f.Debug(t.Context(), "ada", Script{Name: name, Source: []byte(text), Stored: stored, Artifacts: address}, DebugOptions{Data: data},
-			Events{Start: func(bool) {}, Ready: func(_, _ []string) {}, Line: func(string) {}, Warn: func(w string) { t.Log(w) }, Row: func(_, _, row string) { rows = append(rows, row) }})
+			Events{Start: func(bool) {}, Ready: func(_, _ []string) {}, Line: func(string) {}, Warn: func(w string) { t.Log(w) }, Row: func(row Row) { rows = append(rows, row.Text) }})
 		return strings.Join(rows, "\n"), end, err
 	}
 	const reads = "CREATE TABLE s (id INT) WITH ('connector' = 'kafka');\nCREATE TABLE p (id INT) WITH ('connector' = 'kafka');\nINSERT INTO p SELECT id FROM s;\n"

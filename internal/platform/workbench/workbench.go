@@ -283,6 +283,8 @@ func (w *Workbench) State() State {
 type Script struct {
 	Name   string
 	Source []byte
+	// Sent: the source is what the user sent, so that faults in a JSON string have the places of the document. Else they have those of the script.
+	Sent bool
 	// Stored finds the file of a stored artifact by name, and its SHA-256; nil: none is. Its error is for the user.
 	Stored func(name string) (path, sha256 string, err error)
 	// Artifacts is what an address of a stored artifact begins with in a definition.
@@ -304,14 +306,19 @@ type DebugOptions struct {
 	Data                      []Data
 }
 
+// A Row is a row of a sink.
+type Row = localrun.Row
+
 // Events hear what a run does, one thing at a time.
 type Events struct {
 	Queued func(place int)                // all slots are taken: 1 is the next one. nil: does not hear it
 	Start  func(warm bool)                // the text is good, Java has the script or gets it as soon as it runs
 	Ready  func(sinks, warnings []string) // the script begins; sinks are the tables that Row may name
-	Row    func(table, kind, row string)  // of a sink: kind is +I, -U, +U or -D
-	Line   func(line string)              // of the table that shows a query, or of other output
-	Warn   func(warning string)
+	// Columns names the columns of a sink, before its first row. nil: does not hear it.
+	Columns func(table string, names []string)
+	Row     func(Row)
+	Line    func(line string) // of the table that shows a query, or of other output
+	Warn    func(warning string)
 }
 
 // End is how a run ended without a fault.
@@ -400,9 +407,14 @@ func (w *Workbench) Debug(ctx context.Context, user string, s Script, d DebugOpt
 			end.Tables = len(local.Mocked.Flows) > 0
 			e.Ready(local.Sinks(), local.Warnings)
 		},
-		Row: func(table, kind, row string) {
-			if room(table+kind+row, true) {
-				e.Row(table, kind, row)
+		Columns: func(table string, names []string) {
+			if e.Columns != nil && room(table+strings.Join(names, ""), false) {
+				e.Columns(table, names)
+			}
+		},
+		Row: func(row Row) {
+			if room(row.Table+row.Kind+row.Text, true) {
+				e.Row(row)
 			}
 		},
 		Text: func(line string, begun bool, _ int) {

@@ -101,8 +101,8 @@ func (f *fixture) ready(n int) {
 func (f *fixture) debug(ctx context.Context, user, sql string, row func()) ([]string, End, error) {
 	var rows []string
 	end, err := f.Debug(ctx, user, Script{Name: "job.sql", Source: []byte(sql)}, DebugOptions{}, Events{Start: func(bool) {}, Ready: func(_, _ []string) {}, Line: func(string) {}, Warn: func(string) {},
-		Row: func(table, kind, text string) {
-			rows = append(rows, table+kind+text)
+		Row: func(r Row) {
+			rows = append(rows, r.Table+r.Kind+r.Text)
 			if row != nil {
 				row()
 			}

@@ -1,5 +1,8 @@
 package flinkentrypoint.mock;
 
+import java.lang.reflect.InvocationTargetException;
+import java.lang.reflect.Proxy;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
 import java.util.HashMap;
@@ -13,6 +16,7 @@ import org.apache.flink.table.api.ValidationException;
 import org.apache.flink.table.catalog.ObjectIdentifier;
 import org.apache.flink.table.catalog.ResolvedCatalogTable;
 import org.apache.flink.table.connector.ChangelogMode;
+import org.apache.flink.table.connector.RuntimeConverter;
 import org.apache.flink.table.connector.sink.DynamicTableSink;
 import org.apache.flink.table.connector.sink.abilities.SupportsPartitioning;
 import org.apache.flink.table.connector.source.DynamicTableSource;
@@ -25,6 +29,8 @@ import org.apache.flink.table.factories.DynamicTableSinkFactory;
 import org.apache.flink.table.factories.DynamicTableSourceFactory;
 import org.apache.flink.table.factories.FactoryUtil;
 import org.apache.flink.table.functions.TableFunction;
+import org.apache.flink.table.types.DataType;
+import org.apache.flink.types.Row;
 import org.apache.flink.types.RowKind;
 
 /**
@@ -42,6 +48,7 @@ import org.apache.flink.types.RowKind;
  * mock.conflicts       an INSERT has ON CONFLICT, which the planner takes for an upsert sink alone: the changes hold always
  * mock.refusal         why the real connector refuses the table
  * mock.update-refusal  why the real connector refuses updates and deletes
+ * mock.exact           print writes rows that a program can read, see {@link Exact}
  * </pre>
  *
  * <p>internal/mock writes the options. The class is in a jar of its own, which a cluster never gets.
@@ -246,7 +253,7 @@ public final class MockConnector implements DynamicTableSourceFactory, DynamicTa
 
         @Override
         public SinkRuntimeProvider getSinkRuntimeProvider(Context context) {
-            return of.getSinkRuntimeProvider(context);
+            return of.getSinkRuntimeProvider(options.containsKey("mock.exact") ? Exact.in(context, options.get("print-identifier")) : context);
         }
 
         @Override
@@ -264,6 +271,101 @@ public final class MockConnector implements DynamicTableSourceFactory, DynamicTa
         @Override
         public String asSummaryString() {
             return of.asSummaryString();
+        }
+    }
+
+    /**
+     * Rows that a program can read: {@code IDENTIFIER> +I["1","a, b",null]}, each column as the text that print writes for it, in JSON with
+     * ASCII alone. Before the first one comes {@code IDENTIFIER> =["id","name"]}, the names of the columns.
+     *
+     * <p>print writes what the converter of its context makes of a row, so it is enough to give it another one.
+     */
+    private static final class Exact implements DynamicTableSink.DataStructureConverter {
+        private static final long serialVersionUID = 1;
+
+        /** A line must not be longer than its reader takes, 256 KiB; an escaped character has six bytes. */
+        private static final int MOST = 40_000;
+
+        private final DynamicTableSink.DataStructureConverter of;
+        private final String names;
+        private boolean named;
+
+        private Exact(DynamicTableSink.DataStructureConverter of, String names) {
+            this.of = of;
+            this.names = names;
+        }
+
+        static DynamicTableSink.Context in(DynamicTableSink.Context context, String identifier) {
+            return (DynamicTableSink.Context) Proxy.newProxyInstance(Exact.class.getClassLoader(), new Class<?>[] {DynamicTableSink.Context.class}, (proxy, method, arguments) -> {
+                Object made;
+                try {
+                    made = method.invoke(context, arguments);
+                } catch (InvocationTargetException e) {
+                    throw e.getCause();
+                }
+                if (!method.getName().equals("createDataStructureConverter")) {
+                    return made;
+                }
+                List<String> names = DataType.getFieldNames((DataType) arguments[0]);
+                return new Exact((DynamicTableSink.DataStructureConverter) made, identifier + "> =" + json(names));
+            });
+        }
+
+        @Override
+        public void open(RuntimeConverter.Context context) {
+            of.open(context);
+        }
+
+        @Override
+        public Object toExternal(Object internal) {
+            Object external = of.toExternal(internal);
+            if (!(external instanceof Row)) {
+                return external;
+            }
+            if (!named) {
+                named = true;
+                System.out.println(names);
+            }
+            Row row = (Row) external;
+            List<String> cells = new ArrayList<>();
+            for (int i = 0; i < row.getArity(); i++) {
+                cells.add(text(row.getField(i), Math.max(MOST / row.getArity(), 64)));
+            }
+            return row.getKind().shortString() + json(cells);
+        }
+
+        /** What print writes for a column; null for NULL. */
+        private static String text(Object value, int most) {
+            if (value == null) {
+                return null;
+            }
+            String text = value.toString();
+            if (!(value instanceof String)) {
+                String alone = Row.of(value).toString();
+                text = alone.substring("+I[".length(), alone.length() - "]".length());
+            }
+            return text.length() <= most ? text : text.substring(0, most) + "… (" + text.length() + " characters)";
+        }
+
+        private static String json(List<String> texts) {
+            StringBuilder out = new StringBuilder();
+            for (String text : texts) {
+                out.append(out.length() == 0 ? '[' : ',');
+                if (text == null) {
+                    out.append("null");
+                    continue;
+                }
+                out.append('"');
+                for (char c : text.toCharArray()) {
+                    if (c < ' ' || c > '~') {
+                        out.append(String.format("\\u%04x", (int) c));
+                    } else {
+                        out.append(c == '"' || c == '\\' ? "\\" : "").append(c);
+                    }
+                }
+                out.append('"');
+            }
+            return out.append(out.length() == 0 ? "[]" : "]").toString();
         }
     }
 }

@@ -103,14 +103,14 @@ export function draw(into, lineage, { onPick, direction } = {}) {
     for (const edge of placed.edges) svgElement.append(element("path", { d: curve(edge.points), class: "lineage-edge", "marker-end": `url(#${arrow})` }));
     for (const { id, table, x, y, width } of placed.nodes) {
       const node = element("g", { class: `lineage-node lineage-${table.role}`, transform: `translate(${Math.round(x - width / 2)},${Math.round(y - height / 2)})` },
-        element("title", {}, plain(id === result ? "the query whose rows are shown" : `${table.name}: ${detailOf(table)}${table.line ? `, line ${table.line}` : ""}`)),
+        element("title", {}, plain(id === result ? "the query whose rows are shown" : `${table.name}: ${detailOf(table)}${table.place ? `, line ${table.place.line}` : ""}`)),
         element("rect", { width, height, rx: 6 }),
         element("path", { d: `M0,6a6,6 0 0 1 6,-6h0v${height}h0a6,6 0 0 1 -6,-6z`, class: "lineage-side" }),
         element("text", { x: 14, y: 19, class: "lineage-name" }, cut(plain(table.short)) + " "),
         element("text", { x: 14, y: 34, class: "lineage-detail" }, detailOf(table)));
-      if (onPick && id !== result && table.line) {
+      if (onPick && id !== result && table.place) {
         node.dataset.table = table.name;
-        for (const [key, value] of Object.entries({ role: "button", tabindex: "0", "aria-label": `${cut(plain(table.short))} ${detailOf(table)}, show line ${table.line}` })) node.setAttribute(key, value);
+        for (const [key, value] of Object.entries({ role: "button", tabindex: "0", "aria-label": `${cut(plain(table.short))} ${detailOf(table)}, show line ${table.place.line}` })) node.setAttribute(key, value);
         node.addEventListener("click", () => onPick(table));
         node.addEventListener("keydown", (event) => {
           if (event.key !== "Enter" && event.key !== " ") return;

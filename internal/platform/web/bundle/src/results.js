@@ -1,7 +1,7 @@
 // Rows of a debug run, a table for each sink, as they come.
 import { h } from "./dom.js";
 import { plain } from "./plain.js";
-import { Query, cellsOf } from "./rows.js";
+import { Query } from "./rows.js";
 import { sinkColumns } from "./script.js";
 
 const kinds = { "+I": "insert", "-U": "update, before", "+U": "update, after", "-D": "delete" };
@@ -47,11 +47,13 @@ export class Results {
     table.head.replaceChildren(h("tr", {}, h("th", { scope: "col", class: "wb-kind" }, h("span", { class: "visually-hidden", text: "change" })), ...columns.map((column) => h("th", { scope: "col", text: plain(column) }))));
   }
 
-  row({ table: name, kind, row }) {
-    const table = this.tables.get(name) ?? this.table(name, name, null);
-    const cells = cellsOf(row, table.columns?.length ?? 0);
-    if (!table.columns && cells) this.head(table, cells.map((_, i) => String(i + 1)));
-    this.add(table, kind, cells ?? [row], cells === null);
+  columns({ table: name, columns }) {
+    this.head(this.tables.get(name) ?? this.table(name, name, null), columns);
+  }
+
+  // row shows a row of a sink. Without cells it is no row of the sink's: code of the script has printed what looks like one.
+  row({ table: name, kind, row, cells }) {
+    this.add(this.tables.get(name) ?? this.table(name, name, null), kind, cells ?? [row], !cells);
   }
 
   line(text) {
@@ -77,7 +79,7 @@ export class Results {
   add(table, kind, cells, whole) {
     table.rows++;
     this.pending.push([table, h("tr", { "data-kind": kind }, h("td", { class: "wb-kind" }, h("span", { class: "wb-change mono", title: kinds[kind] ?? false, text: kind })),
-      ...cells.map((cell) => h("td", { class: cell === "null" ? "mono muted" : "mono", colspan: whole ? String(Math.max(table.columns?.length ?? 1, 1)) : false, text: plain(cell) })))]);
+      ...cells.map((cell) => h("td", { class: cell === null ? "mono wb-null" : "mono", colspan: whole ? String(Math.max(table.columns?.length ?? 1, 1)) : false, text: cell === null ? "NULL" : plain(cell) })))]);
     if (this.pending.length === 1) this.frame = requestAnimationFrame(() => this.flush());
   }
 

@@ -44,7 +44,7 @@ class Workbench {
       catalogs: () => [...this.chosen],
     });
     $("script-title").textContent = this.sql ? "Script" : "Definition";
-    this.lineage = draw($("lineage"), { tables: [] }, { onPick: (table) => this.editor.show(table.line + this.linesBefore(), 1) });
+    this.lineage = draw($("lineage"), { tables: [] }, { onPick: (table) => this.editor.show(table.place.line, table.place.column) });
     this.results = new Results({ tables: $("tables"), warnings: $("warnings"), none: $("none"), script: () => this.script() });
     this.sources = new Sources({ into: $("data"), none: $("data-none"), data: draft?.data ?? {}, script: () => this.script(), changed: () => this.keep() });
     if (draft?.rows) $("rows").value = draft.rows;
@@ -103,14 +103,6 @@ class Workbench {
   script() {
     const text = this.editor.text();
     return this.sql ? text : scriptIn(text)?.text ?? "";
-  }
-
-  // linesBefore is how many lines of a definition are before its script.
-  linesBefore() {
-    if (this.sql) return 0;
-    const text = this.editor.text();
-    const script = scriptIn(text);
-    return script ? text.slice(0, script.from).split("\n").length - 1 : 0;
   }
 
   get dirty() {
@@ -287,6 +279,7 @@ class Workbench {
         this.runStatus("Running…");
         this.results.begin(sinks, warnings);
       },
+      columns: (columns) => this.results.columns(columns),
       row: (row) => {
         rows++;
         this.results.row(row);
