@@ -62,6 +62,7 @@ func (p *planner) check(ctx context.Context, l *localrun.Local) error {
 			p.end()
 		}
 		p.jvm, p.scripts, p.started = next, 0, p.w.o.Now()
+		p.w.serves(next)
 	}
 	if p.jvm == nil {
 		j, err := p.w.start(ctx, jvmOptions{})
@@ -122,23 +123,23 @@ const warmUps = 6
 
 // warm starts a planner.
 func (p *planner) warm() (*jvm, error) {
-	ctx, cancel := context.WithTimeout(p.context, warmUpTime)
-	defer cancel()
-	l, err := p.w.served.WarmUpCheck(ctx)
+	l, err := p.w.served.WarmUpCheck(p.context)
 	if l != nil {
 		defer l.Close()
 	}
 	if err != nil {
 		return nil, err
 	}
-	j, err := p.w.start(ctx, jvmOptions{})
+	j, err := p.w.start(p.context, jvmOptions{ahead: true})
 	if err != nil {
 		return nil, err
 	}
+	ctx, cancel := p.w.patient(p.context, j, warmUpTime)
+	defer cancel()
 	for range warmUps {
 		if err := l.PlanOn(ctx, j.process); err != nil {
 			p.w.end(j)
-			return nil, err
+			return nil, cause(ctx, err)
 		}
 	}
 	return j, nil

@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -52,10 +51,8 @@ type pool struct {
 
 // Times of a pool.
 const (
-	warmUpTime = 2 * time.Minute // for a JVM to be ready on a busy machine
-	retryFirst = time.Second     // after a JVM that did not become ready; doubled each time
+	retryFirst = time.Second // after a JVM that did not become ready; doubled each time
 	retryMost  = time.Minute
-	niceness   = 10 // of a JVM
 )
 
 func newPool(w *Workbench) *pool {
@@ -148,6 +145,7 @@ func (p *pool) take(ctx context.Context) (j *jvm, warm bool, err error) {
 	}
 	p.mu.Unlock()
 	if j != nil {
+		p.w.serves(j)
 		return j, true, nil
 	}
 	j, err = p.w.start(ctx, jvmOptions{})
@@ -186,6 +184,7 @@ func (p *pool) close() {
 
 // jvmOptions are of a JVM that differs from others.
 type jvmOptions struct {
+	ahead   bool            // nobody waits for it yet: it lets others go first
 	local   *localrun.Local // whose jars it has; nil: none
 	network bool            // it reaches the hosts of the policy
 }
@@ -235,9 +234,11 @@ func (w *Workbench) start(ctx context.Context, o jvmOptions) (j *jvm, err error)
 		return nil, err
 	}
 	j.process = process
-	if err := yields(process.PID()); err != nil {
-		w.end(j)
-		return nil, fmt.Errorf("cannot lower the priority of a JVM: %w", err)
+	if o.ahead {
+		if err := yields(process.PID()); err != nil {
+			w.end(j)
+			return nil, fmt.Errorf("cannot lower the priority of a JVM: %w", err)
+		}
 	}
 	if j.cell != nil {
 		process.KillWith(j.cell.Kill)
@@ -308,20 +309,11 @@ func ownSession(c *exec.Cmd) error {
 	return nil
 }
 
-// yields lets the clusters of this machine go first; where nothing else is to be done, a JVM is as fast as before. Linux shares the
-// processors between sessions (autogroups) before it looks at a process's niceness, except in a cgroup with a share of its own, and where
-// that is off. A cluster's JVM in another session got no more than the two or three of the workbench: it took twice as long to start.
-func yields(pid int) error {
-	err := unix.Setpriority(unix.PRIO_PGRP, pid, niceness)
-	if errors.Is(err, unix.ESRCH) {
-		return nil // it has ended
+// serves begins the work of a JVM for a person.
+func (w *Workbench) serves(j *jvm) {
+	if err := hurries(j.process.PID()); err != nil {
+		w.o.Log.Warn("a JVM for which a person waits still lets others go first", "error", err)
 	}
-	// Without effect on a kernel without autogroups, or, for a user who is not root, at more than ten a second.
-	if group, e := os.OpenFile(fmt.Sprintf("/proc/%d/autogroup", pid), os.O_WRONLY, 0); e == nil {
-		_, _ = group.WriteString(strconv.Itoa(niceness))
-		_ = group.Close()
-	}
-	return err
 }
 
 // end kills a JVM and everything it has started, waits, and removes its files.
@@ -340,7 +332,7 @@ func (w *Workbench) ready(ctx context.Context) (*jvm, error) {
 	if err != nil {
 		return nil, err
 	}
-	j, err := w.start(ctx, jvmOptions{})
+	j, err := w.start(ctx, jvmOptions{ahead: true})
 	if err != nil {
 		return nil, err
 	}
@@ -355,7 +347,7 @@ func (w *Workbench) ready(ctx context.Context) (*jvm, error) {
 		}
 	}, said.add)
 	process.Send(request)
-	ctx, cancel := context.WithTimeout(ctx, warmUpTime)
+	ctx, cancel := w.patient(ctx, j, warmUpTime)
 	defer cancel()
 	select {
 	case reason := <-ready:
@@ -368,7 +360,7 @@ func (w *Workbench) ready(ctx context.Context) (*jvm, error) {
 		code, _ := process.Wait()
 		err = fmt.Errorf("java ended with exit code %d: %s", code, said.text())
 	case <-ctx.Done():
-		err = fmt.Errorf("a JVM is not ready: %w", ctx.Err())
+		err = fmt.Errorf("a JVM is not ready: %w", context.Cause(ctx))
 	}
 	w.end(j)
 	return nil, err
@@ -407,11 +399,7 @@ func (w *Workbench) Memory() int64 {
 	w.plan.mu.Unlock()
 	var sum int64
 	for _, j := range all {
-		pids := []int{j.process.PID()}
-		if j.cell != nil {
-			pids = append(pids, j.cell.Processes()...)
-		}
-		for _, pid := range pids {
+		for _, pid := range j.processes() {
 			b, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
 			if err != nil {
 				continue // it has ended

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -364,16 +365,106 @@ func TestEnvironment(t *testing.T) {
 	if err != nil || !strings.Contains(string(limits), fmt.Sprintf("Max data size             %d", 1536<<20)) {
 		t.Errorf("%v, its limits are\n%s", err, limits)
 	}
-	// The system call returns 20 - niceness.
-	if priority, err := unix.Getpriority(unix.PRIO_PROCESS, j.process.PID()); err != nil || 20-priority != niceness {
-		t.Errorf("niceness %d, %v, want %d", 20-priority, err, niceness)
+}
+
+// TestPriority: a JVM yields while nobody waits for it, and no longer when a run has it; one that is started for a run never does.
+func TestPriority(t *testing.T) {
+	f := open(t, Options{Warm: 1})
+	f.ready(1)
+	f.until("a planner in store", f.Planner)
+	f.pool.mu.Lock()
+	stored := f.pool.warm[0]
+	f.pool.mu.Unlock()
+	lower := min(own()+niceness, 19)
+	f.hasPriority("in store", stored, lower)
+	f.hasPriority("a planner in store", f.plan.next, lower)
+	if _, err := f.Validate(t.Context(), Script{Name: "job.sql", Source: []byte(script)}); err != nil {
+		t.Fatal(err)
 	}
-	own, err := os.ReadFile("/proc/self/autogroup")
+	f.hasPriority("the planner of a check", f.plan.jvm, own())
+	for _, warm := range []bool{true, false} {
+		j, was, err := f.pool.take(t.Context())
+		if err != nil || was != warm || warm != (j == stored) {
+			t.Fatalf("%v, from the store: %v, want %v", err, was, warm)
+		}
+		f.hasPriority(fmt.Sprintf("of a run, from the store: %v", warm), j, own())
+		defer f.pool.used(j)
+	}
+}
+
+// hasPriority holds the niceness of a JVM, and of its autogroup, against what is wanted.
+func (f *fixture) hasPriority(what string, j *jvm, nice int) {
+	f.t.Helper()
+	want := nice
+	if !undoes() {
+		want = own() // a user who is not root cannot take it back, so it is not given
+	}
+	if raw, err := unix.Getpriority(unix.PRIO_PROCESS, j.process.PID()); err != nil || 20-raw != want {
+		f.t.Errorf("%s: niceness %d, %v, want %d", what, 20-raw, err, want)
+	}
+	before, err := os.ReadFile("/proc/self/autogroup")
 	if errors.Is(err, os.ErrNotExist) {
 		return // a kernel without them
 	}
 	group, err := os.ReadFile(fmt.Sprintf("/proc/%d/autogroup", j.process.PID()))
-	if name, nice, _ := strings.Cut(strings.TrimSpace(string(group)), " nice "); err != nil || nice != fmt.Sprint(niceness) || strings.HasPrefix(string(own), name+" ") {
-		t.Errorf("the autogroup is %q, %v, the test's %q, want one of its own with nice %d", group, err, own, niceness)
+	if name, got, _ := strings.Cut(strings.TrimSpace(string(group)), " nice "); err != nil || got != fmt.Sprint(nice) || strings.HasPrefix(string(before), name+" ") {
+		f.t.Errorf("%s: the autogroup is %q, %v, the test's %q, want one of its own with nice %d", what, group, err, before, nice)
+	}
+}
+
+// TestPatience: time in which a JVM waits for a processor does not count; time in which it does nothing, or has the processors, does.
+func TestPatience(t *testing.T) {
+	const limit = 10 * time.Second
+	s := time.Second
+	for _, tt := range []struct {
+		name    string
+		threads func(second int) map[string]shares // at that second
+		want    int                                // the second at which it is over; 0: not within a minute
+	}{
+		{"the kernel does not say", func(int) map[string]shares { return nil }, 10},
+		{"it does nothing", func(int) map[string]shares { return map[string]shares{"main": {s, s}} }, 11}, // it had waited for a second before the first look
+		{"it runs", func(n int) map[string]shares { return map[string]shares{"main": {time.Duration(n) * s, 0}} }, 10},
+		{"it has no processor", func(n int) map[string]shares {
+			return map[string]shares{"main": {0, time.Duration(n) * s}, "other": {}}
+		}, 0},
+		{"it has a processor half of the time", func(n int) map[string]shares {
+			return map[string]shares{"main": {time.Duration(n) * s / 2, time.Duration(n) * s / 2}}
+		}, 20},
+		{"its threads take the processors from each other", func(n int) map[string]shares {
+			all := map[string]shares{"starved": {0, time.Duration(n) * s}}
+			for i := range runtime.NumCPU() {
+				all[fmt.Sprint(i)] = shares{time.Duration(n) * s, 0}
+			}
+			return all
+		}, 10},
+		{"threads come and go", func(n int) map[string]shares { return map[string]shares{fmt.Sprint(n): {0, s}} }, 0},
+	} {
+		p, over := newAllowance(limit, time.Unix(0, 0)), 0
+		for n := 1; n <= 60 && over == 0; n++ {
+			if p.over(time.Unix(int64(n), 0), tt.threads(n)) {
+				over = n
+			}
+		}
+		if over != tt.want {
+			t.Errorf("%s: it is over after %d s, want %d", tt.name, over, tt.want)
+		}
+	}
+}
+
+// TestSharesAreRead: the kernel says what threads had, and what they waited for.
+func TestSharesAreRead(t *testing.T) {
+	all := sharesOf([]int{os.Getpid()})
+	if _, err := os.Stat("/proc/self/schedstat"); err != nil {
+		t.Skip("this kernel does not say it: all time counts")
+	}
+	var ran time.Duration
+	for _, s := range all {
+		ran += s.ran
+	}
+	if len(all) < 2 || ran <= 0 {
+		t.Errorf("%d threads, which ran %s", len(all), ran)
+	}
+	if none := sharesOf([]int{1 << 30}); len(none) != 0 {
+		t.Errorf("a process that does not exist has %v", none)
 	}
 }
