@@ -26,7 +26,7 @@ type sent struct {
 	workbench.Script
 	name  string                                  // of what the user sent
 	place func(line, column int) (int, int, bool) // nil: the workbench reads what the user sent
-	data  []workbench.Data                  // rows of tables, where it is a form
+	data  []workbench.Data                        // rows of tables, where it is a form
 }
 
 func noWorkbench() error {
