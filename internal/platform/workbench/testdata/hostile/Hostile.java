@@ -29,6 +29,7 @@ public class Hostile extends ScalarFunction {
             case "hello":
                 return "hello " + argument;
             case "spin":
+                System.out.println("it spins");
                 for (long i = 0; ; i++) {
                     if (i == Long.MIN_VALUE) {
                         return "never";
