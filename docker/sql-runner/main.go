@@ -123,6 +123,7 @@ func libraries(home, version string, patterns ...string) ([]string, error) {
 
 func compile(javac string, classPath []string, classes string, files []string) error {
 	cmd := exec.Command(javac, append([]string{"--release", "8", "-Xlint:all", "-Werror", "-encoding", "UTF-8", "-g:source,lines",
+		"-sourcepath", sources, "-implicit:none", // a class of another jar
 		"-classpath", strings.Join(classPath, string(os.PathListSeparator)), "-d", classes}, files...)...)
 	cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
 	if err := cmd.Run(); err != nil {

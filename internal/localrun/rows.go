@@ -1,6 +1,7 @@
 package localrun
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -9,11 +10,13 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"flink-entrypoint/internal/sqlrunner"
 )
 
-// A Row is a row of a sink.
+// A Row is a row of a sink, or of a query.
 type Row struct {
-	Table string
+	Table string // "": of a query
 	Kind  string // +I, -U, +U or -D
 	Text  string // as Flink's print connector writes it, in brackets
 	// Cells are the columns, as print writes each; nil: NULL. Cells itself is nil where they are not known: outside of a server, and where
@@ -47,7 +50,7 @@ func (r *rowReader) line(line string, e Events) {
 		e.Row(row)
 		return
 	}
-	if row.Cells != nil && !r.named[name] && e.Columns != nil { // each subtask names them
+	if row.Cells != nil && (name == "" || !r.named[name]) && e.Columns != nil { // each subtask of a sink names them
 		names := make([]string, len(row.Cells))
 		for i, c := range row.Cells {
 			names[i] = *c
@@ -79,9 +82,6 @@ const columnNames = "="
 type sinkName struct{ identifier, short string }
 
 func (r *rowReader) sink(identifier, short string) {
-	if r.named == nil {
-		r.named = map[string]bool{}
-	}
 	r.sinks = append(r.sinks, sinkName{identifier, short})
 	slices.SortStableFunc(r.sinks, func(a, b sinkName) int { return len(b.identifier) - len(a.identifier) })
 }
@@ -143,11 +143,13 @@ func (r *Rows) Row(row Row) {
 	r.show(row.Table, row.Kind, shown)
 }
 
-// Columns names the columns of a sink. They are shown before its first row.
+// Columns names the columns of a sink or of the next query. They are shown before its first row.
 func (r *Rows) Columns(table string, names []string) {
 	if r.heads == nil {
 		r.heads = map[string][]string{}
 	}
+	r.heads[table] = nil // of a query before
+	delete(r.wide, table)
 	for i := range names {
 		r.heads[table] = append(r.heads[table], shownCell(&names[i]))
 	}
@@ -194,6 +196,7 @@ func shownCell(c *string) string {
 }
 
 func (r *Rows) show(name, op, row string) {
+	name = cmp.Or(name, "query")
 	shown := op
 	if r.Colour {
 		shown = map[string]string{"+I": "\x1b[32m", "-U": "\x1b[2;36m", "+U": "\x1b[36m", "-D": "\x1b[31m"}[op] + op + "\x1b[0m"
@@ -221,6 +224,9 @@ func (r *Rows) Summary(w io.Writer, start time.Time, took time.Duration, expecte
 }
 
 func (r *rowReader) parse(line string) (name, op, row string, ok bool) {
+	if kind, texts, ok := sqlrunner.ParseQuery(line); ok && r.exact {
+		return "", cmp.Or(kind, columnNames), texts, true
+	}
 	for _, s := range r.sinks {
 		rest, found := strings.CutPrefix(line, s.identifier)
 		if !found {

@@ -50,10 +50,10 @@ func (l *Local) Run(ctx context.Context, o Output, began time.Time) error {
 // Events hear what a run does, one thing at a time. All texts are without secrets.
 type Events struct {
 	Ready func() // the warnings and the mocked tables are known, the script begins
-	// Columns names the columns of a sink before its first row, where they are known. nil: does not hear them.
+	// Columns names the columns of a sink, or of a query (table is ""), before its first row, where they are known. nil: does not hear them.
 	Columns func(table string, names []string)
 	Row     func(Row)
-	// Text is another line of output, such as one of the table that shows a query. rows of a query ended with it; begun: its first row is here.
+	// Text is another line of output, such as one of the table that shows a query where its rows are not exact. rows of a query ended with it; begun: its first row is here.
 	Text  func(line string, begun bool, rows int)
 	Warn  func(warning string)
 	Other func(line string) // on stderr, of a function or of Java itself
@@ -63,7 +63,7 @@ type Events struct {
 // [validate.FaultsError] in a [phase.Error] where a statement is at fault.
 func (l *Local) Follow(ctx context.Context, on *Process, e Events) error {
 	redact := l.run.Redactor().Redact
-	rows := rowReader{redact: redact, exact: l.served != nil}
+	rows := rowReader{redact: redact, exact: l.served != nil, named: map[string]bool{}}
 	ready := func() {
 		rows.table.batch = l.Mocked.Batch
 		for _, t := range l.Mocked.Tables {

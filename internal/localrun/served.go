@@ -124,7 +124,7 @@ type EngineOptions struct {
 // Engine writes the files of an engine into dir, which exists and is empty. Each engine of one Served that is for no Local can run the scripts
 // of the others, but for those that bring jars.
 func (s *Served) Engine(ctx context.Context, dir string, o EngineOptions) (Engine, error) {
-	options := engineOptions{home: s.home, env: s.env, jars: s.home.Jars(), classArchive: s.opts.ClassArchive, java: o.Java, temp: o.Temp,
+	options := engineOptions{home: s.home, env: s.env, jars: s.home.Jars(), classArchive: s.opts.ClassArchive, java: append([]string{sqlrunner.Exact}, o.Java...), temp: o.Temp,
 		warn: func(w string) { s.log.Warn(w) }}
 	if l := o.For; l != nil {
 		jars, err := l.jars(ctx)

@@ -50,7 +50,7 @@ func TestRowsOfQueries(t *testing.T) {
 func TestExactRows(t *testing.T) {
 	var got []string
 	show := func(words ...any) { got = append(got, fmt.Sprint(words...)) }
-	r := rowReader{redact: func(s string) string { return strings.ReplaceAll(s, "hunter2", "***") }, exact: true}
+	r := rowReader{redact: func(s string) string { return strings.ReplaceAll(s, "hunter2", "***") }, exact: true, named: map[string]bool{}}
 	r.sink("s", "s")
 	r.sink("d.t", "t")
 	e := Events{
@@ -78,10 +78,15 @@ func TestExactRows(t *testing.T) {
 		`s> =[null]`,
 		`s> =x`,
 		`u> +I["1"]`,
+		"\x1ecolumns\t[\"n\"]",
+		"\x1erow\t-U[null]",
+		"\x1ecolumns\t[\"m\"]", // of another query
+		"\x1erow\t+I",
 	} {
 		r.line(line, e)
 	}
-	want := []string{`s =["id" "a, b"]`, "s +I[1, x, \"y\"\n\u00e9]|1|x, \"y\"\n\u00e9", `t -U[null, null, ]|NULL|null|`, `t =["n"]`, `t +U[***]|***`, `s +I[1, x]`, `s +I["1","x`, `line s> =x`, `line u> +I["1"]`}
+	want := []string{`s =["id" "a, b"]`, "s +I[1, x, \"y\"\n\u00e9]|1|x, \"y\"\n\u00e9", `t -U[null, null, ]|NULL|null|`, `t =["n"]`, `t +U[***]|***`, `s +I[1, x]`, `s +I["1","x`, `line s> =x`, `line u> +I["1"]`,
+		` =["n"]`, ` -U[null]|NULL`, ` =["m"]`, "line \x1erow\t+I"}
 	if !slices.Equal(got, want) {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
@@ -109,8 +114,17 @@ revenue  +U  ` + strings.Repeat("x", 41) + `  " y"
 	if out.String() != want {
 		t.Errorf("got\n%s\nwant\n%s", out.String(), want)
 	}
+	out.Reset()
+	r.Columns("", []string{"a long name"})
+	r.Row(Row{Kind: "+I", Cells: []*string{text("1")}})
+	r.Columns("", []string{"b", "c"}) // of a query without rows
+	r.Columns("", []string{"d"})
+	r.Row(Row{Kind: "+I", Cells: []*string{text("2")}})
+	if want := "query        a long name\nquery    +I  1\nquery        d\nquery    +I  2\n"; out.String() != want {
+		t.Errorf("got\n%s\nwant\n%s", out.String(), want)
+	}
 	var errs bytes.Buffer
-	if r.Summary(&errs, time.Now(), time.Second, true); !strings.HasPrefix(errs.String(), "5 rows in ") {
+	if r.Summary(&errs, time.Now(), time.Second, true); !strings.HasPrefix(errs.String(), "7 rows in ") {
 		t.Error(errs.String())
 	}
 }

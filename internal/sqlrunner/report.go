@@ -55,6 +55,22 @@ func ParseEnded(line string) (text string, last bool) {
 	return strings.CutSuffix(strings.TrimRight(line, "\r\n"), "\x1eended")
 }
 
+// Exact is the option of Java that makes a Local print the rows of queries for a program, see ParseQuery.
+const Exact = "-Dflinkentrypoint.exact=true"
+
+// ParseQuery reads a line of standard output of a Local with Exact that is a row of a query, or, before the first one, the names of its columns:
+// then kind is "". texts is a JSON list.
+func ParseQuery(line string) (kind, texts string, ok bool) {
+	if texts, ok = strings.CutPrefix(line, "\x1ecolumns\t"); ok {
+		return "", texts, true
+	}
+	row, ok := strings.CutPrefix(line, "\x1erow\t")
+	if !ok || len(row) < len("+I[]") {
+		return "", "", false
+	}
+	return row[:2], row[2:], true
+}
+
 // locate takes the place of the fault out of the reason: "From line 2, column 13 to line 2, column 15: …",
 // "At line 2, column 13: …", "Encountered … at line 2, column 13."
 func (f *Finding) locate() {

@@ -307,7 +307,7 @@ const (
 	DebugQueued  = "queued"  // DebugQueue, where all slots are taken: each time the place changes
 	DebugStarted = "started" // DebugStart
 	DebugRunning = "running" // DebugRun
-	DebugColumns = "columns" // Columns, before the first row of a sink
+	DebugColumns = "columns" // Columns, before the first row of a sink or query
 	DebugRow     = "row"     // Row
 	DebugLine    = "line"    // Text
 	DebugWarning = "warning" // Text
@@ -332,22 +332,22 @@ type DebugRun struct {
 	Warnings []string `json:"warnings"`
 }
 
-// A Row of a sink.
+// A Row of a sink, or of a query.
 type Row struct {
-	Table string `json:"table"`
-	Kind  string `json:"kind"` // +I, -U, +U or -D
-	Row   string `json:"row"`  // as Flink's print connector writes it, in brackets
+	Table string `json:"table"` // "": of a query, the newest one
+	Kind  string `json:"kind"`  // +I, -U, +U or -D
+	Row   string `json:"row"`   // as Flink's print connector writes it, in brackets
 	// Cells are the columns, each as print writes it, null for NULL. They are missing where code of the script has printed what looks like a row.
 	Cells []*string `json:"cells,omitempty"`
 }
 
-// Columns are the names of the columns of a sink.
+// Columns are the names of the columns of a sink, or of a query that begins (Table is "").
 type Columns struct {
 	Table   string   `json:"table"`
 	Columns []string `json:"columns"`
 }
 
-// A Text is a line of the table that shows a query, or of other output; or a warning.
+// A Text is a line of output that is not a row, such as one of the table that shows what DESCRIBE says; or a warning.
 type Text struct {
 	Text string `json:"text"`
 }

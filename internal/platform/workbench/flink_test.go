@@ -57,12 +57,15 @@ func TestRealFlink(t *testing.T) {
 			rows = nil
 			end, err = w.Debug(t.Context(), "ada", workbench.Script{Name: "odd.sql", Source: []byte(odd)}, workbench.DebugOptions{Rows: 1}, events)
 			t.Logf("%+v, %v", end, rows)
-			if err != nil || end.Warm || len(rows) != 2 || columns["odd"] != "id|a, b|n|word|tags|r|m|t|d|none" || columns["changes"] != "n|text" {
+			if err != nil || end.Warm || len(rows) != 3 || columns["odd"] != "id|a, b|n|word|tags|r|m|t|d|none" || columns["changes"] != "n|text" || columns[""] != "id|text|n|t" {
 				t.Fatalf("%v, %+v, %v, %v", err, end, columns, rows)
 			}
 			slices.SortFunc(rows, func(a, b workbench.Row) int { return -strings.Compare(a.Table, b.Table) })
 			if got, want := cellsOf(rows[0]), `7|a, "b" \é`+"\n"+`c|<nil>|null|[x, y, z]|+I[1, null]|{k=v}|2024-01-02T03:04:05|1.50|`; got != want {
 				t.Errorf("the columns are %q, want %q", got, want)
+			}
+			if got := cellsOf(rows[2]); got != "7|a | b"+strings.Repeat("x", 40)+"|<nil>|2024-01-02 03:04:05" || rows[2].Table != "" {
+				t.Errorf("the columns of a query are %q, of %+v", got, rows[2])
 			}
 			if got := cellsOf(rows[1]); got != "1|x" || rows[1].Kind != "+I" || rows[1].Text != "[1, x]" {
 				t.Errorf("%q, %+v", got, rows[1])
@@ -90,6 +93,7 @@ CREATE TABLE odd (id INT, ` + "`a, b`" + ` STRING, n STRING, word STRING, tags A
 CREATE TABLE changes (n BIGINT NOT NULL, text STRING, PRIMARY KEY (text) NOT ENFORCED) WITH ('connector' = 'upsert-kafka', 'topic' = 't', 'properties.bootstrap.servers' = 'k:1', 'key.format' = 'json', 'value.format' = 'json');
 INSERT INTO odd SELECT 7, 'a, "b" \é' || CHR(10) || 'c', CAST(NULL AS STRING), 'null', ARRAY['x, y', 'z'], ROW(1, CAST(NULL AS STRING)), MAP['k', 'v'], TIMESTAMP '2024-01-02 03:04:05', 1.50, '' FROM s;
 INSERT INTO changes SELECT COUNT(*), 'x' FROM s GROUP BY 'x';
+SELECT 7 AS id, 'a | b' || REPEAT('x', 40) AS text, CAST(NULL AS STRING) AS n, TIMESTAMP '2024-01-02 03:04:05' AS t FROM s;
 `
 
 // cellsOf are the columns of a row in one text.

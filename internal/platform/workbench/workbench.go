@@ -306,7 +306,7 @@ type DebugOptions struct {
 	Data                      []Data
 }
 
-// A Row is a row of a sink.
+// A Row is a row of a sink, or of a query.
 type Row = localrun.Row
 
 // Events hear what a run does, one thing at a time.
@@ -314,7 +314,7 @@ type Events struct {
 	Queued func(place int)                // all slots are taken: 1 is the next one. nil: does not hear it
 	Start  func(warm bool)                // the text is good, Java has the script or gets it as soon as it runs
 	Ready  func(sinks, warnings []string) // the script begins; sinks are the tables that Row may name
-	// Columns names the columns of a sink, before its first row. nil: does not hear it.
+	// Columns names the columns of a sink, or of a query (table is ""), before its first row. nil: does not hear it.
 	Columns func(table string, names []string)
 	Row     func(Row)
 	Line    func(line string) // of the table that shows a query, or of other output
@@ -421,7 +421,7 @@ func (w *Workbench) Debug(ctx context.Context, user string, s Script, d DebugOpt
 			if strings.HasPrefix(line, noMemory) || strings.HasPrefix(line, exitsOnOutOfMemory) {
 				crash = line
 			}
-			if room(line, queryRow(line)) {
+			if room(line, false) {
 				e.Line(line)
 			}
 		},
@@ -519,16 +519,6 @@ const (
 	noMemory           = "# There is insufficient memory for the Java Runtime Environment"
 	exitsOnOutOfMemory = "Terminating due to java.lang.OutOfMemoryError"
 )
-
-// queryRow reports whether a line is a row of the table that shows a query of a streaming script (its head begins with "| op").
-func queryRow(line string) bool {
-	for _, kind := range []string{"| +I |", "| -U |", "| +U |", "| -D |"} {
-		if strings.HasPrefix(line, kind) {
-			return true
-		}
-	}
-	return false
-}
 
 // cause is the reason for which ctx ended, where it did.
 func cause(ctx context.Context, err error) error {

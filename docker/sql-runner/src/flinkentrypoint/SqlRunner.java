@@ -1,5 +1,6 @@
 package flinkentrypoint;
 
+import flinkentrypoint.mock.ExactRows;
 import java.io.ByteArrayInputStream;
 import java.io.DataInputStream;
 import java.io.IOException;
@@ -61,7 +62,7 @@ import org.apache.flink.table.api.ValidationException;
  * KIND    LINE COLUMN LABEL START END        any other statement: position and name for people, bytes of the script
  * </pre>
  *
- * KIND: {@code insert} (joins the statement set), {@code query} (printed as a table), {@code plan} (explained only), {@code ctas}
+ * KIND: {@code insert} (joins the statement set), {@code query} (printed as a table, or see {@link ExactRows}), {@code plan} (explained only), {@code ctas}
  * (likewise, where Flink can),
  * {@code compare} (explained as the real connectors would have it, which is only reported), {@code run} (executed), {@code ddl} (SHOW CREATE, reported as {@code ddl LABEL TEXT}). In fields, {@code \t \n \r \\} are escapes.
  */
@@ -69,6 +70,9 @@ public final class SqlRunner {
 
     /** Lets flinkentrypoint.mock.MockConnector behave as the real connectors to the planner. */
     private static final String REAL = "flinkentrypoint.real";
+
+    /** The reader of the output is a program: rows of queries are printed by a class of the mock connector's jar. */
+    private static final boolean EXACT = Boolean.getBoolean("flinkentrypoint.exact");
 
     private static final Pattern POSITION = Pattern.compile("line (\\d+), column (\\d+)");
 
@@ -347,7 +351,11 @@ public final class SqlRunner {
                 if (result.getJobClient().isPresent() && !s.kind.equals("query")) {
                     submitted(result, s);
                 } else if (result.getResultKind() == ResultKind.SUCCESS_WITH_CONTENT && !check) {
-                    result.print();
+                    if (EXACT && s.kind.equals("query")) {
+                        ExactRows.print(result);
+                    } else {
+                        result.print();
+                    }
                 }
         }
     }

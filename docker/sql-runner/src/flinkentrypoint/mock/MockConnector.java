@@ -275,16 +275,13 @@ public final class MockConnector implements DynamicTableSourceFactory, DynamicTa
     }
 
     /**
-     * Rows that a program can read: {@code IDENTIFIER> +I["1","a, b",null]}, each column as the text that print writes for it, in JSON with
-     * ASCII alone. Before the first one comes {@code IDENTIFIER> =["id","name"]}, the names of the columns.
+     * Rows that a program can read: {@code IDENTIFIER> +I["1","a, b",null]}, each column as the text that print writes for it. Before the first
+     * one comes {@code IDENTIFIER> =["id","name"]}, the names of the columns.
      *
      * <p>print writes what the converter of its context makes of a row, so it is enough to give it another one.
      */
     private static final class Exact implements DynamicTableSink.DataStructureConverter {
         private static final long serialVersionUID = 1;
-
-        /** A line must not be longer than its reader takes, 256 KiB; an escaped character has six bytes. */
-        private static final int MOST = 40_000;
 
         private final DynamicTableSink.DataStructureConverter of;
         private final String names;
@@ -307,7 +304,7 @@ public final class MockConnector implements DynamicTableSourceFactory, DynamicTa
                     return made;
                 }
                 List<String> names = DataType.getFieldNames((DataType) arguments[0]);
-                return new Exact((DynamicTableSink.DataStructureConverter) made, identifier + "> =" + json(names));
+                return new Exact((DynamicTableSink.DataStructureConverter) made, identifier + "> =" + ExactRows.json(names));
             });
         }
 
@@ -329,43 +326,21 @@ public final class MockConnector implements DynamicTableSourceFactory, DynamicTa
             Row row = (Row) external;
             List<String> cells = new ArrayList<>();
             for (int i = 0; i < row.getArity(); i++) {
-                cells.add(text(row.getField(i), Math.max(MOST / row.getArity(), 64)));
+                cells.add(text(row.getField(i), row.getArity()));
             }
-            return row.getKind().shortString() + json(cells);
+            return row.getKind().shortString() + ExactRows.json(cells);
         }
 
         /** What print writes for a column; null for NULL. */
-        private static String text(Object value, int most) {
+        private static String text(Object value, int columns) {
             if (value == null) {
                 return null;
             }
-            String text = value.toString();
-            if (!(value instanceof String)) {
-                String alone = Row.of(value).toString();
-                text = alone.substring("+I[".length(), alone.length() - "]".length());
+            if (value instanceof String) {
+                return ExactRows.cut((String) value, columns);
             }
-            return text.length() <= most ? text : text.substring(0, most) + "… (" + text.length() + " characters)";
-        }
-
-        private static String json(List<String> texts) {
-            StringBuilder out = new StringBuilder();
-            for (String text : texts) {
-                out.append(out.length() == 0 ? '[' : ',');
-                if (text == null) {
-                    out.append("null");
-                    continue;
-                }
-                out.append('"');
-                for (char c : text.toCharArray()) {
-                    if (c < ' ' || c > '~') {
-                        out.append(String.format("\\u%04x", (int) c));
-                    } else {
-                        out.append(c == '"' || c == '\\' ? "\\" : "").append(c);
-                    }
-                }
-                out.append('"');
-            }
-            return out.append(out.length() == 0 ? "[]" : "]").toString();
+            String alone = Row.of(value).toString();
+            return ExactRows.cut(alone.substring("+I[".length(), alone.length() - "]".length()), columns);
         }
     }
 }

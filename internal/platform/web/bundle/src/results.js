@@ -1,7 +1,7 @@
 // Rows of a debug run, a table for each sink, as they come.
 import { h } from "./dom.js";
 import { plain } from "./plain.js";
-import { Query } from "./rows.js";
+import { Drawn } from "./rows.js";
 import { sinkColumns } from "./script.js";
 
 const kinds = { "+I": "insert", "-U": "update, before", "+U": "update, after", "-D": "delete" };
@@ -17,7 +17,7 @@ export class Results {
     this.warnings.replaceChildren();
     this.none.hidden = false;
     this.tables = new Map();
-    this.query = null;
+    this.drawn = new Drawn();
     this.pending = [];
   }
 
@@ -48,21 +48,23 @@ export class Results {
   }
 
   columns({ table: name, columns }) {
-    this.head(this.tables.get(name) ?? this.table(name, name, null), columns);
+    if (name === "") { // a query begins
+      this.rowless(this.tables.get(name));
+      this.head(this.table(name, "query", null), columns);
+    } else this.head(this.tables.get(name) ?? this.table(name, name, null), columns);
   }
 
-  // row shows a row of a sink. Without cells it is no row of the sink's: code of the script has printed what looks like one.
+  // row shows a row of a sink or of a query. Without cells it is no row of the sink's: code of the script has printed what looks like one.
   row({ table: name, kind, row, cells }) {
     this.add(this.tables.get(name) ?? this.table(name, name, null), kind, cells ?? [row], !cells);
   }
 
   line(text) {
     this.none.hidden = true;
-    const key = "\u0000query";
-    this.query ??= new Query();
-    const read = this.query.line(text);
-    if (read?.columns) this.table(key, "query", read.columns);
-    else if (read?.cells) this.add(this.tables.get(key) ?? this.table(key, "query", this.query.columns), read.kind, read.cells, read.cells.length !== this.query.columns.length);
+    const key = "\u0000output";
+    const read = this.drawn.line(text);
+    if (read?.columns) this.table(key, "output", read.columns);
+    else if (read?.cells) this.add(this.tables.get(key), "", read.cells, read.cells.length !== this.drawn.columns.length);
     else if (!read && text.trim() !== "") this.other(text);
   }
 
@@ -105,6 +107,11 @@ export class Results {
 
   end() {
     this.flush();
-    for (const table of this.tables.values()) if (table.rows === 0) table.counted.textContent = "no rows";
+    for (const table of this.tables.values()) this.rowless(table);
+  }
+
+  // rowless says of a table that will get no rows any more that it has none.
+  rowless(table) {
+    if (table?.rows === 0) table.counted.textContent = "no rows";
   }
 }

@@ -1,18 +1,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Query } from "../src/rows.js";
+import { Drawn } from "../src/rows.js";
 
-test("a query's table, streaming", () => {
-  const query = new Query();
-  assert.deepEqual(query.line("+----+-------------+------+"), {});
-  assert.deepEqual(query.line("| op |          id | name |"), { columns: ["id", "name"] });
-  assert.deepEqual(query.line("| +I |           1 | a  |"), { kind: "+I", cells: ["1", "a"] });
-  assert.deepEqual(query.line("| -U |           1 | a | b |"), { kind: "-U", cells: ["1 | a | b"] });
-  assert.equal(query.line("Received a total of 2 rows"), null);
-});
-
-test("a query's table, batch", () => {
-  const query = new Query();
-  assert.deepEqual(query.line("| id | name |"), { columns: ["id", "name"] });
-  assert.deepEqual(query.line("|  1 |    a |"), { kind: "+I", cells: ["1", "a"] });
+test("a table that Flink draws, and the next one", () => {
+  const drawn = new Drawn();
+  assert.deepEqual(drawn.line("+-------------+------+"), {});
+  assert.deepEqual(drawn.line("|        name | type |"), { columns: ["name", "type"] });
+  assert.deepEqual(drawn.line("+-------------+------+"), {});
+  assert.deepEqual(drawn.line("|          id |  INT |"), { cells: ["id", "INT"] });
+  assert.deepEqual(drawn.line("| a | b | INT |"), { cells: ["a | b | INT"] });
+  assert.equal(drawn.line("2 rows in set"), null);
+  assert.deepEqual(drawn.line("| table name |"), { columns: ["table name"] });
 });
