@@ -158,7 +158,7 @@ func (r *Rows) Columns(table string, names []string) {
 // widest is the width from which on a cell does not move the columns after it.
 const widest = 40
 
-// aligned are the cells of a line, as wide as those of the lines before it.
+// aligned are the cells of a line, as wide as the cells of the lines before it.
 func (r *Rows) aligned(table string, cells []string) string {
 	if r.wide == nil {
 		r.wide = map[string][]int{}

@@ -37,7 +37,7 @@ type Beside struct {
 	// Env are variables ("K=V") that references may name, and Files the places of files that they may name. Java gets neither.
 	Env   []string
 	Files map[string]string
-	// InLiterals: places in a script that is a JSON string are those of the document.
+	// InLiterals: places in a script that is a JSON string are places of the document.
 	InLiterals bool
 	// Dir is where the files of runs are, "" for the one for temporary files. Java sees the files of its run alone.
 	Dir string

@@ -78,7 +78,7 @@ func (p *allowance) over(now time.Time, threads map[string]shares) bool {
 	return p.left <= 0
 }
 
-// sharesOf are those of the threads of some processes. It is empty on a kernel that does not say so: then all time counts.
+// sharesOf are the shares of the threads of some processes. It is empty on a kernel that does not say so: then all time counts.
 func sharesOf(pids []int) map[string]shares {
 	out := map[string]shares{}
 	for _, pid := range pids {

@@ -184,7 +184,7 @@ func (p *pool) close() {
 
 // jvmOptions are of a JVM that differs from others.
 type jvmOptions struct {
-	ahead   bool            // nobody waits for it yet: it lets others go first
+	ahead   bool            // no person waits for it yet: it lets others go first
 	local   *localrun.Local // whose jars it has; nil: none
 	network bool            // it reaches the hosts of the policy
 }

@@ -283,7 +283,7 @@ func (w *Workbench) State() State {
 type Script struct {
 	Name   string
 	Source []byte
-	// Sent: the source is what the user sent, so that faults in a JSON string have the places of the document. Else they have those of the script.
+	// Sent: the source is what the user sent, so that faults in a JSON string have the places of the document. Else they have the places of the script.
 	Sent bool
 	// Stored finds the file of a stored artifact by name, and its SHA-256; nil: none is. Its error is for the user.
 	Stored func(name string) (path, sha256 string, err error)

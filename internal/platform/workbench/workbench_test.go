@@ -367,7 +367,7 @@ func TestEnvironment(t *testing.T) {
 	}
 }
 
-// TestPriority: a JVM yields while nobody waits for it, and no longer when a run has it; one that is started for a run never does.
+// TestPriority: a JVM yields while no person waits for it, and no longer when a run has it; one that is started for a run never does.
 func TestPriority(t *testing.T) {
 	f := open(t, Options{Warm: 1})
 	f.ready(1)
