@@ -29,7 +29,10 @@ func TestWorkbenchPage(t *testing.T) {
 	page := func(status int, path string, texts ...string) (got begins) {
 		t.Helper()
 		body := b.page(status, path, texts...)
-		_, rest, _ := strings.Cut(body, `id="workbench-data">`)
+		before, rest, _ := strings.Cut(body, `id="workbench-data">`)
+		if shown, _, _ := strings.Cut(before, `<div id="workbench" hidden>`); status == 200 && !strings.Contains(shown, "<h1>Workbench</h1>") {
+			t.Errorf("%s: without scripts the page has no heading", path)
+		}
 		content, _, _ := strings.Cut(rest, "</script>")
 		if err := json.Unmarshal([]byte(content), &got); status == 200 && err != nil {
 			t.Fatalf("%v: %s", err, content)
@@ -52,6 +55,8 @@ func TestWorkbenchPage(t *testing.T) {
 	if got := page(200, "/workbench?job=clicks"); got.SQL || got.Version != 2 || !strings.HasPrefix(got.Source, "apiVersion:") {
 		t.Errorf("%+v", got)
 	}
+	b.page(200, "/jobs/clicks", `href="/workbench?job=clicks"`)
+	b.page(200, "/jobs/clicks/versions/1", `href="/workbench?job=clicks&amp;version=1"`)
 	page(404, "/workbench?job=clicks&version=3")
 	page(404, "/workbench?job=clicks&version=x", "has no version")
 	page(404, "/workbench?job=other")

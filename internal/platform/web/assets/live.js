@@ -97,12 +97,13 @@
     document.dispatchEvent(new CustomEvent('platform:part', {detail: {part: old}}));
   }
 
-  // focused finds the element with the focus again: by its id, else the link to the same address.
+  // focused finds the element with the focus again: by its id, else the link to the same address, or the button with the same text.
   function focused(old, focus) {
     if (focus.id) return root => root.querySelector('#' + CSS.escape(focus.id));
     const address = focus.getAttribute('href');
     if (address) return root => [...root.querySelectorAll('a')].find(a => a.getAttribute('href') === address);
-    return null;
+    const text = focus.textContent;
+    return root => [...root.querySelectorAll(focus.localName)].find(e => e.textContent === text);
   }
 
   // After an event the page is read again, at most once a second.
@@ -142,6 +143,19 @@
       soon();
     });
   }
+
+  // A click elsewhere closes what a button has opened; first, since what is clicked may open another one.
+  document.addEventListener('click', e => {
+    for (const opened of document.querySelectorAll('.actions > details.action[open]')) if (!opened.contains(e.target)) opened.open = false;
+  }, true);
+
+  // Escape closes it, too, and the button gets the focus again.
+  document.addEventListener('keydown', e => {
+    const opened = e.key === 'Escape' && e.target.closest('details.action[open]');
+    if (!opened) return;
+    opened.open = false;
+    opened.querySelector('summary').focus();
+  });
 
   // Browsers allow six connections to a server over all tabs: one that is not seen needs none.
   document.addEventListener('visibilitychange', () => {

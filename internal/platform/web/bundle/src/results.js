@@ -72,7 +72,7 @@ export class Results {
   other(text) {
     let output = this.into.querySelector(".wb-output");
     if (!output) {
-      output = h("pre", { class: "log wb-output", tabindex: "0", "aria-label": "Other output" });
+      output = h("pre", { class: "log wb-output", tabindex: "0", role: "region", "aria-label": "Other output" });
       this.into.append(output);
     }
     output.append(plain(text) + "\n");

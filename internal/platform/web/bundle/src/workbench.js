@@ -19,7 +19,7 @@ const retried = (problem) => problem.retryAfter > 0 || problem.status === 429;
 
 export function open(root) {
   const page = JSON.parse(root.querySelector("#workbench-data").textContent);
-  root.hidden = false;
+  for (const part of [root, $("actions")]) part.hidden = false; // without this script the page says what else there is
   new Workbench(page);
 }
 
@@ -79,23 +79,8 @@ class Workbench {
       event.preventDefault();
       this.start();
     });
-    for (const id of ["save", "start"]) {
-      const details = $(id);
-      details.addEventListener("toggle", () => {
-        if (!details.open) return;
-        if (id === "save") this.prepareSave();
-        else this.prepareStart();
-        for (const other of ["save", "start"]) if (other !== id) $(other).open = false;
-      });
-      details.addEventListener("keydown", (event) => {
-        if (event.key !== "Escape") return;
-        details.open = false;
-        details.querySelector("summary").focus();
-      });
-    }
-    document.addEventListener("click", (event) => {
-      for (const id of ["save", "start"]) if ($(id).open && !$(id).contains(event.target) && document.contains(event.target)) $(id).open = false;
-    });
+    $("save").addEventListener("toggle", () => $("save").open && this.prepareSave());
+    $("start").addEventListener("toggle", () => $("start").open && this.prepareStart());
     addEventListener("pagehide", () => this.keep());
   }
 
