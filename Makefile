@@ -34,7 +34,7 @@ platform: need-go need-java need-pip build build-platform ## run the platform wi
 	@home=$$(go run ./test/flinkhome $(FLINK)); go build -o bin/demo-platform ./test/demo/platform; exec bin/demo-platform -home "$$home" $(if $(ONCE),-once)
 
 .PHONY: test
-test: need-go need-java need-pip need-podman need-npm lint test-unit test-bundle test-deploy test-flink test-vm test-containers-quick test-platform-quick ## all tests on the main versions of Flink
+test: need-go need-java need-pip need-podman need-npm need-chromium lint test-unit test-bundle test-deploy test-flink test-vm test-containers-quick test-platform-quick test-browser ## all tests on the main versions of Flink
 
 .PHONY: build
 build: need-go ## build bin/flink-entrypoint for this machine
@@ -159,11 +159,12 @@ test-platform-quick: need-go need-java need-pip need-curl ## 40 kills of the pla
 	go run ./test/flinkhome $(lastword $(MAIN_VERSIONS)) >/dev/null
 	FLINK_VERSIONS="$(lastword $(MAIN_VERSIONS))" KILLS=40 CALL_KILLS=40 FLINK_SEED=$(SEED) go test -tags platform -parallel 8 -count 1 -timeout 20m -run '^(TestKilled|TestKilledAtCalls|TestPage|TestRealJobs)$$' ./test/platform
 
+# Of a page where something fails, a picture is kept in bin/browser. Its axe-core is a package of the pages.
+BROWSER = cd $(BUNDLE) && npm ci --silent && cd - >/dev/null && go run ./test/flinkhome 2.2.1 >/dev/null && mkdir -p bin/browser && \
+  $(WITH_BINARY) go test -tags browser -count 1 -timeout 30m -artifacts -outputdir bin/browser ./test/browser
 .PHONY: test-browser
-test-browser: need-go need-java need-pip build ## what a new developer does on the platform's pages, in a headless chromium, on real Flink
-	$(call need,chromium,install Chromium: apt-get install chromium)
-	go run ./test/flinkhome 2.2.1 >/dev/null
-	$(WITH_BINARY) go test -tags browser -count 1 -timeout 30m ./test/browser
+test-browser: need-go need-java need-pip need-npm need-chromium build ## what a new developer does on the platform's pages, in a headless chromium, on real Flink; accessibility; hostile texts
+	$(BROWSER)
 
 FUZZTIME ?= 30s
 .PHONY: fuzz
@@ -197,8 +198,8 @@ bench-platform: need-go ## the platform with 100, 1,000 and 10,000 simulated clu
 	go run ./test/platform/scale -clusters '$(CLUSTERS)'
 
 .PHONY: pictures
-pictures: need-go need-java need-pip build ## make the pictures of docs/images again, with a headless chromium
-	$(call need,chromium,apt-get install chromium)
+pictures: need-go need-java need-pip need-npm need-chromium build ## make the pictures of docs/images again, with a headless chromium
+	$(BROWSER) -args -pictures $(CURDIR)/docs/images
 	home=$$(go run ./test/flinkhome 2.2.1) && go run ./test/docs/pictures -binary $(BIN) -home "$$home"
 
 ##@ For a release
@@ -223,7 +224,7 @@ define need
 	@command -v $(1) >/dev/null || { echo "error: $(1) is missing"; echo "hint: $(2)"; exit 1; }
 endef
 
-.PHONY: need-go need-java need-pip need-podman need-curl need-mvn need-npm
+.PHONY: need-go need-java need-pip need-podman need-curl need-mvn need-npm need-chromium
 need-go:
 	$(call need,go,install Go 1.26 or later: apt-get install golang-go or the archive from the Go project)
 need-java:
@@ -234,6 +235,8 @@ need-curl:
 need-npm:
 	$(call need,node,install Node.js 18 or later: apt-get install nodejs)
 	$(call need,npm,install npm: apt-get install npm)
+need-chromium:
+	$(call need,chromium,install Chromium: apt-get install chromium)
 need-mvn:
 	$(call need,mvn,install Maven: apt-get install maven)
 need-pip:

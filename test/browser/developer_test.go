@@ -1,287 +1,172 @@
 //go:build browser
 
-// Package browser does in a real Chromium what people do on the pages of flink-platform, with a real Flink.
 package browser
 
 import (
-	"bytes"
-	"context"
-	"encoding/json"
-	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
-	"syscall"
-	"testing"
-	"time"
 
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
-
-	"flink-entrypoint/test/flinkhome/homes"
-	"flink-entrypoint/test/platform/served"
-	"flink-entrypoint/test/world"
 )
 
-// version of Flink.
-const version = "2.2.1"
-
-// patience is for what JVMs do on a busy machine.
-const patience = 5 * time.Minute
-
-// A platform is a server that runs.
-type platform struct {
-	t       *testing.T
-	url     string
-	program string
-	env     []string
+// emptyPages looks at what a new user sees: each page says what to do next.
+func emptyPages(s *person) {
+	s.open("/")
+	s.until("asked to sign in", `location.pathname === "/sign-in"`)
+	s.look("sign-in")
+	s.write("#token", "fp_wrong")
+	s.press(kb.Enter)
+	s.until("refused", `document.querySelector("main [role=alert]")`)
+	s.look("sign-in-refused")
+	s.signIn()
+	s.until("live", `document.getElementById("live").dataset.state === "on"`)
+	s.is("the page says what to do", `document.querySelector(".empty a[href='/workbench']") && document.querySelector(".empty a[href='/new-job']")`)
+	s.look("jobs-empty")
+	s.open("/catalogs")
+	s.is("the page says what to do", `document.querySelector(".empty a[href='/new-catalog']")`)
+	s.look("catalogs-empty")
+	s.open("/jobs/unknown")
+	s.is("a way out", `document.querySelector("main a[href='/']")`)
+	s.look("error")
 }
 
-// serve starts a server with a JVM ready for debug runs. At the end it stops the runs of the given jobs.
-func serve(t *testing.T, jobs ...string) *platform {
-	dir := t.TempDir()
-	listen := served.FreeAddress(t)
-	p := &platform{t: t, url: "http://" + listen, program: served.Program(t)}
-	p.env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "JAVA_HOME=" + os.Getenv("JAVA_HOME"), "FLINK_PLATFORM_SERVER=" + p.url}
-	server := exec.Command(p.program, "serve", "--data-dir", filepath.Join(dir, "data"), "--listen", listen, "--flink-home", homes.Home(t, version), "--entrypoint", world.Binary(t), "--warm", "1")
-	server.Env, server.Stderr = p.env, t.Output()
-	if err := server.Start(); err != nil {
-		t.Fatal(err)
+// The developer's script has two statements with a fault each, as Flink names the first of a statement set only.
+const (
+	script = `SET 'execution.checkpointing.interval' = '2 s';
+
+CREATE TABLE clicks (
+  user_id INT,
+  page    STRING
+) WITH (
+  'connector' = 'datagen',
+  'rows-per-second' = '5',
+  'fields.user_id.min' = '1',
+  'fields.user_id.max' = '3',
+  'fields.page.length' = '1'
+);
+CREATE TABLE clicks_per_page (page STRING, clicks BIGINT) WITH ('connector' = 'print');
+CREATE TABLE visits (user_id INT, page STRING) WITH ('connector' = 'blackhole');
+
+INSERT INTO clicks_per_page
+SELECT pag, COUNT(*) FROM clicks GROUP BY page;
+
+INSERT INTO visits
+SELECT user_id, page FROM clickz;
+`
+	runEnded = `["ok", "bad", "warn"].includes(document.getElementById("wb-run").dataset.state)`
+	state    = `document.querySelector('[data-part="job-head"] .badge')?.textContent`
+)
+
+// newDeveloper does what a new developer does: from a script with two mistakes to a job that was stopped with a savepoint and started from it.
+func newDeveloper(s *person) {
+	s.open("/")
+	s.click(`nav a[href="/workbench"]`)
+	s.until("the example is there", `document.querySelectorAll("#workbench .tok-keyword").length > 5`)
+	s.until("it is checked", `document.querySelector("#wb-status .wb-dot").dataset.state === "ok"`)
+	s.look("workbench")
+	s.click("#wb-note button") // start with an empty script
+	s.until("the script is empty", `document.getElementById("wb-status-text").textContent.includes("empty")`)
+	s.look("workbench-empty")
+	s.click(".cm-content")
+	s.paste(script)
+
+	// Two mistakes are seen at their places, and fixed there.
+	s.until("two faults", `document.querySelectorAll("#wb-faults li").length === 2 && document.querySelectorAll(".cm-lintRange-error").length === 2`)
+	if faults := s.text("#wb-faults"); !strings.Contains(faults, "17:8") || !strings.Contains(faults, "pag") || !strings.Contains(faults, "20:27") || !strings.Contains(faults, "clickz") {
+		s.t.Errorf("faults: %s", faults)
 	}
-	t.Cleanup(func() {
-		for _, job := range jobs {
-			if out, err := p.run("stop", job, "--wait"); err != nil {
-				t.Logf("stop %s: %v: %s", job, err, out) // it may have no run
-			}
-		}
-		if err := server.Process.Signal(syscall.SIGTERM); err != nil {
-			t.Error(err)
-		}
-		if err := server.Wait(); err != nil {
-			t.Error(err)
-		}
-	})
-	for end := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
-		if _, err := p.run("health"); err == nil {
-			return p
-		} else if time.Now().After(end) {
-			t.Fatalf("the server does not answer: %v", err)
-		}
-	}
+	s.look("workbench-faults")
+	s.click("#wb-faults li:last-child button")
+	s.press(strings.Repeat(kb.ArrowRight, len("click")), kb.Delete, "s")
+	s.until("one fault", `document.querySelectorAll("#wb-faults li").length === 1`)
+	s.click("#wb-faults li button")
+	s.press(strings.Repeat(kb.ArrowRight, len("pag")), "e")
+	s.until("no fault", `document.querySelector("#wb-status .wb-dot").dataset.state === "ok"`)
+	s.until("lineage", `document.querySelectorAll("#wb-lineage .lineage-node").length === 3`)
+
+	// Rows of generated data, then of pasted data.
+	s.click("#wb-debug")
+	s.until("a run has ended", runEnded)
+	s.is("it has finished", `document.getElementById("wb-run").dataset.state === "ok"`)
+	s.is("rows of both sinks", `document.querySelectorAll("#wb-tables section tbody tr").length > 10 && document.querySelectorAll("#wb-tables section").length === 2`)
+	s.click("#wb-data summary")
+	s.write("#wb-data textarea", "user_id,page\n7,home\n8,prices\n7,<b>home</b>\n7,home\n")
+	s.is("a preview", `document.querySelectorAll("#wb-data tbody tr").length === 4`)
+	s.click("#wb-debug")
+	s.until("a run has ended", runEnded)
+	s.is("the counts of the pasted data", `[...document.querySelectorAll("#wb-tables section:first-child tbody tr:last-child td")].map((td) => td.textContent).join(" ") === "+U home 2"`)
+	s.is("text, not HTML", `[...document.querySelectorAll("#wb-tables td")].some((td) => td.textContent === "<b>home</b>") && !document.querySelector("#wb-tables b")`)
+	s.look("workbench-rows")
+
+	// The text survives a reload.
+	s.do("reload", chromedp.Reload())
+	s.until("the text and the data are there", `document.querySelector(".cm-content")?.textContent.includes("FROM clicks;") && document.querySelector("#wb-data summary")?.textContent.includes("4 rows pasted")`)
+
+	// A version, and a run of it. Its states come without a reload.
+	s.click("#wb-save summary")
+	s.write("#wb-job", "clicks-per-page")
+	s.write("#wb-comment", "the first version")
+	s.look("workbench-save")
+	s.click("#wb-save-button")
+	s.until("saved", `document.querySelector("#wb-note .note-ok")?.textContent.includes("Saved as version 1 of clicks-per-page")`)
+	s.click("#wb-note .actions button") // start it
+	s.until("the form for starting is open", `document.getElementById("wb-start").open`)
+	s.look("workbench-start")
+	s.click("#wb-start-button")
+	s.until("the job's page", `location.pathname === "/jobs/clicks-per-page"`)
+	s.do("mark the page", chromedp.Evaluate[chromedp.Void]("window.sameDocument = true"))
+	s.until("it runs", state+` === "running"`)
+	s.is("without a reload", "window.sameDocument === true")
+
+	// A log line of its JobManager, found by a text, and more lines as they come.
+	s.click(`nav.tabs a[href$="/logs"]`)
+	s.until("it is live", `document.getElementById("log-follow")?.getAttribute("aria-pressed") === "true"`)
+	s.write("#log-contains", "to RUNNING")
+	s.press(kb.Enter)
+	s.until("lines of the JobManager with the text", `(() => {
+		const lines = [...document.querySelectorAll("#log .log-line")];
+		return location.search.includes("contains=to+RUNNING") && lines.some((l) => l.textContent.startsWith("jobmanager")) && lines.every((l) => l.textContent.includes("to RUNNING"));
+	})()`)
+
+	// Stopped with a savepoint, and started from it.
+	s.open("/jobs/clicks-per-page")
+	s.click("#action-savepoint summary")
+	s.click("#action-savepoint form button")
+	s.until("stopped", state+` === "stopped"`)
+	s.until("the savepoint is shown", `[...document.querySelectorAll("dt")].some((dt) => dt.textContent === "Savepoint")`)
+	s.click("#action-start summary")
+	s.click(`#action-start input[value="latest"]`)
+	s.click("#action-start form button")
+	s.until("it runs again", state+` === "running"`)
+	s.is("from the savepoint", `[...document.querySelectorAll("dt")].find((dt) => dt.textContent === "Started from")?.nextElementSibling.textContent.includes("savepoint-")`)
 }
 
-func (p *platform) run(arguments ...string) (string, error) {
-	c := exec.Command(p.program, arguments...)
-	c.Env = p.env
-	var out, errs bytes.Buffer
-	c.Stdout, c.Stderr = &out, &errs
-	if err := c.Run(); err != nil {
-		return out.String(), fmt.Errorf("%w: %s", err, errs.String())
-	}
-	return out.String(), nil
-}
-
-// A person has a browser, signed in by a link.
-type person struct {
-	t   *testing.T
-	p   *platform
-	ctx context.Context
-}
-
-func (p *platform) person() *person {
-	p.t.Helper()
-	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.NoSandbox, chromedp.WindowSize(1280, 900), chromedp.UserDataDir(p.t.TempDir()))
-	ctx, cancel := chromedp.NewExecAllocator(context.Background(), options...)
-	p.t.Cleanup(cancel)
-	ctx, cancel = chromedp.NewContext(ctx)
-	p.t.Cleanup(cancel)
-	if err := chromedp.Do(ctx); err != nil { // the browser lives as long as the context of the first call, so that one has no deadline
-		p.t.Fatal(err)
-	}
-	someone := &person{t: p.t, p: p, ctx: ctx}
-	link, err := p.run("link")
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	someone.do("open the link", chromedp.Navigate(strings.TrimSpace(link)))
-	someone.click("main form button")
-	someone.until("signed in", `location.pathname === "/"`)
-	return someone
-}
-
-func (s *person) do(what string, actions ...chromedp.Action[chromedp.Void]) {
-	s.t.Helper()
-	ctx, cancel := context.WithTimeout(s.ctx, patience)
-	defer cancel()
-	if err := chromedp.Do(ctx, actions...); err != nil {
-		s.t.Fatalf("%s: %v\n%s", what, err, s.seen())
-	}
-}
-
-// holds evaluates a condition in the page.
-func (s *person) holds(condition string) (bool, error) {
-	ctx, cancel := context.WithTimeout(s.ctx, patience)
-	defer cancel()
-	return chromedp.Run(ctx, chromedp.Evaluate[bool]("Boolean("+condition+")"))
-}
-
-// until waits for a condition in the page, which may be another one by then. (chromedp.Poll makes functions of texts, which the pages forbid.)
-func (s *person) until(what, condition string) {
-	s.t.Helper()
-	var err error
-	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
-		var holds bool
-		if holds, err = s.holds(condition); holds {
-			return
-		}
-	}
-	s.t.Fatalf("not after %s: %s (%v)\n%s", patience, what, err, s.seen())
-}
-
-// is checks a condition in the page.
-func (s *person) is(what, condition string) {
-	s.t.Helper()
-	if holds, err := s.holds(condition); !holds {
-		s.t.Errorf("not so: %s (%v)\n%s", what, err, s.seen())
-	}
-}
-
-func (s *person) click(selector string) {
-	s.t.Helper()
-	s.do("click "+selector, chromedp.Click(chromedp.CSS(selector), chromedp.NodeVisible))
-}
-
-func (s *person) write(selector, text string) {
-	s.t.Helper()
-	s.do("write into "+selector, chromedp.SendKeys(chromedp.CSS(selector), text))
-}
-
-func (s *person) text(selector string) string {
-	s.t.Helper()
-	ctx, cancel := context.WithTimeout(s.ctx, patience)
-	defer cancel()
-	text, err := chromedp.Run(ctx, chromedp.Text(chromedp.CSS(selector)))
-	if err != nil {
-		s.t.Fatalf("read %s: %v\n%s", selector, err, s.seen())
-	}
-	return text
-}
-
-// paste puts a text where the focus is, as Ctrl-V does.
-func (s *person) paste(text string) {
-	s.t.Helper()
-	quoted, err := json.Marshal(text)
+// commandsOfThePage executes the commands of docs/workbench.md (workbench.md). "serve" and "link" are how each person here begins.
+func commandsOfThePage(s *person) {
+	page, err := os.ReadFile("../../docs/workbench.md")
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	s.do("paste", chromedp.Evaluate[chromedp.Void](`(() => {
-		const data = new DataTransfer();
-		data.setData("text/plain", `+string(quoted)+`);
-		document.activeElement.dispatchEvent(new ClipboardEvent("paste", {clipboardData: data, bubbles: true, cancelable: true}));
-	})()`))
-}
-
-// press presses keys where the focus is.
-func (s *person) press(keys ...string) {
-	s.t.Helper()
-	s.do("type", chromedp.KeyEvent(strings.Join(keys, "")))
-}
-
-// seen is what the page has, for the report of a failure. The picture is kept.
-func (s *person) seen() string {
-	ctx, cancel := context.WithTimeout(s.ctx, 10*time.Second)
-	defer cancel()
-	text, err := chromedp.Run(ctx, chromedp.Text(chromedp.CSS("main")))
-	if err != nil {
-		return "the page cannot be read: " + err.Error()
-	}
-	picture, err := chromedp.Run(ctx, chromedp.FullScreenshot(90))
-	if err != nil {
-		return text
-	}
-	if dir := os.Getenv("BROWSER_PICTURES"); dir != "" {
-		file := filepath.Join(dir, strings.ReplaceAll(s.t.Name(), "/", "-")+".png")
-		if err := os.WriteFile(file, picture, 0o644); err == nil {
-			text += "\npicture: " + file
+	data := s.p.file("clicks.csv", "user_id,page,ts\n1,/home,1767225600000\n2,/home,1767225601000\n")
+	executed := 0
+	for block := range strings.SplitSeq(string(page), "```sh\n") {
+		commands, _, sh := strings.Cut(block, "```")
+		for line := range strings.Lines(commands) {
+			arguments, client := strings.CutPrefix(strings.TrimSpace(line), "flink-platform ")
+			if !sh || !client || strings.HasPrefix(arguments, "serve ") || strings.HasPrefix(arguments, "link ") {
+				continue
+			}
+			c := exec.Command(s.p.program, strings.Fields(strings.Replace(arguments, "clicks.csv", data, 1))...)
+			c.Env, c.Dir = s.p.env, "../.."
+			if out, err := c.CombinedOutput(); err != nil {
+				s.t.Errorf("%s: %v\n%s", arguments, err, out)
+			}
+			executed++
 		}
 	}
-	return text
-}
-
-const ends = `["ok", "bad", "warn"].includes(document.getElementById("wb-run").dataset.state)`
-
-// TestNewDeveloper does what a new developer does: from a script with two mistakes to a job that was stopped with a savepoint and started from it.
-func TestNewDeveloper(t *testing.T) {
-	const script = `CREATE TABLE clicks (user_id BIGINT, page STRING) WITH ('connector' = 'datagen', 'rows-per-second' = '5');
-CREATE TABLE per_page (page STRING, clicks BIGINT) WITH ('connector' = 'print');
-CREATE TABLE users (user_id BIGINT) WITH ('connector' = 'blackhole');
-INSERT INTO per_page SELECT pag, COUNT(*) FROM clicks GROUP BY page;
-INSERT INTO users SELECT user_id FROM clickz;
-`
-	p := serve(t, "my-clicks")
-	dev := p.person()
-	dev.click(`nav a[href="/workbench"]`)
-	dev.until("the example is there", `document.querySelectorAll("#workbench .tok-keyword").length > 5`)
-	dev.click("#wb-note button") // start with an empty script
-	dev.paste(script)
-
-	// Two mistakes are seen at their places, and fixed there.
-	dev.until("two faults", `document.querySelectorAll("#wb-faults li").length === 2 && document.querySelectorAll(".cm-lintRange-error").length === 2`)
-	if faults := dev.text("#wb-faults"); !strings.Contains(faults, "4:29") || !strings.Contains(faults, "pag") || !strings.Contains(faults, "5:39") || !strings.Contains(faults, "clickz") {
-		t.Errorf("faults: %s", faults)
+	if executed < 4 {
+		s.t.Errorf("only %d commands executed", executed)
 	}
-	dev.click("#wb-faults li:last-child button")
-	dev.press(strings.Repeat(kb.ArrowRight, len("click")), kb.Delete, "s")
-	dev.until("one fault", `document.querySelectorAll("#wb-faults li").length === 1`)
-	dev.click("#wb-faults li button")
-	dev.press(strings.Repeat(kb.ArrowRight, len("pag")), "e")
-	dev.until("no fault", `document.querySelector("#wb-status .wb-dot").dataset.state === "ok"`)
-	dev.until("lineage", `document.querySelectorAll("#wb-lineage .lineage-node").length === 3`)
-
-	// Rows of generated data, then of pasted data.
-	dev.click("#wb-debug")
-	dev.until("a run has ended", ends)
-	dev.is("it has finished", `document.getElementById("wb-run").dataset.state === "ok"`)
-	dev.is("rows of both sinks", `document.querySelectorAll("#wb-tables section tbody tr").length > 10 && document.querySelectorAll("#wb-tables section").length === 2`)
-	dev.click("#wb-data summary")
-	dev.write("#wb-data textarea", "user_id,page\n7,<b>home</b>\n8,<b>home</b>\n")
-	dev.is("a preview", `document.querySelectorAll("#wb-data tbody tr").length === 2`)
-	dev.click("#wb-debug")
-	dev.until("a run has ended", ends)
-	dev.is("rows of the pasted data, as text", `[...document.querySelectorAll("#wb-tables section td")].some((td) => td.textContent === "<b>home</b>") && !document.querySelector("#wb-tables b")`)
-
-	// The text survives a reload.
-	dev.do("reload", chromedp.Reload())
-	dev.until("the text and the data are there", `document.querySelector(".cm-content")?.textContent.includes("FROM clicks;") && document.querySelector("#wb-data summary")?.textContent.includes("2 rows pasted")`)
-
-	// A version, and a run of it. Its states come without a reload.
-	dev.click("#wb-save summary")
-	dev.write("#wb-job", "my-clicks")
-	dev.write("#wb-comment", "first")
-	dev.click("#wb-save-button")
-	dev.until("saved", `document.querySelector("#wb-note .note-ok")?.textContent.includes("Saved as version 1 of my-clicks")`)
-	dev.click("#wb-start summary")
-	dev.click("#wb-start-button")
-	dev.until("the job's page", `location.pathname === "/jobs/my-clicks"`)
-	dev.do("mark the page", chromedp.Evaluate[chromedp.Void]("window.sameDocument = true"))
-	const badge = `document.querySelector('[data-part="job-head"] .badge')?.textContent`
-	dev.until("it runs", badge+` === "running"`)
-	dev.is("without a reload", "window.sameDocument === true")
-
-	// A log line of its JobManager.
-	dev.do("logs", chromedp.Navigate(p.url+"/jobs/my-clicks/logs"))
-	dev.until("lines of the JobManager", `[...document.querySelectorAll("#log .log-source")].some((s) => s.textContent.startsWith("jobmanager"))`)
-
-	// Stopped with a savepoint, and started from it.
-	dev.do("the job's page", chromedp.Navigate(p.url+"/jobs/my-clicks"))
-	dev.click("#action-savepoint summary")
-	dev.click("#action-savepoint form button")
-	dev.until("stopped", badge+` === "stopped"`)
-	dev.until("the savepoint is shown", `[...document.querySelectorAll("dt")].some((dt) => dt.textContent === "Savepoint")`)
-	dev.click("#action-start summary")
-	dev.click(`#action-start input[value="latest"]`)
-	dev.click("#action-start form button")
-	dev.until("it runs again", badge+` === "running"`)
-	dev.is("from the savepoint", `[...document.querySelectorAll("dt")].find((dt) => dt.textContent === "Started from")?.nextElementSibling.textContent.includes("savepoint")`)
 }

@@ -19,6 +19,7 @@ var elsewhere = []struct{ page, command, test, why string }{
 	{page: "fetching.md", command: "flink-entrypoint ", test: "test/docs/shellblocks_test.go"},
 	{page: "platform.md", command: "make platform", why: "as in the README"},
 	{page: "platform.md", command: "flink-platform ", test: "test/platform/page_test.go"},
+	{page: "workbench.md", command: "flink-platform ", test: "test/browser"},
 	{page: "docker.md", command: "", test: "test/container/page_test.go"},
 	{page: "high-availability.md", command: "", test: "test/ha"},
 	{page: "start-up.md", command: "flink-entrypoint warmup ", why: "starts the roles of a real Flink; test/warmup (tag flink) does, and test/container in an image's build"},
@@ -118,7 +119,7 @@ func TestLinks(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	link := regexp.MustCompile(`\]\(([^)\s]+)\)`)
+	link := regexp.MustCompile(`(?:\]\(|src="|srcset=")([^)"\s]+)`)
 	shown := map[string]bool{}
 	for _, path := range append(pages, "../../README.md", "../../CONTRIBUTING.md", "../../SECURITY.md", "../../CHANGELOG.md") {
 		text, err := os.ReadFile(path)

@@ -3,22 +3,16 @@
 package main
 
 import (
-	"bytes"
-	"cmp"
 	"context"
 	"flag"
 	"fmt"
-	"image"
-	"image/color"
-	"image/draw"
-	"image/png"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
+	"flink-entrypoint/test/picture"
 	"flink-entrypoint/test/world"
 )
 
@@ -27,7 +21,7 @@ func main() {
 	home := flag.String("home", "", "a Flink home")
 	out := flag.String("out", "docs/images", "folder for the pictures")
 	flag.Parse()
-	for _, p := range []picture{
+	for _, p := range []page{
 		{"memory-taskmanager", 2 << 30, 545, []string{"explain", "taskmanager"}},
 		{"memory-jobmanager", 2 << 30, 410, []string{"explain", "jobmanager"}},
 		{"memory-ratio", 2 << 30, 545, []string{"--memory-ratio", "0.85", "explain", "taskmanager"}},
@@ -39,14 +33,14 @@ func main() {
 	}
 }
 
-type picture struct {
+type page struct {
 	name   string
 	memory int64 // limit of the container
 	height int
 	args   []string
 }
 
-func (p picture) make(binary, home, out string) error {
+func (p page) make(binary, home, out string) error {
 	dir, err := os.MkdirTemp("", "pictures-")
 	if err != nil {
 		return err
@@ -80,40 +74,9 @@ func (p picture) make(binary, home, out string) error {
 	if err != nil {
 		return err
 	}
-	small, err := shrink(content)
+	small, err := picture.Shrink(content)
 	if err != nil {
 		return err
 	}
 	return os.WriteFile(filepath.Join(out, p.name+".png"), small, 0o644)
-}
-
-// shrink writes a picture with the 256 colours that it has most of, which is a third of the size and looks the same.
-func shrink(content []byte) ([]byte, error) {
-	from, err := png.Decode(bytes.NewReader(content))
-	if err != nil {
-		return nil, err
-	}
-	count := map[color.RGBA]int{}
-	for y := from.Bounds().Min.Y; y < from.Bounds().Max.Y; y++ {
-		for x := from.Bounds().Min.X; x < from.Bounds().Max.X; x++ {
-			count[color.RGBAModel.Convert(from.At(x, y)).(color.RGBA)]++
-		}
-	}
-	var all []color.RGBA
-	for c := range count {
-		all = append(all, c)
-	}
-	slices.SortFunc(all, func(a, b color.RGBA) int {
-		return cmp.Or(count[b]-count[a], cmp.Compare(fmt.Sprint(a), fmt.Sprint(b)))
-	})
-	var palette color.Palette
-	for _, c := range all[:min(len(all), 256)] {
-		palette = append(palette, c)
-	}
-	to := image.NewPaletted(from.Bounds(), palette)
-	draw.Draw(to, to.Bounds(), from, from.Bounds().Min, draw.Src)
-	var out bytes.Buffer
-	encoder := png.Encoder{CompressionLevel: png.BestCompression}
-	err = encoder.Encode(&out, to)
-	return out.Bytes(), err
 }
