@@ -16,7 +16,7 @@ GOBUILD := go build -trimpath -buildvcs=false $(GCFLAGS) -ldflags '$(LDFLAGS)'
 MAIN_VERSIONS := 1.20.5 2.2.1
 ALL_VERSIONS  := $(patsubst test/flinkhome/requirements/%.txt,%,$(sort $(wildcard test/flinkhome/requirements/[0-9]*.txt)))
 # All build tags of the suites, see test/README.md.
-TAGS := flink vm load container hive ha deploy kubelet platform browser
+TAGS := flink vm load container hive ha deploy kubelet platform browser metrics
 # What go test gets for suites that run the program.
 WITH_BINARY := FLINK_ENTRYPOINT_BINARY=$(CURDIR)/$(BIN)
 

@@ -10,6 +10,7 @@ import (
 	"flink-entrypoint/internal/limits"
 	"flink-entrypoint/internal/phase"
 	"flink-entrypoint/internal/placement"
+	"flink-entrypoint/internal/reporters"
 	"flink-entrypoint/internal/rundir"
 	"flink-entrypoint/internal/settings"
 )
@@ -39,6 +40,8 @@ type decision struct {
 	sizes sizes
 	place *placement.Placement
 	job   jobPlan
+
+	metrics reporters.Wanted
 }
 
 // Gather reads the world and makes the plan. It writes nothing.
@@ -129,7 +132,8 @@ func (r *Run) prepare(ctx context.Context, g ground) (*Plan, error) {
 	}
 	d.place.Contents = settled
 	r.warnings = append(r.warnings, d.conf.Warnings...)
-	plan := &Plan{Config: conf.Config, Limits: in.limits.Limits, Container: d.sizes.container, Memory: d.sizes.decision, SQL: d.job.SQL, Command: cmd.Command, Java: cmd.java}
+	plan := &Plan{Config: conf.Config, Limits: in.limits.Limits, Container: d.sizes.container, Memory: d.sizes.decision, SQL: d.job.SQL, Command: cmd.Command, Java: cmd.java,
+		Reporters: reporters.In(conf.Effective)}
 	if in.job != nil {
 		plan.Definition = &in.job.Seen
 	}
@@ -173,7 +177,7 @@ func (r *Run) read(ctx context.Context, g ground) (*reading, error) {
 func (r *Run) decide(ctx context.Context, in *reading) (*decision, error) {
 	d := &decision{place: r.Place(in.home, r.opts.RunDir)}
 	var err error
-	if d.conf, err = step(ctx, r, phase.Configuration, func() (*settings.Layers, error) { return r.override(ctx, in, d.place) }); err != nil {
+	if d.conf, err = step(ctx, r, phase.Configuration, func() (*settings.Layers, error) { return r.override(ctx, in, d) }); err != nil {
 		return nil, err
 	}
 	in.withoutSavepoint(d.conf)
@@ -183,6 +187,7 @@ func (r *Run) decide(ctx context.Context, in *reading) (*decision, error) {
 	if _, err = step(ctx, r, phase.Artifact, func() (struct{}, error) { return struct{}{}, in.job.AddArtifacts(d.place) }); err != nil {
 		return nil, err
 	}
+	r.warnOfReporters(in, d)
 	d.job, err = step(ctx, r, phase.SQL, func() (jobPlan, error) { return r.planJob(ctx, in, d.conf, d.place) })
 	return d, err
 }

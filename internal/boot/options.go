@@ -65,6 +65,7 @@ type Options struct {
 	EventsURL       string
 	EventsTokenFile string
 
+	Metrics               string // list: see reporters.Wanted.Flag
 	MemoryPolicy          string // auto, limit, keep, or a size
 	MemoryLimit, CPULimit string
 	MemoryRatio           string // decimal text, so that the multiplication is exact

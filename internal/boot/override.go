@@ -11,13 +11,12 @@ import (
 	"flink-entrypoint/internal/flinkoptions"
 	"flink-entrypoint/internal/memory"
 	"flink-entrypoint/internal/phase"
-	"flink-entrypoint/internal/placement"
 	"flink-entrypoint/internal/settings"
 )
 
 // override puts what is above the file on top of it, in the order of the contract.
-func (r *Run) override(ctx context.Context, in *reading, place *placement.Placement) (*settings.Layers, error) {
-	conf := in.base.layers
+func (r *Run) override(ctx context.Context, in *reading, d *decision) (conf *settings.Layers, err error) {
+	conf = in.base.layers
 	if v := in.proc.Vars.Get("TASK_MANAGER_NUMBER_OF_TASK_SLOTS"); v != "" && !r.isNative() {
 		conf.Set("taskmanager.numberOfTaskSlots", v, flinkconf.ImageEnvironment, "TASK_MANAGER_NUMBER_OF_TASK_SLOTS")
 	}
@@ -43,7 +42,10 @@ func (r *Run) override(ctx context.Context, in *reading, place *placement.Placem
 			return nil, err
 		}
 	}
-	if err := r.underPlatform(in.home.Version, conf, place); err != nil {
+	if d.metrics, err = r.metrics(in, conf); err != nil {
+		return nil, err
+	}
+	if err := r.underPlatform(in.home.Version, conf, d.place); err != nil {
 		return nil, err
 	}
 	if r.isNative() {

@@ -9,6 +9,7 @@ import (
 	"flink-entrypoint/internal/flinkoptions"
 	"flink-entrypoint/internal/launch"
 	"flink-entrypoint/internal/memory"
+	"flink-entrypoint/internal/reporters"
 	"flink-entrypoint/internal/rundir"
 	"flink-entrypoint/internal/settings"
 )
@@ -27,6 +28,8 @@ type Plan struct {
 	rundir.Contents
 	Command  *launch.Command
 	Warnings []string
+	// Reporters are all that the configuration names, this program's and the user's.
+	Reporters []reporters.Reporter
 
 	mode   Mode
 	runDir string

@@ -81,6 +81,12 @@ func Open(dir string, env func(string) (string, bool), version string) (*Home, e
 	return h, nil
 }
 
+// HasPlugin reports whether a plugin or the class path has a jar whose name begins with prefix.
+func (h *Home) HasPlugin(prefix string) bool {
+	plugins, err := filepath.Glob(filepath.Join(h.PluginsDir, "*", prefix+"*.jar"))
+	return err == nil && len(plugins) > 0 || slices.ContainsFunc(h.jars, func(jar string) bool { return strings.HasPrefix(filepath.Base(jar), prefix) })
+}
+
 // resolveHome follows config.sh: FLINK_HOME is the parent of the physical path of the bin directory.
 func resolveHome(dir string) (string, error) {
 	if dir == "" {

@@ -27,6 +27,7 @@ type Explanation struct {
 	Links      []Link      `json:"links,omitempty"`
 	Removed    []string    `json:"removed,omitempty"` // what earlier starts left in the run dir
 	Command    *Command    `json:"command"`
+	Metrics    []Reporter  `json:"metrics,omitempty"` // every reporter that the configuration names
 	Warnings   []string    `json:"warnings"`
 }
 
@@ -116,6 +117,17 @@ type Artifact struct {
 	URI    string `json:"uri"`
 	Path   string `json:"path"`
 	SHA256 string `json:"sha256,omitempty"`
+}
+
+// Reporter is a reporter of metrics that the configuration names.
+type Reporter struct {
+	Name    string `json:"name"`
+	Class   string `json:"class"`
+	Port    string `json:"port,omitempty"` // of an endpoint, or the range in which it takes the first free one
+	URL     string `json:"url,omitempty"`  // where it sends
+	Labels  string `json:"labels,omitempty"`
+	Source  string `json:"source"`  // where its class is set
+	Started bool   `json:"started"` // metrics.reporters does not leave it out
 }
 
 // Link is one symbolic link.
@@ -209,6 +221,9 @@ func Of(plan *boot.Plan, r *redact.Redactor) Explanation {
 	}
 	for _, l := range plan.AllLinks() {
 		e.Links = append(e.Links, Link{l.Path, l.Target})
+	}
+	for _, m := range plan.Reporters {
+		e.Metrics = append(e.Metrics, Reporter{m.Name, m.Class, m.Port, fetch.Redact(m.URL), m.Labels, m.Source, m.Started})
 	}
 	if plan.Command != nil {
 		e.Command = commandOf(plan, r)

@@ -50,6 +50,17 @@ func HTML(w io.Writer, plan *boot.Plan, r *redact.Redactor) error {
 		fmt.Fprintf(&b, "<h2>Definition</h2>\n<table><tr><th>name</th><td>%s</td></tr><tr><th>from</th><td>%s</td></tr><tr><th>sha256</th><td><code>%s</code></td></tr></table>\n", esc(d.Name), esc(d.URI), esc(d.SHA256))
 	}
 	htmlConfig(&b, e.Config)
+	if len(e.Metrics) > 0 {
+		b.WriteString("<h2>Metrics</h2>\n<table><tr><th>reporter</th><th>class</th><th>port or receiver</th><th>labels</th><th>from</th></tr>")
+		for _, m := range e.Metrics {
+			to := m.Port + m.URL
+			if !m.Started {
+				to = "not started: metrics.reporters leaves it out"
+			}
+			fmt.Fprintf(&b, "<tr><td>%s</td><td><code>%s</code></td><td>%s</td><td>%s</td><td>%s</td></tr>", esc(m.Name), esc(m.Class), esc(to), esc(m.Labels), esc(m.Source))
+		}
+		b.WriteString("</table>\n")
+	}
 	if s := e.SQL; s != nil {
 		fmt.Fprintf(&b, "<h2>SQL</h2>\n<p class=\"sub\">%s</p>\n<pre>%s</pre>\n", esc(s.InitFile), esc(strings.Join(s.Init, ";\n")))
 	}

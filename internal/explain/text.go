@@ -75,6 +75,24 @@ func Text(w io.Writer, plan *boot.Plan, r *redact.Redactor, colour bool) error {
 		t.memory(plan)
 	}
 	t.config(e.Config)
+	if len(e.Metrics) > 0 {
+		t.head("Metrics")
+	}
+	for _, m := range e.Metrics {
+		to := ""
+		switch {
+		case !m.Started:
+			to = ", not started: metrics.reporters leaves it out"
+		case m.Port != "":
+			to = ", port " + m.Port
+		case m.URL != "":
+			to = ", to " + m.URL
+		}
+		t.row(m.Name, shown(m.Class+to)+"  "+t.paint("2", "("+m.Source+")"))
+		if m.Labels != "" {
+			t.row("", "labels "+shown(m.Labels))
+		}
+	}
 	if s := e.SQL; s != nil {
 		t.head("SQL")
 		t.row("init", s.InitFile)

@@ -1,6 +1,9 @@
 package jobdef
 
-import "strings"
+import (
+	"strconv"
+	"strings"
+)
 
 // A form is what a string must look like.
 type form uint8
@@ -18,6 +21,10 @@ const (
 	classForm
 	uriForm
 	placeForm
+	portsForm
+	intervalForm
+	httpForm
+	labelForm
 	variableForm
 	fileForm
 )
@@ -37,6 +44,7 @@ const (
 	controls = "\x00\x01\x02\x03\x04\x05\x06\x07\x08\t\n\v\f\r\x0e\x0f\x10\x11\x12\x13\x14\x15\x16\x17\x18\x19\x1a\x1b\x1c\x1d\x1e\x1f\x7f"
 
 	decimal = `([0-9]+(\.[0-9]*)?|\.[0-9]+)`
+	port    = `([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])`
 )
 
 func (f form) row() formRow {
@@ -68,6 +76,15 @@ func (f form) row() formRow {
 	case placeForm:
 		return formRow{expected: `"usrlib", "run", "lib" or "plugins/NAME"`, pattern: `^(usrlib|run|lib|plugins/[A-Za-z0-9_][A-Za-z0-9._-]*)$`, ok: isPlace,
 			hint: "NAME is one directory of letters, digits, '.', '_' and '-'"}
+	case portsForm:
+		return formRow{expected: "a port or a range of ports such as 9249 or 9249-9259", pattern: `^` + port + `(-` + port + `)?$`, ok: isPorts, shown: true}
+	case intervalForm:
+		return formRow{expected: "a duration such as 10 s or 1 min", pattern: `^[1-9][0-9]{0,8} ?(ms|s|min|h)$`, ok: isInterval, shown: true}
+	case httpForm:
+		return formRow{expected: "an http or https URL without a user and password", pattern: `^https?://[^\x00-\x20\x7f/?#@]+(/[^\x00-\x20\x7f#]*)?$`, ok: isHTTP,
+			hint: "a collector takes OTLP over gRPC at http://HOST:4317, over HTTP at http://HOST:4318/v1/metrics"}
+	case labelForm:
+		return formRow{expected: "the name of a label", pattern: `^[a-zA-Z][a-zA-Z0-9_]*$`, ok: isLabel}
 	case variableForm:
 		return formRow{expected: "the name of an environment variable", pattern: `^[^\x00-\x20=\x7f]+$`, ok: func(s string) bool {
 			return isWord(s) && strings.IndexByte(s, '=') < 0
@@ -163,4 +180,75 @@ func isPlace(s string) bool {
 	name, ok := strings.CutPrefix(s, "plugins/")
 	return ok && name != "" && name[0] != '.' && name[0] != '-' &&
 		strings.Trim(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-") == ""
+}
+
+// Ports returns the first and the last port of a range, which may be one port; ok is false for any other text.
+func Ports(s string) (first, last int, ok bool) {
+	from, to, isRange := strings.Cut(s, "-")
+	if !isPort(from) || isRange && !isPort(to) {
+		return 0, 0, false
+	}
+	first, _ = strconv.Atoi(from)
+	last = first
+	if isRange {
+		last, _ = strconv.Atoi(to)
+	}
+	return first, last, true
+}
+
+func isPorts(s string) bool {
+	_, _, ok := Ports(s)
+	return ok
+}
+
+func isPort(s string) bool {
+	if s == "" || len(s) > 5 || s[0] == '0' || digits(s) != len(s) {
+		return false
+	}
+	n, err := strconv.Atoi(s)
+	return err == nil && n <= 65535
+}
+
+func isInterval(s string) bool {
+	n := digits(s)
+	if n == 0 || n > 9 || s[0] == '0' {
+		return false
+	}
+	switch strings.TrimPrefix(s[n:], " ") {
+	case "ms", "s", "min", "h":
+		return true
+	}
+	return false
+}
+
+// IsHTTP reports whether s is a URL to which metrics can be sent.
+func IsHTTP(s string) bool { return isHTTP(s) }
+
+func isHTTP(s string) bool {
+	rest, ok := strings.CutPrefix(s, "http://")
+	if !ok {
+		rest, ok = strings.CutPrefix(s, "https://")
+	}
+	host, path, _ := strings.Cut(rest, "/")
+	return ok && host != "" && !strings.ContainsAny(host, controls+" ?#@") && !strings.ContainsAny(path, controls+" #")
+}
+
+func isLabel(s string) bool {
+	const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+	return s != "" && strings.Contains(letters, s[:1]) && strings.Trim(s, letters+"0123456789_") == ""
+}
+
+// LabelProblem tells why a name cannot be a label of metrics, "" if it can: the variables of Flink's scopes have labels already,
+// and Prometheus has its own.
+func LabelProblem(name string) string {
+	switch name {
+	case "host", "tm_id", "job_id", "job_name", "task_id", "task_name", "task_attempt_id", "task_attempt_num", "subtask_index", "operator_id", "operator_name":
+		return "Flink itself sets the label " + quote(name)
+	case "job", "instance", "le", "quantile":
+		return "Prometheus itself sets the label " + quote(name)
+	}
+	if !isLabel(name) {
+		return quote(name) + " is not the name of a label: expected a letter, then letters, digits and '_'"
+	}
+	return ""
 }

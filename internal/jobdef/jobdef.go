@@ -27,6 +27,7 @@ type Definition struct {
 	Configuration    []Setting // Flink keys, flat, in the order of the document
 	HighAvailability *HighAvailability
 	Logging          *Logging
+	Metrics          *Metrics
 	Artifacts        []Artifact
 	SQL              *SQL
 	Jar              *Jar
@@ -71,6 +72,24 @@ type Logging struct {
 type Logger struct {
 	Name  string
 	Level string
+}
+
+// Metrics are how the processes report Flink's metrics.
+type Metrics struct {
+	Prometheus *Prometheus // nil: not at all
+	OTLP       *OTLP       // nil: not at all
+	Labels     []Setting   // of every metric, beside Flink's own; none is a reference
+}
+
+// Prometheus is an endpoint that Prometheus scrapes.
+type Prometheus struct {
+	Port Text // a port, or a range of ports of which each process takes the first free one; absent: the default
+}
+
+// OTLP is a receiver that gets the metrics by the OpenTelemetry protocol.
+type OTLP struct {
+	URL      Text // with a path: over HTTP, without one: over gRPC
+	Interval Text // a duration in Flink's spelling; absent: Flink's default
 }
 
 // An Artifact is a file to bring before Flink starts.

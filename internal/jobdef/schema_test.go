@@ -68,6 +68,8 @@ func TestSchemaAgrees(t *testing.T) {
 		"apiVersion: flink-entrypoint/v1\nname: a",
 		"{apiVersion: flink-entrypoint/v1, name: true, id: {fromEnv: X}, x-any: [null]}",
 		"{apiVersion: flink-entrypoint/v1, name: a, highAvailability: {type: none}, resources: {taskManager: {slots: 4, cpu: 0.5, memory: 1073741824}}}",
+		"{apiVersion: flink-entrypoint/v1, name: a, metrics: {prometheus: true, otlp: {fromEnv: OTLP_URL}}}",
+		"{apiVersion: flink-entrypoint/v1, name: a, metrics: {prometheus: false, otlp: 'http://h/p', labels: {env: 1}}}",
 		"{apiVersion: flink-entrypoint/v1, name: a, jar: {uri: x.jar, args: []}, configuration: {a: {b: {c: [1, true, {fromFile: /x}]}}, a.b: \"\"}}",
 		"{apiVersion: flink-entrypoint/v1, name: a, artifacts: [{uri: x, to: lib, sha256: " + strings.Repeat("aB", 32) + "}], sql: {set: {}, catalogs: [], functions: [], useModules: []}}",
 		"{apiVersion: flink-entrypoint/v1, name: a, sql: {use: {database: d}, functions: [{name: a.b, class: C, system: false, temporary: true, language: PYTHON, jars: []}]}, logging: {}, savepoint: {path: p}}",
@@ -93,8 +95,8 @@ func TestSchemaAgrees(t *testing.T) {
 	}
 
 	weaker := []string{ // beyond JSON Schema: names that must differ, keys that occur twice, what a URI or number means
-		"occurs twice", "is set twice", "would be stored as", "does not end in the name of a file", "belongs to no catalog", "holds a NUL character",
-		`found "0"`, `found "-1"`, `found "1.5"`, `found "1"`,
+		"occurs twice", "is set twice", "would be stored as", "does not end in the name of a file", "belongs to no catalog", "ends before it begins", "itself sets the label", "holds a NUL character",
+		`found "0"`, `found "-1"`, `found "1.5"`, `found "1"`, `found "70000"`,
 	}
 	b, err := os.ReadFile("testdata/errors.txt")
 	if err != nil {
@@ -144,6 +146,8 @@ func TestEveryProblemAlone(t *testing.T) {
 		{"memory: 1600m", "memory: 1600q"}, {"cpu: 1500m", "cpu: many"}, {"slots: auto", "slots: all"}, {"cpu: 1}", "cpu: 1, slots: 1}"}, {"interval: 1 min", "interval:"},
 		{"incremental: true", "incremental: [[true]]"}, {"{fromFile: /run/secrets/s3}", "{fromFile: /a, fromEnv: B}"}, {"type: zookeeper", "type: ZOOKEEPER"},
 		{"  type: zookeeper", "  type: kubernetes"}, {"  clusterId: {fromEnv: CLUSTER_ID}\n", ""}, {"level: INFO", "level: info"}, {"com.example: DEBUG", "com.example: {}"},
+		{"prometheus: {port: 9249-9259}", "prometheus: yes"}, {"port: 9249-9259", "port: 9249-"}, {"port: 9249-9259", "ports: 9249"}, {"url: \"http://collector:4317\"", "url: \"collector:4317\""},
+		{"interval: 30 s", "interval: 30 x"}, {"url: \"http://collector:4317\", ", ""}, {"team: web", "te-am: web"}, {"team: web", "team: {fromEnv: T}"},
 		{"    to: lib", "    to: lib/x"}, {"    sha256: e3b0", "    sha256: x3b0"}, {", sha256: *udf-digest, to: plugins", ", to: plugins"}, {"to: plugins/s3-fs-hadoop", "to: plugins/../lib"},
 		{"{uri: /etc/clicks/pages.csv, to: run}", "{to: run}"}, {"{name: hive, options: {hive-version: 3.1.3}}", "{name: hive, options: {type: hive}}"}, {"useModules: [hive, core]", "useModules: hive"},
 		{"{type: hive, hive-conf-dir: /etc/hive}", "{hive-conf-dir: /etc/hive}"}, {"name: ods, ", ""}, {"- createStatement: \"CREATE", "- name: x\n      createStatement: \"CREATE"},
@@ -174,7 +178,8 @@ func TestEveryProblemAlone(t *testing.T) {
 func TestForms(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	pieces := []string{"", " ", "\t", "\n", "a", "auto", "0", "1", "12", "9", ".", "5", "e", "E", "+", "-", "m", "M", "Mi", "mb", "kib", "gibibytes", "b", "bytes", "Ki", "i", "K", "T", "/", "..", "_", "=",
-		"usrlib", "run", "lib", "plugins/", "plugins", "f00d", strings.Repeat("0aF9", 8), strings.Repeat("0aF9", 16), "sha256:", "\x7f", "\x01", "中", "é", "s3://x", "x.jar"}
+		"usrlib", "run", "lib", "plugins/", "plugins", "f00d", strings.Repeat("0aF9", 8), strings.Repeat("0aF9", 16), "sha256:", "\x7f", "\x01", "中", "é", "s3://x", "x.jar",
+		"2.2", "http://", "https://h", "/p", "?", "#", "@", "-", "65535", "65536", "9249", "ms", "s", "min", "h", "team"}
 	for f := anyForm; f <= fileForm; f++ {
 		row := f.row()
 		if row.pattern == "" {
@@ -182,7 +187,7 @@ func TestForms(t *testing.T) {
 		}
 		pattern := regexp.MustCompile(row.pattern)
 		matches := 0
-		for range 5_000 {
+		for range 10_000 {
 			var s string
 			for range random.IntN(5) {
 				s += pieces[random.IntN(len(pieces))]

@@ -87,6 +87,8 @@ func definitionTable(def *Definition) record {
 				doc: "High availability: how the JobManagers and TaskManagers of one cluster find each other and their state."},
 			{name: "logging", value: one[Logging]{&def.Logging, loggingTable},
 				doc: "Levels of log4j's loggers, written to `log4j-console.properties`."},
+			{name: "metrics", value: one[Metrics]{&def.Metrics, metricsTable},
+				doc: "How the processes report their metrics. See [monitoring.md](monitoring.md)."},
 			{name: "artifacts", value: many[Artifact]{&def.Artifacts, artifactTable, distinctArtifacts},
 				doc: "Files to fetch before Flink starts, on JobManagers and TaskManagers alike."},
 			{name: "sql", value: one[SQL]{&def.SQL, sqlTable},
@@ -178,6 +180,55 @@ func loggingTable(l *Logging) record {
 		{name: "level", value: bare{into: &l.Level, choices: levels}, doc: "Level of the root logger.", example: "INFO"},
 		{name: "loggers", value: loggers{&l.Loggers, levels}, doc: "Level of each logger, by its name.", example: "{org.apache.kafka: WARN}"},
 	}}
+}
+
+func metricsTable(m *Metrics) record {
+	return record{fields: []field{
+		{name: "prometheus", value: brief[Prometheus]{one: one[Prometheus]{&m.Prometheus, prometheusTable}, short: shortPrometheus,
+			plain: object{{"type", "boolean"}}, what: "boolean"},
+			doc: "`true`: each process has an endpoint that Prometheus scrapes.", example: "true"},
+		{name: "otlp", value: brief[OTLP]{one: one[OTLP]{&m.OTLP, otlpTable}, short: shortOTLP, plain: textSchema(httpForm), what: httpForm.row().expected},
+			doc: "A receiver that gets the metrics by OTLP, from Flink 1.20 on if the reporter's jar is in the image.", example: `"http://collector:4317"`},
+		{name: "labels", value: labels{&m.Labels},
+			doc: "Labels of every metric, beside Flink's own and `job_name` (from Flink 1.15 on).", example: "{team: web, env: production}"},
+	}}
+}
+
+func prometheusTable(p *Prometheus) record {
+	return record{
+		fields: []field{{name: "port", value: text{&p.Port, portsForm},
+			doc: "Port of the endpoint, or a range of which each process takes the first free one. By default `9249-9259`.", example: "9249"}},
+		rules: []rule{{
+			check: func(d *decoder, n *yaml.Node, path string) {
+				s, plain := p.Port.Plain()
+				if first, last, ok := Ports(s); plain && ok && first > last {
+					d.problem(n.Get("port"), child(path, "port"), "the range "+s+" ends before it begins", "")
+				}
+			},
+			doc: "A range of ports does not end before it begins.",
+		}},
+	}
+}
+
+func shortPrometheus(d *decoder, n *yaml.Node, path string) *Prometheus {
+	on := false
+	boolean{&on}.decode(d, n, path)
+	if !on {
+		return nil
+	}
+	return new(Prometheus)
+}
+
+func otlpTable(o *OTLP) record {
+	return record{fields: []field{
+		{name: "url", value: text{&o.URL, httpForm}, required: true,
+			doc: "The receiver: without a path over gRPC, with the path of its metrics over HTTP (from Flink 2.2 on).", example: `"http://collector:4318/v1/metrics"`},
+		{name: "interval", value: text{&o.Interval, intervalForm}, doc: "Time between two reports; Flink's default is 10 s.", example: "30 s"},
+	}}
+}
+
+func shortOTLP(d *decoder, n *yaml.Node, path string) *OTLP {
+	return &OTLP{URL: d.text(n, path, httpForm)}
 }
 
 func artifactTable(a *Artifact) record {

@@ -286,3 +286,55 @@ func (v loggers) schema() object {
 func (v loggers) kind() string { return "mapping of levels" }
 
 func (v loggers) inner() (record, string, bool) { return record{}, "", false }
+
+// brief is a mapping with known fields that has a brief form, as prometheus: true.
+type brief[T any] struct {
+	one[T]
+	short func(d *decoder, n *yaml.Node, path string) *T // anything but a mapping; nil: it is absent
+	plain object                                         // the schema of the brief form
+	what  string                                         // the brief form in the reference
+}
+
+func (v brief[T]) decode(d *decoder, n *yaml.Node, path string) {
+	if kindOf(n) == mappingKind && !isReference(n) {
+		v.one.decode(d, n, path)
+		return
+	}
+	*v.into = v.short(d, n, path)
+}
+
+func (v brief[T]) schema() object { return object{{"anyOf", []object{v.plain, v.one.schema()}}} }
+
+func (v brief[T]) kind() string { return v.what + ", or a mapping" }
+
+// labels is a mapping of labels to their values, which everybody may read.
+type labels struct{ into *[]Setting }
+
+func (v labels) decode(d *decoder, n *yaml.Node, path string) {
+	if kindOf(n) != mappingKind {
+		d.wrongKind(n, path, "a mapping")
+		return
+	}
+	for _, p := range d.keys(n, path) {
+		at := child(path, p.Key.Text)
+		switch problem := LabelProblem(p.Key.Text); {
+		case problem != "":
+			d.keyProblem(p, at, path+": "+problem, "")
+		case kindOf(p.Value) == nullKind:
+			d.noValue(p, at, "give it a value or remove the line")
+		case kindOf(p.Value) == mappingKind:
+			d.wrongKind(p.Value, at, "a string")
+		default:
+			*v.into = append(*v.into, Setting{Key: p.Key.Text, Value: d.text(p.Value, at, lineForm), Line: p.Start.Line + 1})
+		}
+	}
+}
+
+func (v labels) schema() object {
+	return object{{"type", "object"}, {"propertyNames", object{{"pattern", labelForm.row().pattern}}},
+		{"additionalProperties", object{{"type", []string{"string", "number", "boolean"}}, {"pattern", lineForm.row().pattern}}}}
+}
+
+func (v labels) kind() string { return "mapping of strings" }
+
+func (v labels) inner() (record, string, bool) { return record{}, "", false }

@@ -310,3 +310,37 @@ func checkPolicies(t *testing.T, objects []object) {
 		}
 	}
 }
+
+// TestScrapeAnnotations: the annotations name the port of the endpoint, on every pod.
+func TestScrapeAnnotations(t *testing.T) {
+	tools, err := openTools(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, folder := range []string{"deploy/session", "deploy/bounded", "deploy/overlays/streaming-configmap", "deploy/overlays/session-official-image"} {
+		t.Run(folder, func(t *testing.T) {
+			objects, err := tools.overlay(t.Context(), t.TempDir(), folder, "flink-entrypoint:test", "flink:test", "components: [deploy/components/scrape-annotations]\n")
+			if err != nil {
+				t.Fatal(err)
+			}
+			pods := 0
+			for i := range objects {
+				o := &objects[i]
+				if !o.workload() {
+					continue
+				}
+				pods++
+				notes := o.Spec.Template.Metadata.Annotations
+				if notes["prometheus.io/scrape"] != "true" || notes["prometheus.io/path"] != "/metrics" || notes["prometheus.io/port"] != "9249" {
+					t.Errorf("%s: annotations %v", o.Metadata.Name, notes)
+				}
+				if c := o.Spec.Template.Spec.Containers[0]; !slices.Contains(portsOf(o), 9249) || !slices.ContainsFunc(c.Env, func(v variable) bool { return v.Name == "FLINK_ENTRYPOINT_METRICS" && v.Value == "prometheus=9249" }) {
+					t.Errorf("%s: no endpoint at the port of the annotations", o.Metadata.Name)
+				}
+			}
+			if pods != 2 {
+				t.Errorf("%d workloads, expected 2", pods)
+			}
+		})
+	}
+}

@@ -281,8 +281,9 @@ type object struct {
 }
 
 type metadata struct {
-	Name   string
-	Labels map[string]string
+	Name        string
+	Labels      map[string]string
+	Annotations map[string]string
 }
 
 type port struct {

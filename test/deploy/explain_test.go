@@ -29,7 +29,7 @@ type explained struct {
 // the pod, at the addresses that the manifests mean.
 func plans(t *testing.T, all map[string][]object, binary string) {
 	home := t.TempDir()
-	world.Write(t, home, world.Stub("2.2.1", world.Stock, ""))
+	world.Write(t, home, world.Stub("2.2.1", world.Stock, ""), world.Files{"flink/plugins/metrics-prometheus/flink-metrics-prometheus-2.2.1.jar": ""})
 	for folder, objects := range all {
 		t.Run(folder, func(t *testing.T) {
 			for _, objects := range clusters(objects) {
@@ -96,6 +96,9 @@ func plansOf(t *testing.T, folder string, objects []object, binary, home string)
 				want["taskmanager.data.port"] = "6121"
 				want["query.server.port"] = "6125"
 			}
+		}
+		if slices.ContainsFunc(c.Ports, func(p port) bool { return p.Name == "metrics" }) { // of the component metrics
+			want["metrics.reporter.prometheus.port"] = "9249"
 		}
 		for key, value := range want {
 			if have := e.Config.Effective[key]; have != value {
