@@ -15,8 +15,10 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"flink-entrypoint/internal/platform/alert"
 	"flink-entrypoint/internal/platform/api"
 	"flink-entrypoint/internal/platform/cluster/process"
+	"flink-entrypoint/internal/platform/jobstate"
 	"flink-entrypoint/internal/platform/mask"
 	"flink-entrypoint/internal/platform/outbound"
 	"flink-entrypoint/internal/platform/server"
@@ -71,6 +73,10 @@ func serveFlags(f *pflag.FlagSet) {
 	f.Int("debug-queue", 20, "debug runs that may wait (`N`); 0: none")
 	f.String("debug-wall", "auto", "around code of users: auto, needed or off (`MODE`)")
 	f.String("debug-policy", "", "secrets and hosts that debug runs may use (`FILE`; none)")
+	f.StringArray("alertmanager", nil, "`URL` of an Alertmanager that gets alerts of failed and lost jobs; again for each member")
+	f.String("alertmanager-token-file", "", "bearer token for it, read from `FILE` at each request")
+	f.String("alert-webhook-file", "", "instead of Alertmanager: `FILE` with the URL that gets each alert as JSON")
+	f.StringToString("alert-after", nil, "how long an alert must have gone on before it is sent, as `NAME=TIME`: "+alertTimes())
 	f.String("log-format", "text", "of the server's log on stderr: text or json (`FORMAT`)")
 	f.String("log-level", "info", "debug, info, warn or error (`LEVEL`)")
 }
@@ -131,6 +137,62 @@ func (c *call) keep() store.Lifetimes {
 		*l.of(&k) = time.Duration(*c.flags.Lookup(l.flag).Value.(*lifetime))
 	}
 	return k
+}
+
+type alertName struct {
+	name  string
+	alert jobstate.Alert
+}
+
+// alertNames are the alerts by their names in --alert-after.
+var alertNames = []alertName{{"failed", jobstate.JobFailed}, {"lost", jobstate.JobLost}, {"parked", jobstate.JobParked}, {"waiting", jobstate.JobWaiting}, {"restarting", jobstate.JobRestarting}}
+
+// alertTimes lists the defaults of --alert-after.
+func alertTimes() string {
+	var all []string
+	for _, n := range alertNames {
+		all = append(all, n.name+"="+alert.DefaultAfter()[n.alert].String())
+	}
+	return strings.Join(all, ", ")
+}
+
+// alerts are the flags of who gets alerts.
+func (c *call) alerts() (alert.Receiver, map[jobstate.Alert]time.Duration, error) {
+	after := alert.DefaultAfter()
+	given, err := c.flags.GetStringToString("alert-after")
+	if err != nil {
+		return nil, nil, err
+	}
+	for name, text := range given {
+		i := slices.IndexFunc(alertNames, func(n alertName) bool { return n.name == name })
+		d, err := time.ParseDuration(text)
+		if i < 0 || err != nil || d < 0 {
+			return nil, nil, usagef("--alert-after is %s=%s, expected the name of an alert and a time, such as lost=5m: %s", name, text, alertTimes())
+		}
+		after[alertNames[i].alert] = d
+	}
+	members, err := c.flags.GetStringArray("alertmanager")
+	if err != nil {
+		return nil, nil, err
+	}
+	file := c.text("alert-webhook-file")
+	switch {
+	case len(members) > 0 && file != "":
+		return nil, nil, usagef("--alertmanager and --alert-webhook-file exclude each other: Alertmanager has webhooks of its own")
+	case len(members) > 0:
+		a, err := alert.NewAlertmanagers(members, c.text("alertmanager-token-file"))
+		if err != nil {
+			return nil, nil, usagef("--alertmanager: %w", err)
+		}
+		return a, after, nil
+	case file != "":
+		w, err := alert.NewWebhook(file)
+		if err != nil {
+			return nil, nil, usagef("--alert-webhook-file: %w", err)
+		}
+		return w, after, nil
+	}
+	return nil, after, nil
 }
 
 func (c *call) logger() (*slog.Logger, error) {
@@ -217,10 +279,14 @@ func serve(c *call) error {
 	if err != nil {
 		return err
 	}
+	receiver, after, err := c.alerts()
+	if err != nil {
+		return err
+	}
 	s, err := server.Start(c.ctx, server.Options{DebugSlots: debug.Runs, DebugQueue: debug.Queue, DebugWall: debug.Wall, DebugPolicy: debug.Policy, Forward: []string{self, "forward"},
 		DataDir: c.text("data-dir"), Store: database, Listen: c.text("listen"), URL: c.text("url"), Entrypoint: entrypoint, Home: homes[0], Homes: homes[1:],
 		Self: []string{self, "shim"}, Env: c.env, Log: log, Auth: c.bool("auth"),
-		Limits: limits, Keep: c.keep(), Warm: warm, Fetch: fetch})
+		Limits: limits, Keep: c.keep(), Warm: warm, Fetch: fetch, Alerts: receiver, AlertAfter: after})
 	if err != nil {
 		return err
 	}

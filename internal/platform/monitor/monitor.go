@@ -241,7 +241,7 @@ func (m *Monitor) turn(ctx context.Context, c store.Claimed) (back store.Return,
 	if !t.changed && slices.Equal(t.left, r.Pending) && Same(r.State, t.run.State) {
 		return store.Return{ID: r.State.ID, Revision: r.Revision, Next: next}, true
 	}
-	change := store.Change{State: t.run.State, Events: t.events, Pending: t.left, Next: next, Started: t.attempt, Asked: t.asked, Outbox: alerts(t.run, t.events)}
+	change := store.Change{State: t.run.State, Events: t.events, Pending: t.left, Next: next, Started: t.attempt, Asked: t.asked}
 	m.at("before transition", t.run)
 	_, err := m.Store.Transition(ctx, r.State.ID, r.Revision, c.Owner, change)
 	m.at("after transition", t.run)

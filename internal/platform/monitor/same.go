@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 
 	"flink-entrypoint/internal/platform/jobstate"
-	"flink-entrypoint/internal/platform/store"
 )
 
 // Same reports whether two states are stored alike.
@@ -13,6 +12,3 @@ func Same(a, b jobstate.Run) bool {
 	y, err2 := json.Marshal(b)
 	return err1 == nil && err2 == nil && string(x) == string(y)
 }
-
-// alerts are the messages that a transition's events make.
-func alerts(store.Run, []jobstate.Event) []store.Message { return nil }

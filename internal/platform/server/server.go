@@ -16,6 +16,7 @@ import (
 	"syscall"
 	"time"
 
+	"flink-entrypoint/internal/platform/alert"
 	"flink-entrypoint/internal/platform/api"
 	"flink-entrypoint/internal/platform/cluster"
 	"flink-entrypoint/internal/platform/cluster/process"
@@ -69,6 +70,10 @@ type Options struct {
 	DebugPolicy *workbench.Policy
 	// Forward is the command that runs wall.Forward.
 	Forward []string
+	// Alerts gets what is wrong with jobs; nil: it is not sent.
+	Alerts alert.Receiver
+	// AlertAfter is how long each alert must have gone on before it is sent; nil: alert.DefaultAfter.
+	AlertAfter map[jobstate.Alert]time.Duration
 }
 
 // A Server is one that runs.
@@ -129,6 +134,9 @@ func start(ctx context.Context, o Options, listener net.Listener) (*Server, erro
 	if err != nil {
 		return nil, err
 	}
+	if st.AlertAfter = o.AlertAfter; st.AlertAfter == nil {
+		st.AlertAfter = alert.DefaultAfter()
+	}
 	s := &Server{URL: o.URL, Store: st, o: o, rest: flinkrest.New(nil), failed: make(chan error, 1), explains: make(chan struct{}, explainsAtOnce)}
 	if o.Driver != nil {
 		s.driver = o.Driver(st.Instance())
@@ -181,6 +189,10 @@ func start(ctx context.Context, o Options, listener net.Listener) (*Server, erro
 		Session: s.session, Program: s.program, Decide: s.decide, Point: o.Point}
 	s.running.Go(func() { m.Run(working) })
 	s.running.Go(func() { s.retention().Run(working) })
+	if o.Alerts != nil {
+		sender := &alert.Sender{Store: st, Receiver: o.Alerts, Log: o.Log, URL: s.URL}
+		s.running.Go(func() { sender.Run(working) })
+	}
 	return s, nil
 }
 

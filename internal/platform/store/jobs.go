@@ -352,6 +352,13 @@ func (s *Store) DeleteJob(ctx context.Context, name string) error {
 		if err := changedOne(r, err, ErrNotFound); err != nil {
 			return err
 		}
+		var now int64
+		if err := tx.QueryRowContext(ctx, "SELECT "+s.d.now).Scan(&now); err != nil {
+			return err
+		}
+		if err := s.endAlerts(ctx, tx, now, "1 = 1", []any{name}); err != nil {
+			return err
+		}
 		if err := s.audit(ctx, tx, team, name, "it was deleted, with its versions up to %d", newest); err != nil {
 			return err
 		}

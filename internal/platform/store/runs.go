@@ -276,6 +276,9 @@ func (s *Store) Transition(ctx context.Context, id string, revision int64, owner
 		if err := s.addEvents(ctx, tx, id, job, team, revision+1, now, c.Events); err != nil {
 			return err
 		}
+		if err := s.setAlerts(ctx, tx, job, team, c.State, now); err != nil {
+			return err
+		}
 		if a := c.Started; a != nil {
 			if err := s.putAttempt(ctx, tx, id, *a, now); err != nil {
 				return err

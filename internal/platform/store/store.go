@@ -25,6 +25,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"flink-entrypoint/internal/platform/jobstate"
 )
 
 // Errors that callers tell apart with errors.Is.
@@ -61,6 +63,8 @@ type Store struct {
 	// LockWait is how long a write waits for a lock that another process holds (a backup program, a shell of SQLite). The platform's own
 	// writes wait for each other without it.
 	LockWait time.Duration
+	// AlertAfter is how long each alert must have gone on before it is sent; without an entry it is sent at once.
+	AlertAfter map[jobstate.Alert]time.Duration
 	// Point, if not nil, is called at each place where a crash must do no harm. Tests end the process there.
 	Point func(place string)
 }
