@@ -201,6 +201,7 @@ func (a *API) Handler() http.Handler {
 	route("POST /v1/tokens", store.RoleAdmin, a.makeToken)
 	route("DELETE /v1/tokens/{name}", store.RoleAdmin, a.deleteToken)
 	route("GET /v1/health", store.RoleView, a.health)
+	route("GET /metrics", store.RoleView, a.metrics)
 	route("GET /v1/counts", store.RoleView, a.counts)
 	route("GET /v1/me", store.RoleView, a.me)
 	route("POST /v1/codes", store.RoleView, a.makeCode)

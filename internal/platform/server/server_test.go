@@ -234,6 +234,7 @@ func TestEveryOperation(t *testing.T) {
 	f.want(200, "GET", "/v1/events?run="+r.ID, nil, nil)
 	f.want(400, "GET", "/v1/events?after=x", nil, nil)
 	f.want(200, "GET", "/v1/health", nil, nil)
+	f.want(200, "GET", "/metrics", nil, nil)
 	f.want(200, "GET", "/v1/counts", nil, nil)
 	f.want(200, "GET", "/v1/jobs?seen=true&condition=lost&ended=false&limit=10", nil, nil)
 	f.want(400, "GET", "/v1/jobs?seen=true&limit=1000", nil, nil)

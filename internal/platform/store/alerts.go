@@ -136,8 +136,24 @@ func (s *Store) AlertNotSent(ctx context.Context, a Alert, again time.Duration) 
 	})
 }
 
-// Alerts counts the alerts that go on and were sent, and those that wait to be sent: a receiver is away, or their time has not come.
-func (s *Store) Alerts(ctx context.Context) (sent, waiting int, err error) {
-	err = s.read.QueryRowContext(ctx, "SELECT COALESCE(SUM(CASE WHEN resolved IS NULL AND told > 0 THEN 1 ELSE 0 END), 0), COALESCE(SUM(CASE WHEN told <> change THEN 1 ELSE 0 END), 0) FROM alerts").Scan(&sent, &waiting)
-	return sent, waiting, s.explain(err)
+// AlertsNow are the alerts of a team, or of all if team is empty, that go on, and how many should have been sent and were not: a receiver is
+// away, or there is none.
+func (s *Store) AlertsNow(ctx context.Context, team string) (all []Alert, overdue int, err error) {
+	const which = " FROM alerts WHERE (? = '' OR team = ?)"
+	rows, err := s.read.QueryContext(ctx, "SELECT job, team, name, run, since"+which+" AND resolved IS NULL ORDER BY job, name", team, team)
+	if err != nil {
+		return nil, 0, s.explain(err)
+	}
+	all, err = collect(rows, func(rows *sql.Rows) (Alert, error) {
+		var a Alert
+		var since int64
+		err := rows.Scan(&a.Job, &a.Team, &a.Name, &a.Run, &since)
+		a.Since = at(since)
+		return a, err
+	})
+	if err != nil {
+		return nil, 0, err
+	}
+	err = s.read.QueryRowContext(ctx, "SELECT COUNT(*)"+which+" AND told <> change AND due <= "+s.d.now, team, team).Scan(&overdue)
+	return all, overdue, s.explain(err)
 }

@@ -108,25 +108,28 @@ func TestAlerts(t *testing.T) {
 	if err := s.AlertSent(t.Context(), over[0], time.Hour); err != nil {
 		t.Fatal(err)
 	}
-	if sent, waiting, err := s.Alerts(t.Context()); err != nil || sent != 0 || waiting != 0 {
-		t.Error(sent, waiting, err)
+	if all, overdue, err := s.AlertsNow(t.Context(), ""); err != nil || len(all) != 0 || overdue != 0 {
+		t.Error(all, overdue, err)
 	}
 }
 
-// TestAlertsThatNobodyHeardOf: what ends before its time has come is forgotten.
-func TestAlertsThatNobodyHeardOf(t *testing.T) {
+// TestAlertsBeforeTheirTime: what ends before its time has come is forgotten.
+func TestAlertsBeforeTheirTime(t *testing.T) {
 	s, r := begun(t)
 	s.AlertAfter = map[jobstate.Alert]time.Duration{jobstate.JobLost: time.Hour}
 	r = lose(t, s, r, "no answer")
 	if all := claimed(t, s); len(all) != 0 {
 		t.Errorf("sent before its time: %v", names(all))
 	}
-	if sent, waiting, err := s.Alerts(t.Context()); err != nil || sent != 0 || waiting != 1 {
-		t.Error(sent, waiting, err)
+	if all, overdue, err := s.AlertsNow(t.Context(), "team"); err != nil || names(all) != "FlinkJobLost" || overdue != 0 {
+		t.Error(all, overdue, err)
+	}
+	if all, _, err := s.AlertsNow(t.Context(), "others"); err != nil || len(all) != 0 {
+		t.Error(all, err)
 	}
 	find(t, s, r)
-	if sent, waiting, err := s.Alerts(t.Context()); err != nil || sent != 0 || waiting != 0 {
-		t.Error(sent, waiting, err)
+	if all, overdue, err := s.AlertsNow(t.Context(), ""); err != nil || len(all) != 0 || overdue != 0 {
+		t.Error(all, overdue, err)
 	}
 }
 
