@@ -34,7 +34,7 @@ platform: need-go need-java need-pip build build-platform ## run the platform wi
 	@home=$$(go run ./test/flinkhome $(FLINK)); go build -o bin/demo-platform ./test/demo/platform; exec bin/demo-platform -home "$$home" $(if $(ONCE),-once)
 
 .PHONY: test
-test: need-go need-java need-pip need-podman need-npm need-chromium lint test-unit test-bundle test-deploy test-flink test-vm test-containers-quick test-platform-quick test-browser ## all tests on the main versions of Flink
+test: need-go need-java need-pip need-podman need-npm need-chromium lint test-unit test-bundle test-deploy test-flink test-vm test-containers-quick test-platform-quick test-browser test-metrics-quick ## all tests on the main versions of Flink
 
 .PHONY: build
 build: need-go ## build bin/flink-entrypoint for this machine
@@ -166,6 +166,17 @@ BROWSER = cd $(BUNDLE) && npm ci --silent && cd - >/dev/null && go run ./test/fl
 test-browser: need-go need-java need-pip need-npm need-chromium build ## what a new developer does on the platform's pages, in a headless chromium, on real Flink; accessibility; hostile texts
 	$(BROWSER)
 
+# Prometheus, promtool, Alertmanager and Pushgateway are built first, which takes a quarter of an hour of CPU and 2 GB in Go's caches.
+.PHONY: test-metrics test-metrics-quick
+test-metrics: need-go need-java need-pip build ## metrics of real jobs in a real Prometheus: endpoints, OTLP, dashboards, rules; alerts in a real Alertmanager
+	go run ./test/metrics/tools alertmanager prometheus promtool pushgateway >/dev/null
+	go run ./test/flinkhome 1.18.1 $(MAIN_VERSIONS) >/dev/null
+	FLINK_VERSIONS="1.18.1 $(MAIN_VERSIONS)" $(WITH_BINARY) go test -tags metrics -count 1 -timeout 60m ./test/metrics
+
+test-metrics-quick: need-go need-java need-pip build ## the endpoints of a job, and OTLP, on one version
+	go run ./test/flinkhome $(lastword $(MAIN_VERSIONS)) >/dev/null
+	FLINK_VERSIONS="$(lastword $(MAIN_VERSIONS))" $(WITH_BINARY) go test -tags metrics -count 1 -timeout 20m -run '^(TestEndpoint|TestOTLP)$$' ./test/metrics
+
 FUZZTIME ?= 30s
 .PHONY: fuzz
 fuzz: need-go ## every fuzz target for FUZZTIME each
@@ -177,7 +188,7 @@ fuzz: need-go ## every fuzz target for FUZZTIME each
 	done
 
 .PHONY: test-full
-test-full: need-go need-java need-pip need-podman need-curl lint build test-deploy test-vm test-load test-hive test-ha test-containers test-kubelet test-platform test-browser test-bundle fuzz ## every suite there is, on all versions of Flink (hours)
+test-full: need-go need-java need-pip need-podman need-curl lint build test-deploy test-vm test-load test-hive test-ha test-containers test-kubelet test-platform test-browser test-metrics test-bundle fuzz ## every suite there is, on all versions of Flink (hours)
 	go run ./test/flinkhome all >/dev/null
 	FLINK_VERSIONS="$(ALL_VERSIONS)" FLINK_CASES=2000 FLINK_SCENARIOS=100 $(WITH_BINARY) go test -tags flink -p 1 -count 1 -timeout 180m ./...
 

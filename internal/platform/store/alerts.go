@@ -137,7 +137,7 @@ func (s *Store) AlertNotSent(ctx context.Context, a Alert, again time.Duration) 
 }
 
 // AlertsNow are the alerts of a team, or of all if team is empty, that go on, and how many should have been sent and were not: a receiver is
-// away, or there is none.
+// away, or the server has no receiver.
 func (s *Store) AlertsNow(ctx context.Context, team string) (all []Alert, overdue int, err error) {
 	const which = " FROM alerts WHERE (? = '' OR team = ?)"
 	rows, err := s.read.QueryContext(ctx, "SELECT job, team, name, run, since"+which+" AND resolved IS NULL ORDER BY job, name", team, team)
