@@ -51,6 +51,7 @@ func pagesOfJobs(s *person) {
 		{"job-new", "/jobs/clicks-per-minute", `document.querySelector(".empty")`},
 		{"job-start", "/jobs/clicks-per-minute/start", `document.querySelector("form[method=post]")`},
 		{"job-stop", "/jobs/clicks-per-page/stop?mode=savepoint", `document.querySelector("form[method=post]")`},
+		{"job-delete", "/jobs/clicks-per-minute/delete", `document.querySelector("form[method=post]")`},
 		{"job-versions", "/jobs/clicks-per-page/versions", `document.querySelectorAll("tbody tr").length === 2`},
 		{"job-version", "/jobs/clicks-per-page/versions/1", `document.querySelector(".tok-keyword")`},
 		{"job-diff", "/jobs/clicks-per-page/diff?old=1&new=2", `document.querySelector(".cm-changedText, .diff-add")`},
