@@ -239,6 +239,17 @@ func tokenOf(t store.Token) wire.Token {
 	return out
 }
 
+// TokenFault says what is wrong with the name or the role of a token of a user; "": nothing.
+func TokenFault(name string, role store.Role) (fault, hint string) {
+	switch {
+	case !nameForm.MatchString(name):
+		return fmt.Sprintf("%q is not a name of a token", name), "small letters, digits and hyphens, at most 63"
+	case role != store.RoleView && role != store.RoleEdit && role != store.RoleAdmin:
+		return fmt.Sprintf("unknown role %q", role), "view, edit or admin"
+	}
+	return "", ""
+}
+
 func (a *API) makeToken(w http.ResponseWriter, r *http.Request) error {
 	var in struct {
 		Name    string     `json:"name"`
@@ -252,11 +263,8 @@ func (a *API) makeToken(w http.ResponseWriter, r *http.Request) error {
 	if in.Expires != nil {
 		t.Expires = *in.Expires
 	}
-	if !nameForm.MatchString(t.Name) {
-		return refuse(http.StatusBadRequest, fmt.Sprintf("%q is not a name of a token", t.Name), "small letters, digits and hyphens, at most 63")
-	}
-	if t.Role != store.RoleView && t.Role != store.RoleEdit && t.Role != store.RoleAdmin {
-		return refuse(http.StatusBadRequest, fmt.Sprintf("unknown role %q", in.Role), "view, edit or admin")
+	if fault, hint := TokenFault(t.Name, t.Role); fault != "" {
+		return refuse(http.StatusBadRequest, fault, hint)
 	}
 	secret, err := a.Store.MakeToken(r.Context(), t)
 	if errors.Is(err, store.ErrExists) {

@@ -20,7 +20,9 @@ import (
 	"github.com/aymanbagabas/go-udiff"
 	"github.com/spf13/pflag"
 
+	"flink-entrypoint/internal/platform/api"
 	"flink-entrypoint/internal/platform/client"
+	"flink-entrypoint/internal/platform/mask"
 	"flink-entrypoint/internal/platform/store"
 	"flink-entrypoint/internal/platform/wire"
 )
@@ -137,6 +139,7 @@ func tokenFlags(f *pflag.FlagSet) {
 	f.String("role", "view", "view, edit or admin")
 	f.String("team", "", "of a store that no server uses: `TEAM` (default)")
 	f.String("data-dir", "", "make it in the store of a server that is not running (`DIR`)")
+	f.String("secret-file", "", "with --data-dir: the secret is what `FILE` has, a token of this name with another secret ends, and nothing is shown")
 	storeFlag(f)
 }
 
@@ -657,17 +660,10 @@ func tokens(c *call, cl *client.Client) error {
 // tokenMake makes a token by the API, or, for the first one, in the store of a server that is not running.
 func tokenMake(c *call) error {
 	if c.text("data-dir") != "" {
-		return withNewStore(c, func(s *store.Store) error {
-			team := c.text("team")
-			if team == "" {
-				team = "default"
-			}
-			secret, err := s.MakeToken(store.ByUser(c.ctx, "command line"), store.Token{Name: c.words[0], Role: store.Role(c.text("role")), Team: team})
-			if err == nil {
-				fmt.Fprintln(c.stdout, secret)
-			}
-			return err
-		})
+		return firstToken(c)
+	}
+	if c.text("secret-file") != "" {
+		return usagef("--secret-file needs --data-dir: a running server makes the secrets of its tokens itself")
 	}
 	cl, err := c.client()
 	if err != nil {
@@ -680,6 +676,40 @@ func tokenMake(c *call) error {
 	}
 	fmt.Fprintln(c.stdout, out.Secret)
 	return nil
+}
+
+// firstToken makes a token in the store of a server that is not running, or sets it to a secret that the caller has.
+func firstToken(c *call) error {
+	t := store.Token{Name: c.words[0], Role: store.Role(c.text("role")), Team: c.text("team")}
+	if t.Team == "" {
+		t.Team = "default"
+	}
+	if fault, hint := api.TokenFault(t.Name, t.Role); fault != "" {
+		return usagef("%s, expected %s", fault, hint)
+	}
+	var given string
+	if file := c.text("secret-file"); file != "" {
+		b, err := os.ReadFile(file)
+		if err != nil {
+			return usagef("--secret-file: %w", err)
+		}
+		if given = strings.TrimSpace(string(b)); !mask.IsToken(given) {
+			return usagef("--secret-file %s has no secret of a token, expected %s and %d or more letters, digits, hyphens and underscores", file, mask.Token, mask.TokenLength)
+		}
+	}
+	return withNewStore(c, func(s *store.Store) error {
+		ctx := store.ByUser(c.ctx, "command line")
+		var err error
+		if given != "" {
+			err = s.SetToken(ctx, t, given)
+		} else if given, err = s.MakeToken(ctx, t); err == nil {
+			fmt.Fprintln(c.stdout, given)
+		}
+		if errors.Is(err, store.ErrExists) {
+			return fmt.Errorf("there is a token %s, or another one with this secret: delete it, or choose another name", t.Name)
+		}
+		return err
+	})
 }
 
 // link prints the address that signs a browser in as the caller. The token itself is in no address.

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -56,6 +58,41 @@ func TestLogIsMasked(t *testing.T) {
 		}
 		if format == "json" && !json.Valid(b.Bytes()) {
 			t.Errorf("%s is not JSON", &b)
+		}
+	}
+}
+
+// TestFirstToken: a token is made in the store of a server that is not running: with a secret of its own, or with one from a file, again and again.
+func TestFirstToken(t *testing.T) {
+	dir := t.TempDir()
+	data, file := filepath.Join(dir, "data"), filepath.Join(dir, "secret")
+	if err := os.WriteFile(file, []byte("fp_"+strings.Repeat("Ab3-_", 9)[:43]+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	short := filepath.Join(dir, "short")
+	if err := os.WriteFile(short, []byte("hunter2"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		args   []string
+		code   int
+		stdout string // a part, "" for nothing
+		stderr string
+	}{
+		{[]string{"admin", "--role", "admin", "--data-dir", data, "--secret-file", file}, 0, "", ""},
+		{[]string{"admin", "--role", "admin", "--data-dir", data, "--secret-file", file}, 0, "", ""},
+		{[]string{"ann", "--role", "edit", "--data-dir", data}, 0, "fp_", ""},
+		{[]string{"ann", "--role", "edit", "--data-dir", data}, 28, "", "there is a token ann"},
+		{[]string{"ann", "--role", "root", "--data-dir", data}, 20, "", `unknown role "root", expected view, edit or admin`},
+		{[]string{"An n", "--data-dir", data}, 20, "", `"An n" is not a name of a token`},
+		{[]string{"admin", "--role", "admin", "--data-dir", data, "--secret-file", short}, 20, "", "has no secret of a token, expected fp_ and 43 or more"},
+		{[]string{"admin", "--role", "admin", "--data-dir", data, "--secret-file", filepath.Join(dir, "none")}, 20, "", "no such file"},
+		{[]string{"admin", "--secret-file", file}, 20, "", "--secret-file needs --data-dir"},
+	} {
+		var stdout, stderr bytes.Buffer
+		code := Main(append([]string{"flink-platform", "token", "make"}, c.args...), nil, nil, &stdout, &stderr)
+		if code != c.code || !strings.Contains(stdout.String(), c.stdout) || c.stdout == "" && stdout.Len() > 0 || !strings.Contains(stderr.String(), c.stderr) || strings.Contains(stderr.String(), "hunter2") {
+			t.Errorf("%v: %d\n%s%s", c.args, code, stdout.String(), stderr.String())
 		}
 	}
 }

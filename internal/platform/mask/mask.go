@@ -14,8 +14,16 @@ import (
 // Token begins each bearer token of the platform, so that one is recognized wherever it is.
 const Token = "fp_"
 
-// tokenLength is the length of what follows: 32 bytes in base64url without padding.
-const tokenLength = 43
+// TokenLength is the length of what follows: 32 bytes in base64url without padding.
+const TokenLength = 43
+
+// IsToken reports whether the text has the form of a token of the platform, so that it is masked wherever it is.
+func IsToken(text string) bool {
+	rest, ok := strings.CutPrefix(text, Token)
+	return ok && len(rest) >= TokenLength && len(rest) < 200 && !strings.ContainsFunc(rest, func(c rune) bool {
+		return !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '-' || c == '_')
+	})
+}
 
 // Text is the text as it may be shown.
 func Text(text string) string {
@@ -32,7 +40,7 @@ func tokens(text string) string {
 		begin, n := -1, 0
 		switch rest := text[at:]; {
 		case strings.HasPrefix(rest, Token):
-			if n = run(rest[len(Token):]); n >= tokenLength {
+			if n = run(rest[len(Token):]); n >= TokenLength {
 				begin, n = at, n+len(Token)
 			}
 		case len(rest) > len(bearer) && strings.EqualFold(rest[:len(bearer)], bearer):

@@ -7,7 +7,7 @@ import (
 )
 
 func TestText(t *testing.T) {
-	token := Token + strings.Repeat("aB3-_", 9)[:tokenLength]
+	token := Token + strings.Repeat("aB3-_", 9)[:TokenLength]
 	for text, want := range map[string]string{
 		"got " + token + ", then":                       "got ******, then",
 		"Authorization: Bearer abcdefgh12345678.x":      "Authorization: Bearer ******",

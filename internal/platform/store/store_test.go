@@ -392,6 +392,48 @@ func TestTokens(t *testing.T) {
 	}
 }
 
+// TestSetToken: a token with a secret of the caller is set again without a change, replaced by another secret, and takes nothing of another team.
+func TestSetToken(t *testing.T) {
+	s := opened(t)
+	ctx := ByUser(t.Context(), "a test")
+	admin, first, second := Token{Name: "admin", Role: RoleAdmin, Team: "team"}, newSecret(), newSecret()
+	events := func() int {
+		var n int
+		if err := s.read.QueryRowContext(ctx, "SELECT COUNT(*) FROM events").Scan(&n); err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	for range 2 { // as two replicas do
+		if err := s.SetToken(ctx, admin, first); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := events(); n != 1 {
+		t.Errorf("%d events of a token that was set once and again", n)
+	}
+	if got, err := s.TokenOf(ctx, first); err != nil || got.Role != RoleAdmin || got.Team != "team" {
+		t.Errorf("%+v, %v", got, err)
+	}
+	if err := s.SetToken(ctx, admin, second); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.TokenOf(ctx, first); !errors.Is(err, ErrNotFound) {
+		t.Errorf("the replaced secret works: %v", err)
+	}
+	if _, err := s.TokenOf(ctx, second); err != nil {
+		t.Error(err)
+	}
+	other := admin
+	other.Team = "other"
+	if err := s.SetToken(ctx, other, newSecret()); !errors.Is(err, ErrExists) {
+		t.Errorf("the name of another team was taken: %v", err)
+	}
+	if strings.Contains(everything(t, s), second) {
+		t.Error("the secret is stored")
+	}
+}
+
 func TestOutboxAndAnswers(t *testing.T) {
 	s, ctx := opened(t), t.Context()
 	put(t, s, "clicks", "a")

@@ -53,6 +53,35 @@ func (s *Store) MakeToken(ctx context.Context, t Token) (string, error) {
 	})
 }
 
+// SetToken stores a token whose secret the caller has, e.g. from a Secret of Kubernetes. A token of this name with another secret ends; the
+// same one again changes nothing, so that each replica of a server may do it at its start. ErrExists: another team has the name, or another
+// token the secret.
+func (s *Store) SetToken(ctx context.Context, t Token, secret string) error {
+	if t.Team == "" {
+		return errors.New("a token needs a team: without one it would see every team")
+	}
+	set := func() error {
+		return s.tx(ctx, func(tx *sql.Tx) error {
+			var same bool
+			if err := tx.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM tokens WHERE name = ? AND role = ? AND team = ? AND run = '' AND digest = ? AND expires IS NULL)", t.Name, t.Role, t.Team, tokenDigest(secret)).Scan(&same); err != nil || same {
+				return err
+			}
+			if _, err := tx.ExecContext(ctx, "DELETE FROM tokens WHERE name = ? AND team = ? AND run = ''", t.Name, t.Team); err != nil {
+				return err
+			}
+			if err := s.addToken(ctx, tx, t, secret); err != nil {
+				return err
+			}
+			return s.audit(ctx, tx, t.Team, "", "the token %s was set: role %s", t.Name, t.Role)
+		})
+	}
+	err := set()
+	if errors.Is(err, ErrExists) { // another replica may have been quicker
+		err = set()
+	}
+	return err
+}
+
 func newSecret() string { return mask.Token + randomText() }
 
 func (s *Store) addToken(ctx context.Context, tx *sql.Tx, t Token, secret string) error {
