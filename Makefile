@@ -102,8 +102,8 @@ test-flink: need-go need-java need-pip need-mvn build ## against real Flink, on 
 	FLINK_VERSIONS="$(MAIN_VERSIONS)" FLINK_SCENARIOS=30 FLINK_SEED=$(SEED) $(WITH_BINARY) go test -tags flink -short -p 1 -count 1 -timeout 60m $(FLINK_PACKAGES)
 
 .PHONY: test-deploy
-test-deploy: need-go need-pip need-mvn ## the Kubernetes manifests: built, held against schemas and against the code
-	go test -tags deploy -count 1 -timeout 15m ./test/deploy
+test-deploy: need-go need-pip need-mvn ## the Kubernetes manifests and Helm charts: built, held against schemas and against the code
+	go test -tags deploy -count 1 -timeout 20m ./test/deploy
 
 .PHONY: test-vm
 test-vm: need-go build ## limits under a real cgroup v2 kernel (qemu and a Debian kernel, brought by apt)

@@ -12,6 +12,7 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -25,6 +26,7 @@ const root = "../.."
 const (
 	kustomizeModule = "sigs.k8s.io/kustomize/kustomize/v5@v5.8.1"
 	schemasPackage  = "kubernetes-validate==1.37.0"
+	helmModule      = "helm.sh/helm/v4/cmd/helm@v4.3.1"
 )
 
 // versions are the versions whose schemas the manifests must match: the oldest in which all that is used is there for good (podFailurePolicy), and the newest.
@@ -37,17 +39,23 @@ var checkScript string
 // user's cache folder).
 type tools struct{ dir, kustomize, python string }
 
-func openTools(ctx context.Context) (*tools, error) {
+// toolsDir is where they are.
+func toolsDir() (string, error) {
 	cache := os.Getenv("FLINK_ENTRYPOINT_CACHE")
 	if cache == "" {
 		base, err := os.UserCacheDir()
 		if err != nil {
-			return nil, err
+			return "", err
 		}
 		cache = filepath.Join(base, "flink-entrypoint")
 	}
 	dir := filepath.Join(cache, "kubernetes")
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	return dir, os.MkdirAll(dir, 0o755)
+}
+
+func openTools(ctx context.Context) (*tools, error) {
+	dir, err := toolsDir()
+	if err != nil {
 		return nil, err
 	}
 	unlock, err := lock(dir)
@@ -55,15 +63,9 @@ func openTools(ctx context.Context) (*tools, error) {
 		return nil, err
 	}
 	defer unlock()
-	_, version, _ := strings.Cut(kustomizeModule, "@")
-	bin := filepath.Join(dir, "kustomize-"+version)
-	t := &tools{dir: dir, kustomize: filepath.Join(bin, "kustomize"), python: filepath.Join(dir, schemasPackage, "bin", "python3")}
-	if !exists(t.kustomize) {
-		cmd := exec.CommandContext(ctx, "go", "install", kustomizeModule)
-		cmd.Env = append(os.Environ(), "GOBIN="+bin, "GOFLAGS=")
-		if err := loud(cmd); err != nil {
-			return nil, err
-		}
+	t := &tools{dir: dir, python: filepath.Join(dir, schemasPackage, "bin", "python3")}
+	if t.kustomize, err = install(ctx, dir, kustomizeModule); err != nil {
+		return nil, err
 	}
 	venv := filepath.Join(dir, schemasPackage)
 	if ready := filepath.Join(venv, "ready"); !exists(ready) {
@@ -81,6 +83,23 @@ func openTools(ctx context.Context) (*tools, error) {
 		}
 	}
 	return t, nil
+}
+
+// install builds the program of a module in a fixed version, once, and returns where it is.
+func install(ctx context.Context, dir, module string) (string, error) {
+	command, version, _ := strings.Cut(module, "@")
+	name := path.Base(command)
+	if name == "v5" {
+		name = "kustomize" // the end of a module's path is its major version
+	}
+	bin := filepath.Join(dir, name+"-"+version)
+	program := filepath.Join(bin, name)
+	if exists(program) {
+		return program, nil
+	}
+	cmd := exec.CommandContext(ctx, "go", "install", module)
+	cmd.Env = append(os.Environ(), "GOBIN="+bin, "GOFLAGS=", "CGO_ENABLED=0")
+	return program, loud(cmd)
 }
 
 // lock lets one process at a time bring something into dir.

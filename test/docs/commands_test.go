@@ -25,6 +25,7 @@ var elsewhere = []struct{ page, command, test, why string }{
 	{page: "start-up.md", command: "flink-entrypoint warmup ", why: "starts the roles of a real Flink; test/warmup (tag flink) does, and test/container in an image's build"},
 	{page: "kubernetes.md", command: "kubectl ", why: "needs a cluster; test/deploy checks the manifests and plays them as pods"},
 	{page: "operator.md", command: "kubectl ", why: "needs a cluster with the operator; test/deploy checks the examples"},
+	{page: "kubernetes.md", command: "helm ", why: "needs a cluster; test/deploy renders the chart"},
 	{page: "kubernetes.md", command: "JOB=", test: "test/deploy"},
 	{page: "kubernetes.md", command: "REQUEST=", test: "test/deploy"},
 	{page: "kubernetes.md", command: "curl ", test: "test/deploy"},
