@@ -392,6 +392,7 @@ func (a *API) answerError(w http.ResponseWriter, r *http.Request, err error) {
 	var own *problem
 	var faults Faults
 	var tooLarge *http.MaxBytesError
+	err = a.Store.Explain(err) // of what was read
 	switch {
 	case errors.As(err, &own):
 		p = own.Problem
@@ -405,6 +406,10 @@ func (a *API) answerError(w http.ResponseWriter, r *http.Request, err error) {
 		a.Log.Error("request failed", "path", r.URL.Path, "error", err, "requestId", w.Header().Get("X-Request-Id"))
 		w.Header().Set("Retry-After", "5")
 		p = wire.Problem{Status: http.StatusServiceUnavailable, Title: "Busy", Detail: "another process has locked the server's database; nothing was changed", Hint: "try again; an operator finds the process in the server's log"}
+	case errors.Is(err, store.ErrAway):
+		a.Log.Error("request failed", "path", r.URL.Path, "error", err, "requestId", w.Header().Get("X-Request-Id"))
+		w.Header().Set("Retry-After", "5")
+		p = wire.Problem{Status: http.StatusServiceUnavailable, Title: "The database is away", Detail: "the server's database does not answer", Hint: "try again; what was asked for may have been done, so look first, or send an Idempotency-Key"}
 	case errors.Is(err, store.ErrFull):
 		a.Log.Error("request failed", "path", r.URL.Path, "error", err, "requestId", w.Header().Get("X-Request-Id"))
 		p = wire.Problem{Status: http.StatusInsufficientStorage, Title: "No room", Detail: "the server's data directory is full; nothing was changed", Hint: "an operator makes room; running jobs are not affected"}

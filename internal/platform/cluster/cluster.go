@@ -20,8 +20,9 @@ type Spec struct {
 	Definition string `json:"definition,omitempty"` // the URL of the version that it runs
 	Digest     string `json:"digest,omitempty"`     // SHA-256 that the definition must have
 	Events     string `json:"events,omitempty"`     // the URL that status events are sent to
-	// Token makes the run's own token. A driver asks once, before it starts the first process, and keeps it in a file: a start that is
-	// repeated must not end the token that the processes of the first one use.
+	// Token makes the run's own token. A driver asks before it starts the first process, and keeps it in a file. Where a start is repeated, by
+	// this server or another one, the first file stays: the processes have its token, which stays valid. An error: the run may have ended meanwhile, so
+	// nothing is started.
 	Token func(context.Context) (string, error) `json:"-"`
 
 	JobID            string `json:"jobId,omitempty"`

@@ -103,6 +103,7 @@ func (m *Monitor) pool(ctx context.Context, queue jobstate.Queue, workers int) {
 	for range workers {
 		free <- struct{}{}
 	}
+	failing := false
 	for ctx.Err() == nil {
 		n := 0
 		for n < batch {
@@ -127,9 +128,14 @@ func (m *Monitor) pool(ctx context.Context, queue jobstate.Queue, workers int) {
 			break
 		}
 		claimed, err := m.Store.Claim(ctx, queue, m.Owner, n, m.Lease)
-		if err != nil && ctx.Err() == nil {
+		switch {
+		case ctx.Err() != nil:
+		case err != nil && !failing: // once, and not five times a second until the database is back
 			m.Log.Error("claim failed", "queue", queue, "error", err)
+		case err == nil && failing:
+			m.Log.Info("runs can be claimed again", "queue", queue)
 		}
+		failing = err != nil
 		for range n - len(claimed) {
 			free <- struct{}{}
 		}
@@ -203,8 +209,11 @@ const soon = time.Second
 
 // turn does one run's turn. unchanged: only its due time changes.
 func (m *Monitor) turn(ctx context.Context, c store.Claimed) (back store.Return, unchanged bool) {
-	ctx, cancel := context.WithTimeout(ctx, m.Lease-m.Lease/10)
+	whole, cancel := context.WithTimeout(ctx, m.Lease-m.Lease/10)
 	defer cancel()
+	// What does not answer must leave time to write that down.
+	ctx, cancelLook := context.WithTimeout(whole, m.Lease-m.Lease/3)
+	defer cancelLook()
 	r := c.Run
 	log := m.Log.With("job", r.Job, "run", r.State.ID)
 	t := &turn{m: m, run: r, now: c.Now, began: time.Now()}
@@ -243,18 +252,37 @@ func (m *Monitor) turn(ctx context.Context, c store.Claimed) (back store.Return,
 	}
 	change := store.Change{State: t.run.State, Events: t.events, Pending: t.left, Next: next, Started: t.attempt, Asked: t.asked}
 	m.at("before transition", t.run)
-	_, err := m.Store.Transition(ctx, r.State.ID, r.Revision, c.Owner, change)
+	_, err := m.Store.Transition(whole, r.State.ID, r.Revision, c.Owner, change)
 	m.at("after transition", t.run)
 	if err != nil {
 		if !errors.Is(err, store.ErrConflict) {
 			log.Error("transition failed", "error", err)
-		} // in a conflict another wrote: the run is due again, and this look is repeated
+			return store.Return{}, false
+		}
+		// Another wrote: the run is due again, and this look is repeated.
+		if slices.Contains(r.Pending, jobstate.StartCluster) {
+			m.startedTooLate(ctx, log, r)
+		}
 		return store.Return{}, false
 	}
 	for _, e := range t.events {
 		log.Info(e.Text, "queue", e.Queue, "condition", e.Condition, "outcome", e.Outcome, "source", e.Source)
 	}
 	return store.Return{}, false
+}
+
+// startedTooLate deletes what a turn may have started after another server had ended the run and deleted its cluster: this server was frozen
+// meanwhile.
+func (m *Monitor) startedTooLate(ctx context.Context, log *slog.Logger, r store.Run) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), m.Lease) // the turn's time may be over
+	defer cancel()
+	now, err := m.Store.Run(ctx, r.State.ID)
+	if err == nil && now.State.HasEnded() && !now.State.Session && !slices.Contains(now.Pending, jobstate.DeleteCluster) {
+		_, err = m.Driver.Delete(ctx, r.State.ID)
+	}
+	if err != nil {
+		log.Error("a cluster that may have been started after the end of its run is not deleted", "error", err)
+	}
 }
 
 // A turn collects what happens in one.

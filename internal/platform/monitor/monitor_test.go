@@ -30,7 +30,9 @@ type fixture struct {
 	stop   func()
 	latest string
 	mu     sync.Mutex
-	found  string // the savepoint in every directory
+	found  string         // the savepoint in every directory
+	driver cluster.Driver // nil: the world
+	lease  time.Duration
 }
 
 func newFixture(t *testing.T) *fixture {
@@ -49,7 +51,11 @@ func newFixture(t *testing.T) *fixture {
 func (f *fixture) start() {
 	ctx, cancel := context.WithCancel(context.Background())
 	nothing := func(context.Context, store.Run) error { return nil }
-	m := &Monitor{Store: f.store, Driver: f.World, REST: flinkrest.New(nil), Log: slog.New(slog.DiscardHandler), Owner: store.NewID(),
+	driver := f.driver
+	if driver == nil {
+		driver = f.World
+	}
+	m := &Monitor{Store: f.store, Driver: driver, Lease: f.lease, REST: flinkrest.New(nil), Log: slog.New(slog.DiscardHandler), Owner: store.NewID(),
 		Spec: func(_ context.Context, r store.Run) (cluster.Spec, error) {
 			return cluster.Spec{Run: r.State.ID, JobID: r.State.JobID, Savepoint: r.Asked.StartFrom}, nil
 		},
@@ -309,4 +315,81 @@ func TestSeveralJobManagers(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A hooked driver does something before a start, and says where JobManagers answer.
+type hooked struct {
+	*simulate.World
+	before func(run string)
+	rest   string
+}
+
+func (h *hooked) Start(ctx context.Context, s cluster.Spec) error {
+	if h.before != nil {
+		h.before(s.Run)
+	}
+	return h.World.Start(ctx, s)
+}
+
+func (h *hooked) Observe(ctx context.Context, run string) (cluster.Status, error) {
+	status, err := h.World.Observe(ctx, run)
+	if h.rest != "" && len(status.REST) > 0 {
+		status.REST = []string{h.rest}
+	}
+	return status, err
+}
+
+// TestStartedTooLate: a server that was frozen as it started a cluster goes on after another one has ended the run. What it starts is deleted.
+func TestStartedTooLate(t *testing.T) {
+	f := newFixture(t)
+	f.stop()
+	var once sync.Once
+	f.driver = &hooked{World: f.World, before: func(run string) {
+		once.Do(func() {
+			r, err := f.store.Run(t.Context(), run)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			r.State.Queue, r.State.Condition, r.State.Outcome, r.State.Ended = jobstate.Cancel, jobstate.None, jobstate.IsCanceled, time.Now()
+			if _, err := f.store.Transition(t.Context(), run, r.Revision, "", store.Change{State: r.State}); err != nil {
+				t.Error(err)
+			}
+		})
+	}}
+	f.start()
+	run := f.run(store.Asked{})
+	for end := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		starts, alive, deleted := 0, false, false
+		f.Of(run, func(c *simulate.Cluster) {
+			if c != nil {
+				starts, alive, deleted = c.Starts, c.Alive, c.Deleted
+			}
+		})
+		if deleted {
+			if starts != 1 || alive {
+				t.Errorf("%d starts, alive: %t", starts, alive)
+			}
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatalf("the cluster of an ended run is left: %d starts, alive: %t", starts, alive)
+		}
+	}
+	if r, err := f.store.Run(t.Context(), run); err != nil || r.State.Outcome != jobstate.IsCanceled || r.Revision != 2 {
+		t.Errorf("%+v, %v", r, err)
+	}
+}
+
+// TestNoAnswerIsWrittenDown: what was seen before is written down, also where the lease is shorter than the wait for an answer.
+func TestNoAnswerIsWrittenDown(t *testing.T) {
+	silent := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
+	defer silent.Close()
+	f := newFixture(t)
+	f.stop()
+	f.driver, f.lease = &hooked{World: f.World, rest: silent.URL}, 900*time.Millisecond
+	f.start()
+	f.until(f.run(store.Asked{}), "written down", func(r store.Run) bool { return r.State.Attempt != "" })
+	f.stop()
+	f.stop = func() {}
 }

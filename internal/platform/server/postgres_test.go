@@ -4,6 +4,9 @@ import (
 	"bytes"
 	"fmt"
 	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
 	"testing"
 
 	"flink-entrypoint/internal/platform/wire"
@@ -58,5 +61,37 @@ func TestTwoServers(t *testing.T) {
 				t.Errorf("%s was started %d times", name, c.Starts)
 			}
 		})
+	}
+}
+
+// TestDatabaseAway: while the database is away reads are answered with 503, writes wait for it, and runs go on when it is back.
+func TestDatabaseAway(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: it starts a PostgreSQL")
+	}
+	t.Parallel()
+	database := postgres.Open(t)
+	f := newFixture(t, false, Options{Store: database.Database(t)})
+	for _, how := range []syscall.Signal{postgres.Fast, postgres.Immediate} {
+		name := fmt.Sprint("job-", int(how))
+		f.want(201, "PUT", "/v1/jobs/"+name, definition, nil)
+		run := decode[wire.Run](t, f.want(202, "POST", "/v1/jobs/"+name+"/start", wire.Start{}, nil))
+		f.until(name, "started", func(r wire.Run) bool { return r.Attempt != "" })
+		if err := database.Stop(how); err != nil {
+			t.Fatal(err)
+		}
+		var writes sync.WaitGroup
+		writes.Go(func() { f.want(201, "PUT", "/v1/jobs/"+name+"-written", definition, nil) })
+		for _, path := range []string{"/v1/jobs", "/v1/events", "/v1/health"} {
+			if resp, body := f.call("GET", path, nil, nil); resp.StatusCode != 503 || resp.Header.Get("Retry-After") == "" || !strings.Contains(string(body), "the server's database does not answer") {
+				t.Errorf("%s: %d %s", path, resp.StatusCode, body)
+			}
+		}
+		f.world.Of(run.ID, func(c *simulate.Cluster) { c.Status = "RUNNING" })
+		if err := database.Continue(); err != nil {
+			t.Fatal(err)
+		}
+		writes.Wait()
+		f.until(name, "running", func(r wire.Run) bool { return r.Queue == "running" })
 	}
 }

@@ -102,7 +102,7 @@ func (o *old) run(job string, ended time.Time, change func(*jobstate.Run)) strin
 	if err != nil {
 		o.t.Fatal(err)
 	}
-	if _, err := o.s.Store.RenewRunToken(ctx, "default", r.State.ID); err != nil {
+	if _, err := o.s.Store.NewRunToken(ctx, "default", r.State.ID); err != nil {
 		o.t.Fatal(err)
 	}
 	state := r.State
@@ -164,7 +164,7 @@ func (o *old) have() map[string][]string {
 	o.t.Helper()
 	all := map[string][]string{}
 	for kind, query := range map[string]string{"runs": "SELECT id FROM runs", "events": "SELECT run || ' ' || revision FROM events", "archives": "SELECT run FROM archives", "parts": "SELECT run FROM archive_parts", "answers": "SELECT key FROM answers",
-		"artifacts": "SELECT name FROM artifacts", "tokens": "SELECT name FROM tokens", "removals": "SELECT run FROM removals"} {
+		"artifacts": "SELECT name FROM artifacts", "tokens": "SELECT 'run/' || run FROM tokens", "removals": "SELECT run FROM removals"} {
 		rows, err := o.db.Query(query)
 		if err != nil {
 			o.t.Fatal(err)

@@ -46,6 +46,8 @@ type Options struct {
 	Log        *slog.Logger
 	// Driver makes the driver for the store's instance id; nil: of processes.
 	Driver func(instance string) cluster.Driver
+	// Lease is how long a run that this server has claimed is its own; 0: 30 s.
+	Lease time.Duration
 	// ArchiveWait is how long the cluster of an ended run is kept for its archive; 0: 15 s.
 	ArchiveWait time.Duration
 	// Point, if not nil, is called at each place where a crash must do no harm. Tests kill the process there.
@@ -181,10 +183,15 @@ func start(ctx context.Context, o Options, listener net.Listener) (*Server, erro
 	if err := s.orphans(working); err != nil {
 		o.Log.Error("orphans", "error", err)
 	}
-	if err := st.WakeAll(working); err != nil {
+	// Where others are at work, a look at every run would tell nothing new.
+	attended, err := st.Attended(working)
+	if err == nil && !attended {
+		err = st.WakeAll(working)
+	}
+	if err != nil {
 		o.Log.Warn("open runs are looked at only when their time comes", "error", err)
 	}
-	m := &monitor.Monitor{Looks: looks, Store: st, Driver: s.driver, REST: s.rest, Log: o.Log, Owner: "server-" + store.NewID(), Spec: s.spec, StartPoint: s.startPoint,
+	m := &monitor.Monitor{Looks: looks, Store: st, Driver: s.driver, REST: s.rest, Log: o.Log, Owner: "server-" + store.NewID(), Lease: o.Lease, Spec: s.spec, StartPoint: s.startPoint,
 		Restart: s.restart, Cause: s.cause, KeepArchive: s.keepArchive, FindSavepoint: s.findSavepoint, ResultStore: s.resultStore,
 		Session: s.session, Program: s.program, Decide: s.decide, Point: o.Point}
 	s.running.Go(func() { m.Run(working) })
@@ -316,7 +323,7 @@ func (s *Server) spec(ctx context.Context, r store.Run) (cluster.Spec, error) {
 	if err != nil {
 		return cluster.Spec{}, &cluster.Refusal{Err: err}
 	}
-	spec := cluster.Spec{Run: r.State.ID, Session: r.State.Cluster, Definition: fmt.Sprintf("%s/v1/jobs/%s/versions/%d", s.URL, r.Job, r.Version), Digest: v.Digest, Events: s.URL + "/v1/flink-events", Token: func(ctx context.Context) (string, error) { return s.Store.RenewRunToken(ctx, j.Team, r.State.ID) },
+	spec := cluster.Spec{Run: r.State.ID, Session: r.State.Cluster, Definition: fmt.Sprintf("%s/v1/jobs/%s/versions/%d", s.URL, r.Job, r.Version), Digest: v.Digest, Events: s.URL + "/v1/flink-events", Token: func(ctx context.Context) (string, error) { return s.Store.NewRunToken(ctx, j.Team, r.State.ID) },
 		JobID: r.State.JobID, Savepoint: r.Asked.StartFrom, NoSavepoint: withoutState(r), JobManagers: 1, TaskManagers: settings.TaskManagers, KeepMemory: !settings.Sized}
 	if settings.HighAvailability {
 		spec.ClusterID, spec.JobManagers = jobstate.ClusterIDOf(r.State.ID), settings.JobManagers

@@ -67,7 +67,7 @@ func (s *Store) endAlerts(ctx context.Context, tx *sql.Tx, now int64, which stri
 func (s *Store) ClaimAlerts(ctx context.Context, limit int, lease time.Duration) (all []Alert, now time.Time, err error) {
 	var some bool
 	if err := s.read.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM alerts WHERE due <= "+s.d.now+" AND lease <= "+s.d.now+")").Scan(&some); err != nil || !some {
-		return nil, time.Time{}, s.explain(err)
+		return nil, time.Time{}, s.Explain(err)
 	}
 	err = s.fenced(ctx, func(tx *sql.Tx) error {
 		var ms int64
@@ -142,7 +142,7 @@ func (s *Store) AlertsNow(ctx context.Context, team string) (all []Alert, overdu
 	const which = " FROM alerts WHERE (? = '' OR team = ?)"
 	rows, err := s.read.QueryContext(ctx, "SELECT job, team, name, run, since"+which+" AND resolved IS NULL ORDER BY job, name", team, team)
 	if err != nil {
-		return nil, 0, s.explain(err)
+		return nil, 0, s.Explain(err)
 	}
 	all, err = collect(rows, func(rows *sql.Rows) (Alert, error) {
 		var a Alert
@@ -155,5 +155,5 @@ func (s *Store) AlertsNow(ctx context.Context, team string) (all []Alert, overdu
 		return nil, 0, err
 	}
 	err = s.read.QueryRowContext(ctx, "SELECT COUNT(*)"+which+" AND told <> change AND due <= "+s.d.now, team, team).Scan(&overdue)
-	return all, overdue, s.explain(err)
+	return all, overdue, s.Explain(err)
 }

@@ -24,7 +24,7 @@ type Received struct {
 func (s *Store) Receive(content io.Reader) (*Received, error) {
 	file, err := os.CreateTemp(s.dir, partPrefix)
 	if err != nil {
-		return nil, s.explain(err)
+		return nil, s.Explain(err)
 	}
 	r := &Received{s, file}
 	err = os.Remove(file.Name())
@@ -35,7 +35,7 @@ func (s *Store) Receive(content io.Reader) (*Received, error) {
 		}
 	}
 	if err != nil {
-		return nil, errors.Join(s.explain(err), r.Close())
+		return nil, errors.Join(s.Explain(err), r.Close())
 	}
 	return r, nil
 }

@@ -40,13 +40,13 @@ func (s *Store) PutArtifact(ctx context.Context, a Artifact, content io.Reader, 
 	}
 	part, err := os.CreateTemp(dir, partPrefix)
 	if err != nil {
-		return a, s.explain(err)
+		return a, s.Explain(err)
 	}
 	defer os.Remove(part.Name())
 	defer part.Close()
 	hash := sha256.New()
 	if a.Size, err = io.Copy(io.MultiWriter(part, hash), content); err != nil {
-		return a, s.explain(err)
+		return a, s.Explain(err)
 	}
 	a.Digest = hex.EncodeToString(hash.Sum(nil))
 	if digest != "" && digest != a.Digest {
@@ -54,7 +54,7 @@ func (s *Store) PutArtifact(ctx context.Context, a Artifact, content io.Reader, 
 	}
 	err = errors.Join(part.Sync(), part.Close())
 	if err != nil {
-		return a, s.explain(err)
+		return a, s.Explain(err)
 	}
 	release, err := s.holdContents(ctx)
 	if err != nil {
@@ -66,9 +66,11 @@ func (s *Store) PutArtifact(ctx context.Context, a Artifact, content io.Reader, 
 		err = s.shareContent(ctx, a.Digest, s.blob(a.Digest))
 	}
 	if err != nil {
-		return a, s.explain(err)
+		return a, s.Explain(err)
 	}
+	given := a
 	err = s.tx(ctx, func(tx *sql.Tx) error {
+		a = given // it may be repeated
 		have, err := s.artifact(ctx, tx, a.Team, a.Name)
 		switch {
 		case err == nil && have.Digest != a.Digest:

@@ -43,7 +43,9 @@ func (s *Store) manyOf(ctx context.Context, tx *sql.Tx, what, where, team string
 // PutCatalog makes or changes a catalog. revision is the one that the user has seen: 0 where it must not exist yet, -1 where it does not
 // matter; else ErrConflict. ErrMany: it is one too many.
 func (s *Store) PutCatalog(ctx context.Context, c Catalog, revision int) (Catalog, error) {
+	given := c
 	err := s.tx(ctx, func(tx *sql.Tx) error {
+		c = given // it may be repeated
 		have, err := s.catalog(ctx, tx, c.Team, c.Name)
 		if err != nil && !errors.Is(err, ErrNotFound) {
 			return err

@@ -80,7 +80,7 @@ func (s *Store) fetchContent(ctx context.Context, digest string) error {
 	}
 	file, err := os.CreateTemp(dir, partPrefix)
 	if err != nil {
-		return s.explain(err)
+		return s.Explain(err)
 	}
 	defer os.Remove(file.Name())
 	defer file.Close()
@@ -95,14 +95,14 @@ func (s *Store) fetchContent(ctx context.Context, digest string) error {
 			return err
 		}
 		if _, err := io.MultiWriter(file, hash).Write(content); err != nil {
-			return s.explain(err)
+			return s.Explain(err)
 		}
 	}
 	if got := hex.EncodeToString(hash.Sum(nil)); got != digest {
 		return fmt.Errorf("the database does not have the whole content %s, what it has is %s", digest, got)
 	}
 	if err := errors.Join(file.Sync(), file.Close()); err != nil {
-		return s.explain(err)
+		return s.Explain(err)
 	}
 	return errors.Join(os.Rename(file.Name(), s.blob(digest)), syncDir(dir))
 }

@@ -33,8 +33,8 @@ type dialect struct {
 	isolation sql.IsolationLevel
 	// skipLocked ends a SELECT that chooses rows to claim.
 	skipLocked string
-	// unique, busy and full classify an error of the driver.
-	unique, busy, full func(error) bool
+	// unique, busy, away and full classify an error of the driver.
+	unique, busy, away, full func(error) bool
 }
 
 var sqliteDialect = dialect{
@@ -49,6 +49,7 @@ var sqliteDialect = dialect{
 		code := sqliteCode(err) & 0xff
 		return code == sqlite3.SQLITE_BUSY || code == sqlite3.SQLITE_LOCKED
 	},
+	away: func(error) bool { return false }, // it is in this process
 	// A write-ahead log that cannot grow is an error of input and output on some file systems, and SQLite does not say more.
 	full: func(err error) bool { return sqliteCode(err)&0xff == sqlite3.SQLITE_FULL },
 }

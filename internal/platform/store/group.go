@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"sync"
 )
 
@@ -119,5 +120,11 @@ func (s *Store) alone(ctx context.Context, isolation sql.IsolationLevel, f func(
 	if err := f(tx); err != nil {
 		return errors.Join(err, ignoreDone(tx.Rollback()))
 	}
-	return tx.Commit()
+	if err := tx.Commit(); err != nil {
+		return fmt.Errorf("%w: %w", errCommit, err)
+	}
+	return nil
 }
+
+// errCommit marks an error of a commit, after which a transaction is written or not.
+var errCommit = errors.New("commit")

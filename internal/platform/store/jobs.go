@@ -62,9 +62,9 @@ func (s *Store) PutJob(ctx context.Context, team string, v Version, newest int) 
 // PutJobWithin is PutJob that refuses what would make all versions of the team larger than quota bytes (0: no quota): ErrDefinitions.
 func (s *Store) PutJobWithin(ctx context.Context, team string, v Version, newest int, quota int64) (Version, bool, error) {
 	v.Comment = mask.Text(v.Comment)
-	made := false
+	made, given := false, v
 	err := s.tx(ctx, func(tx *sql.Tx) error {
-		made = false
+		made, v = false, given // it may be repeated
 		var owner string
 		var is Kind
 		var have int
@@ -324,7 +324,7 @@ func (s *Store) DeleteJob(ctx context.Context, name string) error {
 		}
 		for _, q := range []string{
 			"INSERT INTO removals (run, since) SELECT id, 0 FROM runs WHERE job = ? AND cleared IS NULL ON CONFLICT (run) DO NOTHING",
-			"DELETE FROM tokens WHERE name IN (SELECT '" + runTokenName("") + "' || id FROM runs WHERE job = ?)",
+			"DELETE FROM tokens WHERE name IN (SELECT t.name FROM runs r JOIN tokens t ON t.name >= 'run/' || r.id AND t.name < 'run/' || r.id || '0' WHERE r.job = ?)", // as runTokens
 			"DELETE FROM events WHERE job = ? AND person = 0", "DELETE FROM runs WHERE job = ?",
 		} {
 			if _, err := tx.ExecContext(ctx, q, name); err != nil {

@@ -6,6 +6,8 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"os"
 	"strconv"
 	"strings"
@@ -30,9 +32,10 @@ func OpenPostgres(ctx context.Context, dir, url string) (*Store, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("data directory: %w", err)
 	}
-	// A transaction that its server left, because the machine or the network died, must not hold rows for longer than a lease.
+	// A transaction that its server left, because the server is frozen, or the machine or the network died, must not keep others from writing for long.
+	// None waits for anything but the database.
 	if config.RuntimeParams["idle_in_transaction_session_timeout"] == "" {
-		config.RuntimeParams["idle_in_transaction_session_timeout"] = "30000"
+		config.RuntimeParams["idle_in_transaction_session_timeout"] = "5000"
 	}
 	db := sql.OpenDB(numbered{stdlib.GetConnector(*config)})
 	db.SetMaxOpenConns(maxConnections)
@@ -50,7 +53,7 @@ func OpenPostgres(ctx context.Context, dir, url string) (*Store, error) {
 	}
 	if err != nil {
 		s.Close()
-		return nil, fmt.Errorf("PostgreSQL %s: %w", config.Host, s.explain(err))
+		return nil, fmt.Errorf("PostgreSQL %s: %w", config.Host, s.Explain(err))
 	}
 	return s, nil
 }
@@ -77,6 +80,18 @@ var postgresDialect = dialect{
 			return e.TableName == "events"
 		}
 		return false
+	},
+	away: func(err error) bool {
+		switch code := postgresCode(err); {
+		case code == "57P01", code == "57P02", code == "57P03", code == "25P03", code == "53300", strings.HasPrefix(code, "08"):
+			return true // it ends, has crashed, starts, has ended an idle transaction, has too many clients; the connection
+		case code != "":
+			return false
+		}
+		_, network := errors.AsType[net.Error](err)
+		_, connecting := errors.AsType[*pgconn.ConnectError](err)
+		lost := errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, driver.ErrBadConn) || errors.Is(err, sql.ErrConnDone)
+		return (network || connecting || lost || pgconn.SafeToRetry(err)) && !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded)
 	},
 	full: func(err error) bool { return postgresCode(err) == "53100" },
 }

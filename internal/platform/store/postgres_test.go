@@ -24,7 +24,7 @@ const postgresServer = "TEST_POSTGRES"
 
 // onSQLite are tests of what SQLite alone has: its files, its one writer, its plans.
 var onSQLite = []string{"TestOpen", "TestGroup", "TestGroupGivenUp", "TestGroupOfCanceled", "TestPlans", "TestUpgradeOfTheFirstTables", "TestLockedByAnotherProcess",
-	"TestFullDatabase", "TestFullDisk", "TestNewerTables", "TestPostgres", "TestDollars", "TestReplicas", "TestSharedArtifacts", "TestCopy"}
+	"TestFullDatabase", "TestFullDisk", "TestNewerTables", "TestOlderProgram", "TestMigrations", "TestPostgres", "TestDollars", "TestReplicas", "TestSharedArtifacts", "TestCopy"}
 
 // openedPostgres makes a database of its own on a server.
 func openedPostgres(t testing.TB, server string) *Store {

@@ -98,7 +98,7 @@ func (s *Store) Cleared(ctx context.Context, runs []string) error {
 			} else if err != nil {
 				return err
 			}
-			if _, err := tx.ExecContext(ctx, "DELETE FROM tokens WHERE name = ?", runTokenName(id)); err != nil {
+			if err := endRunTokens(ctx, tx, id); err != nil {
 				return err
 			}
 		}
@@ -191,7 +191,7 @@ func (s *Store) removeRun(ctx context.Context, tx *sql.Tx, id string, left *Budg
 		}
 		left.Rows -= int(n)
 	}
-	_, err = tx.ExecContext(ctx, "DELETE FROM tokens WHERE name = ?", runTokenName(id))
+	err = endRunTokens(ctx, tx, id)
 	return err == nil, err
 }
 

@@ -97,7 +97,7 @@ func TestUpgradeOfTheFirstTables(t *testing.T) {
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	first, err := migrations.ReadFile("migrations/0001.sql")
+	first, err := embedded.ReadFile("migrations/0001.sql")
 	if err != nil {
 		t.Fatal(err)
 	}

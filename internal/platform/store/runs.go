@@ -187,7 +187,7 @@ func (s *Store) Claim(ctx context.Context, queue jobstate.Queue, owner string, l
 	var some bool
 	// Most looks find nothing: they read, and neither wait for a writer nor are one.
 	if err := s.anyDue.QueryRowContext(ctx, queue).Scan(&some); err != nil || !some {
-		return nil, s.explain(err)
+		return nil, s.Explain(err)
 	}
 	var all []Claimed
 	err := s.fenced(ctx, func(tx *sql.Tx) error {
@@ -273,9 +273,6 @@ func (s *Store) Transition(ctx context.Context, id string, revision int64, owner
 		if err := changedOne(result, err, ErrConflict); err != nil {
 			return err
 		}
-		if err := s.addEvents(ctx, tx, id, job, team, revision+1, now, c.Events); err != nil {
-			return err
-		}
 		if err := s.setAlerts(ctx, tx, job, team, c.State, now); err != nil {
 			return err
 		}
@@ -289,8 +286,10 @@ func (s *Store) Transition(ctx context.Context, id string, revision int64, owner
 				return err
 			}
 		}
-		r, err = scanRun(tx.QueryRowContext(ctx, "SELECT "+runColumns+" FROM runs WHERE id = ?", id))
-		return err
+		if r, err = scanRun(tx.QueryRowContext(ctx, "SELECT "+runColumns+" FROM runs WHERE id = ?", id)); err != nil {
+			return err
+		}
+		return s.addEvents(ctx, tx, id, job, team, revision+1, now, c.Events) // last, since others wait for it
 	})
 	return r, err
 }
@@ -381,6 +380,12 @@ func (s *Store) JobsOnSessions(ctx context.Context, team string) (map[string][]s
 		return job, err
 	})
 	return on, err
+}
+
+// Attended reports whether a server has leased a run, or had until a moment ago.
+func (s *Store) Attended(ctx context.Context) (yes bool, err error) {
+	err = s.read.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM runs WHERE lease > "+s.d.now+")").Scan(&yes)
+	return yes, s.Explain(err)
 }
 
 // WakeAll makes every open run due now: a server that starts looks at what happened while there was none.

@@ -57,7 +57,7 @@ func TestTokenOfARunEnds(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	token, err := s.RenewRunToken(ctx, "team", r.State.ID)
+	token, err := s.NewRunToken(ctx, "team", r.State.ID)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,6 +77,9 @@ func TestTokenOfARunEnds(t *testing.T) {
 		t.Fatal(err)
 	}
 	works(false, "after everything was done")
+	if _, err := s.NewRunToken(ctx, "team", r.State.ID); !errors.Is(err, ErrConflict) {
+		t.Errorf("a token of an ended run: %v", err)
+	}
 	if _, err := s.MakeToken(ctx, Token{Name: "all", Role: RoleView}); err == nil {
 		t.Error("a token without a team was made")
 	}
@@ -217,7 +220,7 @@ func TestSizesOfVersions(t *testing.T) {
 	if err := s.read.QueryRow("SELECT size FROM versions").Scan(&size); err != nil || size != 12+1024 {
 		t.Errorf("%d, %v", size, err)
 	}
-	migration, err := migrations.ReadFile("migrations/0006.sql")
+	migration, err := embedded.ReadFile("migrations/0006.sql")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,6 +18,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -40,12 +41,29 @@ var (
 	ErrInUse = errors.New("in use")
 	// ErrBusy: another process has locked the database for longer than LockWait. Nothing was written.
 	ErrBusy = errors.New("the database is locked by another process")
+	// ErrAway: the database server does not answer. What was asked for may have been done, if it was away when the answer was due.
+	ErrAway = errors.New("the database does not answer")
 	// ErrFull: the file system, or the quota of it, has no room. Nothing was written.
 	ErrFull = errors.New("no room in the data directory")
 )
 
 //go:embed migrations/*.sql
-var migrations embed.FS
+var embedded embed.FS
+
+// migrations are the files migrations/NUMBER.sql. While servers are upgraded one after another, older ones work on the tables that the first newer one has
+// made. So a migration which they survive says from which version of the tables on, in its first line: "-- oldest: NUMBER". It adds tables, indexes and columns
+// with a default, and nothing else. An older program refuses the tables of any other.
+var migrations fs.FS = embedded
+
+var oldestForm = regexp.MustCompile(`^-- oldest: ([0-9]+)\n`)
+
+// oldest is the version of the oldest program that works after a migration.
+func oldest(number int, text string) int {
+	if m := oldestForm.FindStringSubmatch(text); m != nil {
+		number, _ = strconv.Atoi(m[1])
+	}
+	return number
+}
 
 // A Store is one database and the directory of artifacts.
 type Store struct {
@@ -125,7 +143,7 @@ func open(ctx context.Context, dir string, wait time.Duration, statfs func(strin
 	}
 	if err != nil {
 		s.Close()
-		return nil, fmt.Errorf("%s: %w", file, s.explain(err))
+		return nil, fmt.Errorf("%s: %w", file, s.Explain(err))
 	}
 	s.read.SetMaxOpenConns(8)
 	return s, os.Chmod(file, 0o600)
@@ -221,17 +239,19 @@ func (s *Store) migrate(ctx context.Context) error {
 			}
 			newest = number
 		}
-		if len(have) > 0 && slices.Max(have) > newest {
-			return fmt.Errorf("its tables have version %d, this program knows versions up to %d: use the newer flink-platform", slices.Max(have), newest)
-		}
+		needs := 0 // the oldest program that works after all of them
 		for _, name := range names {
 			number, _ := strconv.Atoi(strings.TrimSuffix(filepath.Base(name), ".sql"))
+			text, err := fs.ReadFile(migrations, name)
+			if err != nil {
+				return err
+			}
+			needs = max(needs, oldest(number, string(text)))
 			if slices.Contains(have, number) {
 				continue
 			}
-			text, err := migrations.ReadFile(name)
-			if err != nil {
-				return err
+			if len(have) > 0 && slices.Max(have) > newest { // a newer program has left it out
+				continue
 			}
 			if _, err := tx.ExecContext(ctx, s.d.types.Replace(string(text))); err != nil {
 				return fmt.Errorf("migration %d: %w", number, err)
@@ -244,6 +264,9 @@ func (s *Store) migrate(ctx context.Context) error {
 			if _, err := tx.ExecContext(ctx, "INSERT INTO schema_version VALUES (?)", number); err != nil {
 				return err
 			}
+		}
+		if err := s.survives(ctx, tx, have, newest, needs); err != nil {
+			return err
 		}
 		err = tx.QueryRowContext(ctx, "SELECT value FROM meta WHERE key = 'instance'").Scan(&s.instance)
 		if errors.Is(err, sql.ErrNoRows) {
@@ -259,6 +282,22 @@ func (s *Store) migrate(ctx context.Context) error {
 	})
 }
 
+// survives writes down which programs the tables are for, or, if a newer program has made them, reports whether this one is among them.
+func (s *Store) survives(ctx context.Context, tx *sql.Tx, have []int, newest, needs int) error {
+	if len(have) == 0 || slices.Max(have) <= newest {
+		_, err := tx.ExecContext(ctx, "INSERT INTO meta VALUES ('oldest', ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value", strconv.Itoa(needs))
+		return err
+	}
+	var text string
+	if err := tx.QueryRowContext(ctx, "SELECT value FROM meta WHERE key = 'oldest'").Scan(&text); err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return err
+	}
+	if n, err := strconv.Atoi(text); err == nil && n <= newest {
+		return nil
+	}
+	return fmt.Errorf("its tables have version %d, this program knows versions up to %d: use the newer flink-platform", slices.Max(have), newest)
+}
+
 // at is a place where a crash must do no harm.
 func (s *Store) at(place string) {
 	if s.Point != nil {
@@ -266,8 +305,8 @@ func (s *Store) at(place string) {
 	}
 }
 
-// tx runs f in a transaction that is repeated while the database is busy, for LockWait. f must change nothing outside of it. What f reads is as if
-// no other transaction wrote at the same time.
+// tx runs f in a transaction that is repeated while the database is busy or away, for LockWait. f must change nothing outside of it. What f reads is as if
+// no other transaction wrote at the same time. It is not repeated where it may have been written: the database went away in the commit.
 func (s *Store) tx(ctx context.Context, f func(tx *sql.Tx) error) error {
 	return s.repeat(ctx, s.d.isolation, f)
 }
@@ -281,8 +320,9 @@ func (s *Store) repeat(ctx context.Context, isolation sql.IsolationLevel, f func
 	end := time.Now().Add(s.LockWait)
 	for wait := time.Millisecond; ; wait = min(2*wait, 200*time.Millisecond) {
 		err := s.once(ctx, isolation, f)
-		if err == nil || !s.d.busy(err) || !time.Now().Add(wait).Before(end) {
-			return s.explain(err)
+		again := err != nil && (s.d.busy(err) || s.d.away(err) && !errors.Is(err, errCommit))
+		if !again || !time.Now().Add(wait).Before(end) {
+			return s.Explain(err)
 		}
 		select {
 		case <-ctx.Done():
@@ -292,10 +332,12 @@ func (s *Store) repeat(ctx context.Context, isolation sql.IsolationLevel, f func
 	}
 }
 
-// explain adds to an error of the database what callers tell apart.
-func (s *Store) explain(err error) error {
+// Explain adds to an error of the database what callers tell apart.
+func (s *Store) Explain(err error) error {
 	switch {
-	case err == nil || errors.Is(err, ErrBusy) || errors.Is(err, ErrFull):
+	case err == nil || errors.Is(err, ErrBusy) || errors.Is(err, ErrFull) || errors.Is(err, ErrAway):
+	case s.d.away(err):
+		return fmt.Errorf("%w: %w", ErrAway, err)
 	case s.d.busy(err):
 		hint := " (fuser shows which has platform.db open)"
 		if s.d.shared {
@@ -319,7 +361,7 @@ func ignoreDone(err error) error {
 func (s *Store) Now(ctx context.Context) (time.Time, error) {
 	var ms int64
 	err := s.read.QueryRowContext(ctx, "SELECT "+s.d.now).Scan(&ms)
-	return at(ms), s.explain(err)
+	return at(ms), s.Explain(err)
 }
 
 // NewID is 16 random hexadecimal digits.

@@ -137,18 +137,38 @@ func (s *Store) DeleteToken(ctx context.Context, team, name string) error {
 	})
 }
 
-func runTokenName(run string) string { return "run/" + run }
+// runTokens are the bounds of the names of a run's tokens: from, and before to.
+func runTokens(run string) (from, to string) { return "run/" + run, "run/" + run + "0" } // 0 follows /
 
-// RenewRunToken makes a run's token again: the one before, if there was one, ends. It is written into the run's directory, so a start that
-// is repeated after a crash has a token although the first secret was never stored.
-func (s *Store) RenewRunToken(ctx context.Context, team, run string) (string, error) {
-	t, secret := Token{Name: runTokenName(run), Role: RoleRun, Team: team, Run: run}, newSecret()
+// maxRunTokens of one run are valid at the same time.
+const maxRunTokens = 8
+
+// NewRunToken makes a token of a run that has not ended (else ErrConflict). Those before it stay, up to a bound: a server that was frozen while it
+// started the cluster, and one that took its place, both make one, and only one of the two reaches the cluster. The secret is stored nowhere here.
+func (s *Store) NewRunToken(ctx context.Context, team, run string) (string, error) {
+	from, to := runTokens(run)
+	t, secret := Token{Name: from + "/" + NewID(), Role: RoleRun, Team: team, Run: run}, newSecret()
 	return secret, s.tx(ctx, func(tx *sql.Tx) error {
-		if _, err := tx.ExecContext(ctx, "DELETE FROM tokens WHERE name = ?", t.Name); err != nil {
+		var ended bool
+		if err := tx.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM runs WHERE id = ? AND ended IS NOT NULL)", run).Scan(&ended); err != nil {
+			return err
+		}
+		if ended {
+			return ErrConflict
+		}
+		_, err := tx.ExecContext(ctx, "DELETE FROM tokens WHERE name IN (SELECT name FROM tokens WHERE name >= ? AND name < ? ORDER BY created DESC, name LIMIT 1000 OFFSET ?)", from, to, maxRunTokens-1)
+		if err != nil {
 			return err
 		}
 		return s.addToken(ctx, tx, t, secret)
 	})
+}
+
+// endRunTokens removes the tokens of a run.
+func endRunTokens(ctx context.Context, tx *sql.Tx, run string) error {
+	from, to := runTokens(run)
+	_, err := tx.ExecContext(ctx, "DELETE FROM tokens WHERE name >= ? AND name < ?", from, to)
+	return err
 }
 
 // An Answer is what a request with an Idempotency-Key was answered.

@@ -200,7 +200,7 @@ func TestNewerTables(t *testing.T) {
 		t.Fatal(err)
 	}
 	put(t, s, "clicks", "a")
-	if _, err := s.write.Exec("INSERT INTO schema_version VALUES (1000)"); err != nil {
+	if _, err := s.write.Exec("INSERT INTO schema_version VALUES (1000); UPDATE meta SET value = '1000' WHERE key = 'oldest'"); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.Close(); err != nil {
