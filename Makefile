@@ -149,15 +149,20 @@ test-kubelet: need-go need-java need-pip need-podman build ## pods of deploy/ an
 # How often the platform is killed at its own places, and at system calls, no two of which are alike; FLINK_SEED chooses.
 KILLS      ?= 300
 CALL_KILLS ?= 300
+# Jobs and faults of three servers on one PostgreSQL.
+REPLICA_JOBS   ?= 10000
+REPLICA_FAULTS ?= 250
 .PHONY: test-platform
-test-platform: need-go need-java need-pip need-curl ## the platform: killed anywhere, with simulated clusters and on real Flink; JobManagers killed, frozen, cut off; leaders
+test-platform: need-go need-java need-pip need-curl ## the platform: killed anywhere, three servers on PostgreSQL, with simulated clusters and on real Flink; JobManagers killed, frozen, cut off; leaders
 	go run ./test/flinkhome $(MAIN_VERSIONS) >/dev/null
 	FLINK_VERSIONS="$(MAIN_VERSIONS)" KILLS=$(KILLS) CALL_KILLS=$(CALL_KILLS) go test -tags platform -parallel 8 -count 1 -timeout 120m ./test/platform
+	REPLICA_JOBS=$(REPLICA_JOBS) REPLICA_FAULTS=$(REPLICA_FAULTS) go test -tags platform -count 1 -timeout 60m -run '^(TestReplicasInTrouble|TestOlderReplicas)$$' -v ./test/platform/scale
 
 .PHONY: test-platform-quick
-test-platform-quick: need-go need-java need-pip need-curl ## 40 kills of the platform and 40 at its system calls, its page, and its jobs on one version of Flink
+test-platform-quick: need-go need-java need-pip need-curl ## 40 kills of the platform and 40 at its system calls, 20 faults of three servers on PostgreSQL, its page, and its jobs on one version of Flink
 	go run ./test/flinkhome $(lastword $(MAIN_VERSIONS)) >/dev/null
 	FLINK_VERSIONS="$(lastword $(MAIN_VERSIONS))" KILLS=40 CALL_KILLS=40 FLINK_SEED=$(SEED) go test -tags platform -parallel 8 -count 1 -timeout 20m -run '^(TestKilled|TestKilledAtCalls|TestPage|TestRealJobs)$$' ./test/platform
+	FLINK_SEED=$(SEED) go test -tags platform -count 1 -timeout 10m -run '^(TestReplicasInTrouble|TestOlderReplicas)$$' ./test/platform/scale
 
 # Of a page where something fails, a picture is kept in bin/browser. Its axe-core is a package of the pages.
 BROWSER = cd $(BUNDLE) && npm ci --silent && cd - >/dev/null && go run ./test/flinkhome 2.2.1 >/dev/null && mkdir -p bin/browser && \
@@ -205,8 +210,9 @@ bench-growth: need-go ## what a key, a catalog, a line of SQL, a MiB costs, from
 
 # More or other numbers: CLUSTERS='1000 20000'.
 CLUSTERS ?= 100 1000 10000
-bench-platform: need-go ## the platform with 100, 1,000 and 10,000 simulated clusters, until each end is known (quarter of an hour)
-	go run ./test/platform/scale -clusters '$(CLUSTERS)'
+STORE    ?= sqlite
+bench-platform: need-go ## the platform with 100, 1,000 and 10,000 simulated clusters, until each end is known (quarter of an hour; STORE=postgres)
+	go run ./test/platform/scale -clusters '$(CLUSTERS)' -store $(STORE)
 
 .PHONY: pictures
 pictures: need-go need-java need-pip need-npm need-chromium build ## make the pictures of docs/images again, with a headless chromium

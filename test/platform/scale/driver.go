@@ -19,6 +19,8 @@ import (
 type driver struct {
 	control string
 	ended   func(run string)
+	shared  bool   // other servers start clusters too
+	dir     string // of savepoints, if they are files of this machine
 
 	mu   sync.Mutex
 	runs map[string]*cluster.Status
@@ -32,7 +34,11 @@ func newDriver(control string) *driver {
 
 // listen hears of the ends of processes until ctx ends.
 func (d *driver) listen(ctx context.Context) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, d.control+"/exits", nil)
+	path := "/exits"
+	if d.shared {
+		path += "?from=now"
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, d.control+path, nil)
 	if err != nil {
 		return err
 	}
@@ -41,18 +47,19 @@ func (d *driver) listen(ctx context.Context) error {
 		return err
 	}
 	defer resp.Body.Close()
+	if d.shared { // what was observed before may have ended meanwhile
+		d.mu.Lock()
+		clear(d.runs)
+		d.mu.Unlock()
+	}
 	for lines := json.NewDecoder(resp.Body); ; {
 		var x exit
 		if err := lines.Decode(&x); err != nil {
 			return err
 		}
 		d.mu.Lock()
-		if s := d.runs[x.Run]; s != nil {
-			processes := append([]cluster.Process(nil), s.Processes...)
-			for i := range processes {
-				processes[i].Alive, processes[i].Code, processes[i].Ended = false, x.Code, x.At
-			}
-			d.runs[x.Run] = &cluster.Status{REST: s.REST, Processes: processes}
+		if d.shared || d.runs[x.Run] != nil { // one that is being observed may be known in a moment
+			d.runs[x.Run] = statusOf(x.Run, observed{Exited: true, Exit: x})
 		}
 		d.mu.Unlock()
 		d.ended(x.Run)
@@ -85,13 +92,33 @@ func (d *driver) Start(ctx context.Context, s cluster.Spec) error {
 	if status != http.StatusOK {
 		return fmt.Errorf("start: %d %s", status, host)
 	}
-	now := time.Now()
+	if d.shared { // it may have ended already
+		_, err := d.Observe(ctx, s.Run)
+		return err
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.runs[s.Run] = &cluster.Status{REST: []string{"http://" + host}, Processes: []cluster.Process{
-		{Name: "jobmanager-1", JobManager: true, Attempt: attemptOf(s.Run), Started: now, Alive: true},
-		{Name: "taskmanager-1", Attempt: s.Run + "-t1", Started: now, Alive: true}}}
+	d.runs[s.Run] = statusOf(s.Run, observed{Exit: exit{Host: host}})
 	return nil
+}
+
+// An observed is how a cluster is. Where it has not exited, Exit has its host alone.
+type observed struct {
+	Exited bool
+	Exit   exit
+}
+
+func statusOf(run string, o observed) *cluster.Status {
+	now := time.Now()
+	s := &cluster.Status{REST: []string{"http://" + o.Exit.Host}, Processes: []cluster.Process{
+		{Name: "jobmanager-1", JobManager: true, Attempt: attemptOf(run), Started: now, Alive: true},
+		{Name: "taskmanager-1", Attempt: run + "-t1", Started: now, Alive: true}}}
+	if o.Exited {
+		for i := range s.Processes {
+			s.Processes[i].Alive, s.Processes[i].Code, s.Processes[i].Ended = false, o.Exit.Code, o.Exit.At
+		}
+	}
+	return s
 }
 
 func (d *driver) ask(ctx context.Context, path string, body []byte) (string, int, error) {
@@ -109,14 +136,37 @@ func (d *driver) ask(ctx context.Context, path string, body []byte) (string, int
 }
 
 // Observe is as cluster.Driver says.
-func (d *driver) Observe(_ context.Context, run string) (cluster.Status, error) {
+func (d *driver) Observe(ctx context.Context, run string) (cluster.Status, error) {
 	d.mu.Lock()
-	defer d.mu.Unlock()
 	s := d.runs[run]
-	if s == nil {
+	d.mu.Unlock()
+	if s != nil {
+		return *s, nil // never changed, but replaced
+	}
+	if !d.shared {
 		return cluster.Status{}, cluster.ErrUnknown
 	}
-	return *s, nil // never changed, but replaced
+	text, status, err := d.ask(ctx, "/observe?run="+url.QueryEscape(run), nil)
+	switch {
+	case err != nil:
+		return cluster.Status{}, err
+	case status == http.StatusNotFound:
+		return cluster.Status{}, cluster.ErrUnknown
+	case status != http.StatusOK:
+		return cluster.Status{}, fmt.Errorf("observe: %d %s", status, text)
+	}
+	var o observed
+	if err := json.Unmarshal([]byte(text), &o); err != nil {
+		return cluster.Status{}, err
+	}
+	s = statusOf(run, o)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if now := d.runs[run]; now != nil && !now.Processes[0].Alive { // its end was heard of meanwhile
+		return *now, nil
+	}
+	d.runs[run] = s
+	return *s, nil
 }
 
 // Delete is as cluster.Driver says.
@@ -150,4 +200,10 @@ func (d *driver) Logs(context.Context, string, string, int) (io.ReadCloser, erro
 func (d *driver) Runs(context.Context) ([]string, error) { return nil, nil }
 
 // SavepointDir is as cluster.Driver says.
-func (d *driver) SavepointDir(run string) string { return "file:/savepoints/" + run }
+func (d *driver) SavepointDir(run string) string { return "file:" + d.dir + "/savepoints/" + run }
+
+// A localDriver's savepoints are files of this machine.
+type localDriver struct{ *driver }
+
+// LocalFiles is as cluster.LocalFiles says.
+func (localDriver) LocalFiles() {}

@@ -43,6 +43,11 @@ const (
 	restarts fate = "restarts"
 	silent   fate = "does not answer"
 	ends     fate = "ends"
+	// Of clusters that several servers look after.
+	isCanceled fate = "is canceled by a user"
+	isStopped  fate = "is stopped with a savepoint"
+	beginsAnew fate = "fails, and finishes in the run after it"
+	pauses     fate = "does not answer for some seconds, and ends"
 )
 
 // A member is one simulated cluster.
@@ -51,8 +56,10 @@ type member struct {
 	version string
 	way     way
 	fate    fate
-	end     string // of the recorded states, for those that end
-	silence int    // how it does not answer
+	end     string        // of the recorded states, for those that end
+	silence int           // how it does not answer
+	job     int           // the number of its job
+	cycle   time.Duration // a job's life, where it has one
 
 	mu        sync.Mutex
 	run, id   string // of the platform, of Flink
@@ -67,6 +74,12 @@ type member struct {
 	exitedAt  time.Time
 	deletedAt time.Time
 	sequence  int64
+	late      bool            // it was started again after it was deleted, and has found no definition
+	stops     map[string]bool // triggers of its stops
+	savepoint string
+	cancels   int
+	lives     int     // pods that had their definition
+	next      *member // the cluster of the run after this one's
 
 	checks  atomic.Int64
 	last    atomic.Int64 // nanoseconds: when it was asked last
@@ -78,7 +91,7 @@ type member struct {
 
 // memberOf plans a cluster by its number: versions and ways change with each, fates with each six.
 func memberOf(number, ending int) *member {
-	m := &member{number: number, fate: runs, silence: number % 4}
+	m := &member{number: number, job: number, fate: runs, silence: number % 4}
 	switch number % 6 {
 	case 0, 3:
 		m.version, m.way = "2.2.1", byListener
@@ -107,7 +120,7 @@ func memberOf(number, ending int) *member {
 }
 
 // name is the job's.
-func (m *member) name() string { return fmt.Sprintf("job-%05d", m.number) }
+func (m *member) name() string { return fmt.Sprintf("job-%05d", m.job) }
 
 // A fleet is the clusters, which one listener serves: each has an address of its own in 127.0.0.0/8.
 type fleet struct {
@@ -126,11 +139,15 @@ type fleet struct {
 	wait   sync.WaitGroup
 	ctx    context.Context
 	end    context.CancelFunc
+	// served: the platform is several servers. A pod asks for its definition, users stop and cancel, and what a server does twice counts once.
+	served bool
+	lates  atomic.Int64 // clusters that were started again after they were deleted
 }
 
 // An exit tells the driver that a JobManager process has ended.
 type exit struct {
 	Run  string    `json:"run"`
+	Host string    `json:"host"` // of its cluster
 	Code int       `json:"code"`
 	At   time.Time `json:"at"`
 }
@@ -189,6 +206,9 @@ func (f *fleet) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if m == nil {
 		f.bug("%s is asked, which is not a cluster", r.Host)
 		http.Error(w, "no cluster", http.StatusBadGateway)
+		return
+	}
+	if f.served && f.asked(w, r, m) {
 		return
 	}
 	m.serve(w, r)
@@ -267,9 +287,9 @@ func (f *fleet) serveControl(w http.ResponseWriter, r *http.Request, path string
 			return
 		}
 		number, _ := strconv.Atoi(found[1])
-		m := f.members[number]
+		m := f.of(f.members[number], b.Run)
 		m.mu.Lock()
-		first := m.run == ""
+		first, again := m.run == "", !m.deletedAt.IsZero()
 		if !first && m.run != b.Run {
 			f.bug("%s: cluster of run %s is started for run %s", m.name(), m.run, b.Run)
 		}
@@ -282,6 +302,11 @@ func (f *fleet) serveControl(w http.ResponseWriter, r *http.Request, path string
 			f.mu.Lock()
 			f.byRun[b.Run] = m
 			f.mu.Unlock()
+		}
+		switch {
+		case f.served && (first || again):
+			f.after(500*time.Millisecond, func() { f.pod(m, b, again) })
+		case first:
 			f.after(500*time.Millisecond, func() { f.becomes(m, recorded.Running) }) // the JVM starts
 		}
 		io.WriteString(w, f.host(m))
@@ -297,6 +322,7 @@ func (f *fleet) serveControl(w http.ResponseWriter, r *http.Request, path string
 		if m.deletedAt.IsZero() {
 			m.deletedAt = time.Now()
 		}
+		m.late = false
 		early, exited := m.endedAt.IsZero(), m.exited
 		m.mu.Unlock()
 		if early {
@@ -309,14 +335,31 @@ func (f *fleet) serveControl(w http.ResponseWriter, r *http.Request, path string
 		f.after(100*time.Millisecond, func() { f.exit(m, 143) })
 	case "exits":
 		f.serveExits(w, r)
+	case "observe":
+		f.mu.Lock()
+		m := f.byRun[r.URL.Query().Get("run")]
+		f.mu.Unlock()
+		if m == nil {
+			http.NotFound(w, r)
+			return
+		}
+		m.mu.Lock()
+		o := observed{Exited: m.exited, Exit: exit{m.run, f.host(m), m.code, m.exitedAt}}
+		m.mu.Unlock()
+		json.NewEncoder(w).Encode(o)
 	default:
 		http.NotFound(w, r)
 	}
 }
 
-// serveExits tells of every end of a JobManager process, a line of JSON each, as long as the driver listens.
+// serveExits tells of every end of a JobManager process, a line of JSON each, as long as the driver listens; with ?from=now, of those from now on.
 func (f *fleet) serveExits(w http.ResponseWriter, r *http.Request) {
 	sent := 0
+	if r.URL.Query().Get("from") == "now" {
+		f.mu.Lock()
+		sent = len(f.exits)
+		f.mu.Unlock()
+	}
 	out := json.NewEncoder(w)
 	for {
 		f.mu.Lock()
@@ -358,7 +401,7 @@ func (f *fleet) exit(m *member, code int) {
 	if !done {
 		m.exited, m.code, m.exitedAt = true, code, time.Now()
 	}
-	x := exit{m.run, code, m.exitedAt}
+	x := exit{m.run, f.host(m), code, m.exitedAt}
 	m.mu.Unlock()
 	if done {
 		return
@@ -373,7 +416,7 @@ func (f *fleet) exit(m *member, code int) {
 // becomes changes the state of a member's job, and tells the platform in the member's way, as the JobManager does: the listener first, the
 // archive after it, then its process ends.
 func (f *fleet) becomes(m *member, state string) {
-	terminal := state == recorded.Finished || state == recorded.Failed || state == recorded.Canceled
+	terminal := state == recorded.Finished || state == recorded.Failed || state == recorded.Canceled || state == recorded.Stopped
 	m.mu.Lock()
 	if !m.endedAt.IsZero() {
 		m.mu.Unlock()
@@ -386,6 +429,9 @@ func (f *fleet) becomes(m *member, state string) {
 	run, id, token, events := m.run, m.id, m.token, m.events
 	m.sequence++
 	push := wire.Push{Run: run, Attempt: attemptOf(run), Sequence: m.sequence, JobID: id, Status: strings.ToUpper(state)}
+	if state == recorded.Stopped {
+		push.Status = "FINISHED"
+	}
 	m.mu.Unlock()
 	if state == recorded.Failed {
 		push.Cause = "java.lang.ArithmeticException: / by zero"

@@ -2,7 +2,7 @@
 // simulated clusters that answer with what real Flink 1.18, 1.20 and 2.2 said (package recorded). Each cluster has its own address and its own
 // state: of a hundred, one restarts, one does not answer, and some end while it is measured.
 //
-//	go run ./test/platform/scale -clusters '100 1000 10000'
+//	go run ./test/platform/scale -clusters '100 1000 10000' -store postgres
 //
 // Afterwards every run is compared with what its cluster knows of itself.
 package main
@@ -10,6 +10,8 @@ package main
 import (
 	"bufio"
 	"context"
+	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -28,6 +30,7 @@ import (
 
 	"flink-entrypoint/internal/platform/cluster"
 	"flink-entrypoint/internal/platform/server"
+	"flink-entrypoint/test/postgres"
 )
 
 func main() {
@@ -36,37 +39,73 @@ func main() {
 	ending := flag.Int("ending", 2, "how many of a hundred clusters end in the window")
 	profile := flag.String("profile", "", "file for a CPU profile of the server in the window, with the number of clusters added")
 	data := flag.String("data", "", "directory for the stores; empty: a temporary one")
+	kind := flag.String("store", "sqlite", "sqlite, or postgres: this machine's PostgreSQL with data of its own")
 	flag.Parse()
 	if flag.Arg(0) == "serve" {
-		if err := serve(flag.Args()[1:]); err != nil {
+		if err := serve(flag.Arg(1)); err != nil {
 			fmt.Fprintln(os.Stderr, "error:", err)
 			os.Exit(1)
 		}
 		return
 	}
-	if err := run(*clusters, *window, *ending, *profile, *data); err != nil {
+	if err := run(*clusters, *window, *ending, *profile, *data, *kind); err != nil {
 		fmt.Fprintln(os.Stderr, "error:", err)
 		os.Exit(1)
 	}
 }
 
-// serve is the server: DATA CONTROL. It writes its URL and the URL of its profiles, and ends with its standard input.
-func serve(args []string) error {
-	d := newDriver(args[1])
-	s, err := startServer(args[0], d)
+// A setup is how a server is started.
+type setup struct {
+	Data, Control string
+	Profiles      string // port; empty: none
+	Store         string // as of server.Options, also the following
+	Listen, URL   string
+	Lease         time.Duration
+	ArchiveWait   time.Duration
+	Shared        bool   // other servers start clusters too
+	Files         string // directory of savepoints, if they are files of this machine
+}
+
+// serve is the server. It writes its URL, and ends with its standard input.
+func serve(arg string) error {
+	var o setup
+	if err := json.Unmarshal([]byte(arg), &o); err != nil {
+		return err
+	}
+	s, err := startServer(o)
 	if err != nil {
 		return err
 	}
-	profiles := http.Server{Addr: "127.0.0.1:" + args[2]}
-	go profiles.ListenAndServe()
+	if o.Profiles != "" {
+		profiles := http.Server{Addr: "127.0.0.1:" + o.Profiles}
+		go profiles.ListenAndServe()
+	}
 	fmt.Println(s.URL)
-	io.Copy(io.Discard, os.Stdin)
-	return s.Close()
+	ended := make(chan struct{})
+	go func() {
+		io.Copy(io.Discard, os.Stdin)
+		close(ended)
+	}()
+	select {
+	case <-ended:
+	case err = <-s.Failed():
+	}
+	return errors.Join(err, s.Close())
 }
 
-func startServer(data string, d *driver) (*server.Server, error) {
+func startServer(o setup) (*server.Server, error) {
+	d := newDriver(o.Control)
+	d.shared, d.dir = o.Shared, o.Files
+	var driver cluster.Driver = d
+	if o.Files != "" {
+		driver = localDriver{d}
+	}
+	if o.Listen == "" {
+		o.Listen = "127.0.0.1:0"
+	}
 	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	s, err := server.Start(context.Background(), server.Options{DataDir: data, Listen: "127.0.0.1:0", Driver: func(string) cluster.Driver { return d }, Log: log})
+	s, err := server.Start(context.Background(), server.Options{DataDir: o.Data, Store: o.Store, Listen: o.Listen, URL: o.URL, Lease: o.Lease, ArchiveWait: o.ArchiveWait,
+		Driver: func(string) cluster.Driver { return driver }, Log: log})
 	if err != nil {
 		return nil, err
 	}
@@ -79,7 +118,10 @@ func startServer(data string, d *driver) (*server.Server, error) {
 	return s, nil
 }
 
-func run(clusters string, window time.Duration, ending int, profile, data string) error {
+func run(clusters string, window time.Duration, ending int, profile, data, kind string) error {
+	if kind != "sqlite" && kind != "postgres" {
+		return fmt.Errorf("-store: %q is neither sqlite nor postgres", kind)
+	}
 	if data == "" {
 		dir, err := os.MkdirTemp("", "scale-")
 		if err != nil {
@@ -88,7 +130,7 @@ func run(clusters string, window time.Duration, ending int, profile, data string
 		defer os.RemoveAll(dir)
 		data = dir
 	}
-	fmt.Printf("%d processors, load %s\n", runtime.NumCPU(), load())
+	fmt.Printf("%s, %d processors, load %s\n", kind, runtime.NumCPU(), load())
 	var all []*figures
 	for _, word := range strings.Fields(clusters) {
 		n, err := strconv.Atoi(word)
@@ -99,7 +141,7 @@ func run(clusters string, window time.Duration, ending int, profile, data string
 		if profile != "" {
 			file = profile + "." + word
 		}
-		f, err := measure(n, window, ending, file, filepath.Join(data, word))
+		f, err := measure(n, window, ending, file, filepath.Join(data, word), kind)
 		if err != nil {
 			return fmt.Errorf("%d clusters: %w", n, err)
 		}
@@ -121,12 +163,16 @@ type child struct {
 	url string
 }
 
-func startChild(data, control, pprof string) (*child, error) {
+func startChild(o setup) (*child, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.Command(self, "serve", data, control, pprof)
+	arg, err := json.Marshal(o)
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.Command(self, "serve", string(arg))
 	cmd.Stderr = os.Stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	in, err := cmd.StdinPipe()
@@ -142,7 +188,7 @@ func startChild(data, control, pprof string) (*child, error) {
 	}
 	url, err := bufio.NewReader(out).ReadString('\n')
 	if err != nil {
-		return nil, fmt.Errorf("the server has not started: %w", err)
+		return nil, errors.Join(fmt.Errorf("the server has not started: %w", err), cmd.Wait())
 	}
 	return &child{cmd, in, strings.TrimSpace(url)}, nil
 }
@@ -184,6 +230,7 @@ type figures struct {
 	started  time.Duration // from the first PUT until all run
 	checks   float64       // a second
 	cores    float64
+	store    float64 // processors of the database, where it is a server
 	memory   int64
 	pushing  time.Duration // the longest time between two looks at a cluster that pushes
 	polled   time.Duration // at one that does not
@@ -192,7 +239,7 @@ type figures struct {
 }
 
 // measure starts clusters, measures a window, and compares.
-func measure(n int, window time.Duration, ending int, profile, data string) (*figures, error) {
+func measure(n int, window time.Duration, ending int, profile, data, kind string) (*figures, error) {
 	f, err := newFleet(n, ending)
 	if err != nil {
 		return nil, err
@@ -202,11 +249,34 @@ func measure(n int, window time.Duration, ending int, profile, data string) (*fi
 	if err != nil {
 		return nil, err
 	}
-	c, err := startChild(data, f.control, pprof)
+	o := setup{Data: data, Control: f.control, Profiles: pprof}
+	var database *postgres.Instance
+	if kind == "postgres" { // it writes through to the disk, as SQLite does
+		dir := data + "-postgres"
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return nil, err
+		}
+		if database, err = postgres.New(dir); err != nil {
+			return nil, err
+		}
+		defer database.Close()
+		if o.Store, err = database.NewDatabase(); err != nil {
+			return nil, err
+		}
+	}
+	c, err := startChild(o)
 	if err != nil {
 		return nil, err
 	}
 	defer c.end()
+	// The time of processors that the server and its database have used.
+	used := func() (server, store time.Duration, err error) {
+		server, err = processor(c.cmd.Process.Pid)
+		if err == nil && database != nil {
+			store, err = database.Processor()
+		}
+		return server, store, err
+	}
 	out := &figures{clusters: n}
 	began := time.Now()
 	w := &watcher{fleet: f, url: c.url}
@@ -224,7 +294,7 @@ func measure(n int, window time.Duration, ending int, profile, data string) (*fi
 	}
 	progress("those that restart and do not answer are known")
 	f.openWindow()
-	before, err := processor(c.cmd.Process.Pid)
+	before, storeBefore, err := used()
 	if err != nil {
 		return nil, err
 	}
@@ -235,15 +305,16 @@ func measure(n int, window time.Duration, ending int, profile, data string) (*fi
 	w.endSome(window)
 	time.Sleep(time.Until(start.Add(window))) // the window itself
 	took := time.Since(start)
-	after, err := processor(c.cmd.Process.Pid)
+	after, storeAfter, err := used()
 	if err != nil {
 		return nil, err
 	}
 	out.checks = float64(f.checks()-checks) / took.Seconds()
 	out.cores = (after - before).Seconds() / took.Seconds()
+	out.store = (storeAfter - storeBefore).Seconds() / took.Seconds()
 	out.memory, out.load = resident(c.cmd.Process.Pid), load()
 	out.pushing, out.polled = f.longest()
-	progress("measured: %.1f checks/s, %.3f cores, %d MB; load %s", out.checks, out.cores, out.memory>>20, out.load)
+	progress("measured: %.1f checks/s, %.3f cores, %.3f of the database, %d MB; load %s", out.checks, out.cores, out.store, out.memory>>20, out.load)
 	if err := w.allEnded(3 * time.Minute); err != nil {
 		return nil, err
 	}
@@ -272,9 +343,9 @@ func saveProfile(file, port string, window time.Duration) {
 
 func print(all []*figures) {
 	out := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(out, "clusters\tall run after\tchecks/s\tCPU, cores\tCPU ms per cluster and minute\tCPU µs per check\tmemory MB\tlongest between looks, polled\tpushing\tload\t")
+	fmt.Fprintln(out, "clusters\tall run after\tchecks/s\tCPU, cores\tof the database\tCPU ms per cluster and minute\tCPU µs per check\tmemory MB\tlongest between looks, polled\tpushing\tload\t")
 	for _, f := range all {
-		fmt.Fprintf(out, "%d\t%s\t%.1f\t%.3f\t%.1f\t%.0f\t%d\t%s\t%s\t%s\t\n", f.clusters, f.started.Round(100*time.Millisecond), f.checks, f.cores, f.cores/float64(f.clusters)*60_000,
+		fmt.Fprintf(out, "%d\t%s\t%.1f\t%.3f\t%.3f\t%.1f\t%.0f\t%d\t%s\t%s\t%s\t\n", f.clusters, f.started.Round(100*time.Millisecond), f.checks, f.cores, f.store, f.cores/float64(f.clusters)*60_000,
 			f.cores/f.checks*1e6, f.memory>>20, f.polled.Round(100*time.Millisecond), f.pushing.Round(100*time.Millisecond), f.load)
 	}
 	out.Flush()

@@ -17,7 +17,7 @@ func TestHundredClusters(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer f.close()
-	s, err := startServer(filepath.Join(t.TempDir(), "data"), newDriver(f.control))
+	s, err := startServer(setup{Data: filepath.Join(t.TempDir(), "data"), Control: f.control})
 	if err != nil {
 		t.Fatal(err)
 	}
