@@ -65,7 +65,7 @@ var edges = map[string][]string{
 	"internal/platform/outbound":        {},
 	"internal/platform/web":             {"examples", "internal/javatext", "internal/platform/client", "internal/platform/wire"},
 	"internal/platform/wire":            {},
-	"internal/platform/workbench":       {"internal/flinkversion", "internal/jobdef", "internal/localrun", "internal/mock", "internal/platform/workbench/wall", "internal/sqlrunner", "internal/sqltext", "internal/validate", "internal/yaml"},
+	"internal/platform/workbench":       {"internal/flinkversion", "internal/jobdef", "internal/localrun", "internal/mock", "internal/phase", "internal/platform/workbench/wall", "internal/sqlrunner", "internal/sqltext", "internal/validate", "internal/yaml"},
 	"internal/platform/workbench/wall":  {},
 	"internal/health":                   {"internal/boot"},
 	"internal/warmup":                   {"internal/atomicfile", "internal/boot", "internal/classarchive", "internal/distribution", "internal/environ", "internal/launch", "internal/localrun", "internal/phase", "internal/privileges", "internal/rundir", "internal/sqlrunner"},

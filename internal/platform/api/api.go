@@ -63,7 +63,7 @@ type API struct {
 	// URL is the address under which clusters reach the server.
 	URL string
 	// Workbench tries and checks scripts; nil: this server does not.
-	Workbench *workbench.Workbench
+	Workbench workbench.Bench
 	// Pages answers what is not of the API, and problems of browsers; nil: problem documents do.
 	Pages Pages
 	// Secure: browsers reach the server by https, through a proxy. Their cookie is never sent without it.
@@ -475,9 +475,12 @@ func (a *API) health(w http.ResponseWriter, r *http.Request) error {
 	h := wire.Health{Queues: []wire.Queue{}, Observes: a.Observes(), Started: a.started.UTC(), Polls: a.Polls(), Pushes: a.pushes.PerSecond()}
 	if a.Workbench != nil {
 		s := a.Workbench.State()
-		by, cgroup, reason := a.Workbench.Wall()
 		h.Workbench = &wire.WorkbenchState{Flink: s.Flink, Versions: s.Versions, Warm: s.Warm, Wanted: s.Wanted, Planner: s.Planner, Slots: s.Slots, Running: s.Running, Waiting: s.Waiting,
-			Wall: wire.Wall{On: by != "", By: by, Cgroup: cgroup, Reason: reason}}
+			Wall: wire.Wall{On: s.Wall.By != "", By: s.Wall.By, Cgroup: s.Wall.Cgroup, Reason: s.Wall.Reason}}
+		for _, x := range s.Workers {
+			h.Workbench.Workers = append(h.Workbench.Workers, wire.WorkerState{Flink: x.Flink, Reason: mask.Text(x.Reason), Warm: x.State.Warm, Wanted: x.State.Wanted, Slots: x.State.Slots, Running: x.State.Running,
+				Waiting: x.State.Waiting, Wall: wire.Wall{On: x.State.Wall.By != "", By: x.State.Wall.By, Cgroup: x.State.Wall.Cgroup, Reason: x.State.Wall.Reason}})
+		}
 	}
 	for _, d := range depths {
 		h.Queues = append(h.Queues, wire.Queue{Name: string(d.Queue), Runs: d.Runs, Leased: d.Leased, Overdue: d.Oldest.Seconds()})

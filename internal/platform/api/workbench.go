@@ -42,6 +42,10 @@ func scriptProblem(w http.ResponseWriter, err error) error {
 		}
 		return refuse(http.StatusUnprocessableEntity, refused.Message, refused.Hint)
 	}
+	if away, ok := errors.AsType[*workbench.Away](err); ok {
+		w.Header().Set("Retry-After", "5")
+		return refuse(http.StatusServiceUnavailable, away.Error(), away.Hint())
+	}
 	if errors.Is(err, context.DeadlineExceeded) {
 		w.Header().Set("Retry-After", "5")
 		return refuse(http.StatusServiceUnavailable, "Flink did not answer in time", "try again; an operator sees in the server's log whether JVMs start")
@@ -94,7 +98,7 @@ func (a *API) validate(w http.ResponseWriter, r *http.Request) error {
 	if err != nil && len(faults) == 0 {
 		return scriptProblem(w, err)
 	}
-	return answer(w, http.StatusOK, wire.Validated{Valid: err == nil, Flink: a.Workbench.VersionOf(script.Script).String(), Faults: faults, Warnings: orEmpty(warnings)})
+	return answer(w, http.StatusOK, wire.Validated{Valid: err == nil, Flink: a.Workbench.VersionOf(script.Script), Faults: faults, Warnings: orEmpty(warnings)})
 }
 
 // lineage: POST /v1/lineage.
@@ -178,7 +182,7 @@ func (a *API) debug(w http.ResponseWriter, r *http.Request) error {
 	end, err := a.Workbench.Debug(r.Context(), who(r).key(), script.Script, o, workbench.Events{
 		Queued: func(place int) { s.send(wire.DebugQueued, wire.DebugQueue{Place: place}) },
 		Start: func(warm bool) {
-			s.send(wire.DebugStarted, wire.DebugStart{Flink: a.Workbench.VersionOf(script.Script).String(), Warm: warm})
+			s.send(wire.DebugStarted, wire.DebugStart{Flink: a.Workbench.VersionOf(script.Script), Warm: warm})
 		},
 		Ready: func(sinks, warnings []string) {
 			s.send(wire.DebugRunning, wire.DebugRun{Sinks: orEmpty(sinks), Warnings: orEmpty(warnings)})

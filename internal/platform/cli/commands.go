@@ -55,6 +55,7 @@ const (
 // commands are all verbs.
 var commands = []command{
 	{name: "serve", group: groupServer, short: "run the server until Ctrl-C; clusters outlive it", flags: serveFlags, run: serve},
+	{name: "workbench", group: groupServer, short: "run a worker: validate, debug and lineage for servers, on one version of Flink", flags: workbenchFlags, run: runWorkbench},
 	{name: "store copy", group: groupServer, short: "copy the SQLite store of a server that is not running to an empty PostgreSQL database (--store)", flags: dataFlag, run: storeCopy},
 	{name: "backup", words: "DIR", group: groupServer, short: "copy the store of a server that is not running", flags: dataFlag, run: backup, least: 1, most: 1},
 	{name: "restore", words: "DIR", group: groupServer, short: "make a data directory from a backup", flags: dataFlag, run: restore, least: 1, most: 1},
@@ -738,6 +739,17 @@ func health(c *call, cl *client.Client) error {
 			fmt.Fprintln(c.stdout, "code of users: inside a wall,", w.Wall.By)
 		} else {
 			fmt.Fprintln(c.stdout, "code of users: refused without a wall:", w.Wall.Reason)
+		}
+		for _, x := range w.Workers {
+			if x.Reason != "" {
+				fmt.Fprintf(c.stdout, "worker: Flink %s cannot be used: %s\n", x.Flink, x.Reason)
+				continue
+			}
+			wall := "without a wall"
+			if x.Wall.On {
+				wall = "inside a wall, " + x.Wall.By
+			}
+			fmt.Fprintf(c.stdout, "worker: Flink %s, %d of %d JVMs ready, %d of %d debug runs, %d waiting, %s\n", x.Flink, x.Warm, x.Wanted, x.Running, x.Slots, x.Waiting, wall)
 		}
 	}
 	if len(out.Queues) == 0 {

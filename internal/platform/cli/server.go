@@ -68,15 +68,30 @@ func serveFlags(f *pflag.FlagSet) {
 		value := lifetime(*l.of(&k))
 		f.Var(&value, l.flag, l.short)
 	}
+	benchFlags(f)
+	f.StringArray("workbench", nil, "worker for scripts of a version of Flink: `VERSION=URL` (1.20=http://worker:8089), again for more; see flink-platform workbench")
+	f.String("workbench-token-file", "", "`FILE` with the token that the workers take")
+	alertFlags(f)
+	logFlagsOfServers(f)
+}
+
+// benchFlags are of debug runs and checks of scripts.
+func benchFlags(f *pflag.FlagSet) {
 	f.Int("warm", 1, "`N` JVMs started ahead for debug, about 300 MB each, and a planner; 0: each debug starts its own")
 	f.Int("debug-slots", 2, "debug runs at the same time (`N`); one more waits")
 	f.Int("debug-queue", 20, "debug runs that may wait (`N`); 0: none")
 	f.String("debug-wall", "auto", "around code of users: auto, needed or off (`MODE`)")
 	f.String("debug-policy", "", "secrets and hosts that debug runs may use (`FILE`; none)")
+}
+
+func alertFlags(f *pflag.FlagSet) {
 	f.StringArray("alertmanager", nil, "`URL` of an Alertmanager that gets alerts of failed and lost jobs; again for each member")
 	f.String("alertmanager-token-file", "", "bearer token for it, read from `FILE` at each request")
 	f.String("alert-webhook-file", "", "instead of Alertmanager: `FILE` with the URL that gets each alert as JSON")
 	f.StringToString("alert-after", nil, "how long an alert must have gone on before it is sent, as `NAME=TIME`: "+alertTimes())
+}
+
+func logFlagsOfServers(f *pflag.FlagSet) {
 	f.String("log-format", "text", "of the server's log on stderr: text or json (`FORMAT`)")
 	f.String("log-level", "info", "debug, info, warn or error (`LEVEL`)")
 }
@@ -256,13 +271,6 @@ func serve(c *call) error {
 	if err != nil {
 		return err
 	}
-	warm, err := c.flags.GetInt("warm")
-	if err != nil {
-		return err
-	}
-	if warm < 0 || warm > 20 {
-		return usagef("--warm is %d, expected a number from 0 to 20", warm)
-	}
 	database, err := c.store()
 	if err != nil {
 		return err
@@ -283,10 +291,14 @@ func serve(c *call) error {
 	if err != nil {
 		return err
 	}
+	workers, err := c.workers()
+	if err != nil {
+		return err
+	}
 	s, err := server.Start(c.ctx, server.Options{DebugSlots: debug.Runs, DebugQueue: debug.Queue, DebugWall: debug.Wall, DebugPolicy: debug.Policy, Forward: []string{self, "forward"},
 		DataDir: c.text("data-dir"), Store: database, Listen: c.text("listen"), URL: c.text("url"), Entrypoint: entrypoint, Home: homes[0], Homes: homes[1:],
 		Self: []string{self, "shim"}, Env: c.env, Log: log, Auth: c.bool("auth"),
-		Limits: limits, Keep: c.keep(), Warm: warm, Fetch: fetch, Alerts: receiver, AlertAfter: after})
+		Limits: limits, Keep: c.keep(), Warm: debug.Warm, Fetch: fetch, Workers: workers, Alerts: receiver, AlertAfter: after})
 	if err != nil {
 		return err
 	}
@@ -329,6 +341,12 @@ func (c *call) homes() ([]string, error) {
 
 // debugOptions are the flags of debug runs.
 func (c *call) debugOptions() (o workbench.Options, err error) {
+	if o.Warm, err = c.flags.GetInt("warm"); err != nil {
+		return o, err
+	}
+	if o.Warm < 0 || o.Warm > 20 {
+		return o, usagef("--warm is %d, expected a number from 0 to 20", o.Warm)
+	}
 	if o.Runs, err = c.flags.GetInt("debug-slots"); err != nil {
 		return o, err
 	}

@@ -76,6 +76,8 @@ type Options struct {
 	Alerts alert.Receiver
 	// AlertAfter is how long each alert must have gone on before it is sent; nil: alert.DefaultAfter.
 	AlertAfter map[jobstate.Alert]time.Duration
+	// Workers check and try scripts of other versions of Flink. Without a Home the first one does it for scripts that name no version, too.
+	Workers []*workbench.Worker
 }
 
 // A Server is one that runs.
@@ -164,6 +166,11 @@ func start(ctx context.Context, o Options, listener net.Listener) (*Server, erro
 			o.Log.Error("no workbench: debug, validate and lineage are not answered", "error", err)
 			s.bench = nil
 		}
+	}
+	switch {
+	case len(o.Workers) > 0:
+		a.Workbench = workbench.Routed{Own: s.bench, Workers: o.Workers}
+	case s.bench != nil:
 		a.Workbench = s.bench
 	}
 	pages.API = a.Handler()

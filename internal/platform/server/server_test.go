@@ -64,7 +64,7 @@ func (f *fixture) start() {
 	f.t.Helper()
 	s, err := Start(context.Background(), Options{DataDir: f.dir, Store: f.more.Store, Listen: cmp.Or(f.more.Listen, "127.0.0.1:0"), ArchiveWait: 200 * time.Millisecond, Driver: func(string) cluster.Driver { return f.world },
 		Log: slog.New(slog.NewTextHandler(f.log, nil)), Auth: f.auth, Limits: f.more.Limits, Home: f.more.Home, Entrypoint: f.more.Entrypoint, Env: f.more.Env, Warm: f.more.Warm, URL: f.more.URL, StreamCheck: f.more.StreamCheck, Fetch: f.more.Fetch,
-		DebugSlots: f.more.DebugSlots, DebugQueue: f.more.DebugQueue, DebugWall: workbench.WallOff})
+		DebugSlots: f.more.DebugSlots, DebugQueue: f.more.DebugQueue, DebugWall: workbench.WallOff, Workers: f.more.Workers})
 	if err != nil {
 		f.t.Fatal(err)
 	}

@@ -1,12 +1,15 @@
 package server
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -15,6 +18,8 @@ import (
 	"flink-entrypoint/internal/platform/client"
 	"flink-entrypoint/internal/platform/store"
 	"flink-entrypoint/internal/platform/wire"
+	"flink-entrypoint/internal/platform/workbench"
+	"flink-entrypoint/test/platform/served"
 	"flink-entrypoint/test/world"
 )
 
@@ -22,6 +27,117 @@ const shown = `CREATE TABLE p (id INT) WITH ('connector' = 'kafka');
 CREATE VIEW v AS SELECT 1 AS id;
 INSERT INTO p SELECT id FROM v;
 `
+
+// benches calls a test with servers of both kinds: with a workbench of its own, and with a worker, which is another process.
+func benches(t *testing.T, auth bool, test func(t *testing.T, f *fixture)) {
+	t.Run("here", func(t *testing.T) { test(t, withWorkbench(t, auth)) })
+	t.Run("worker", func(t *testing.T) {
+		w := newWorker(t)
+		w.start()
+		test(t, newFixture(t, auth, Options{Workers: []*workbench.Worker{w.client}}))
+	})
+}
+
+// A workerProcess is flink-platform workbench, with a Java that answers as the runner of SQL does.
+type workerProcess struct {
+	t       *testing.T
+	command func() *exec.Cmd
+	cmd     *exec.Cmd
+	url     string
+	log     bytes.Buffer
+	client  *workbench.Worker
+}
+
+func newWorker(t *testing.T) *workerProcess {
+	t.Helper()
+	dir, address := t.TempDir(), served.FreeAddress(t)
+	world.Write(t, dir, world.Stub("2.2.1", "", world.Runner))
+	const token = "a-token-of-the-server"
+	file := world.File(t, filepath.Join(dir, "token"), token+"\n", 0o600)
+	w := &workerProcess{t: t, url: "http://" + address}
+	program := served.Program(t)
+	w.command = func() *exec.Cmd {
+		c := exec.Command(program, "workbench", "--listen", address, "--token-file", file, "--flink-home", filepath.Join(dir, "flink"), "--dir", filepath.Join(dir, "workbench"), "--debug-wall", "off")
+		c.Env = []string{"PATH=" + os.Getenv("PATH"), "JAVA_HOME=" + filepath.Join(dir, "java")}
+		c.Stderr = &w.log
+		return c
+	}
+	var err error
+	if w.client, err = workbench.NewWorker("2.2", w.url, func() (string, error) { return token, nil }); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(w.stop)
+	return w
+}
+
+// start starts it and waits until it answers.
+func (w *workerProcess) start() {
+	w.t.Helper()
+	w.cmd = w.command()
+	if err := w.cmd.Start(); err != nil {
+		w.t.Fatal(err)
+	}
+	for end := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		resp, err := http.Get(w.url + "/healthz")
+		if err == nil {
+			resp.Body.Close()
+			return
+		}
+		if time.Now().After(end) {
+			w.t.Fatalf("the worker does not answer: %v\n%s", err, w.log.String())
+		}
+	}
+}
+
+// stop ends it as Kubernetes does; it must end by itself, with code 0.
+func (w *workerProcess) stop() {
+	if w.cmd == nil {
+		return
+	}
+	w.cmd.Process.Signal(syscall.SIGTERM)
+	if err := w.cmd.Wait(); err != nil {
+		w.t.Errorf("the worker ended with %v\n%s", err, w.log.String())
+	}
+	w.cmd = nil
+}
+
+// TestWorkerGoesAway: the server says so, goes on, and uses it again when it is back.
+func TestWorkerGoesAway(t *testing.T) {
+	w := newWorker(t)
+	f := newFixture(t, false, Options{Workers: []*workbench.Worker{w.client}})
+	sql := header{"Content-Type": "application/sql"}
+	for range 2 {
+		resp, body := f.call("POST", "/v1/debug", shown, sql)
+		if resp.StatusCode != 503 || resp.Header.Get("Retry-After") == "" || !strings.Contains(string(body), "the worker for Flink 2.2 cannot be used: it does not answer") || !strings.Contains(string(body), `"hint"`) {
+			t.Errorf("%d %s", resp.StatusCode, body)
+		}
+		f.want(503, "POST", "/v1/validate", shown, sql)
+		if h := decode[wire.Health](t, f.want(200, "GET", "/v1/health", nil, nil)); len(h.Workbench.Workers) != 1 || h.Workbench.Workers[0].Reason == "" {
+			t.Errorf("%+v", h.Workbench)
+		}
+		w.start()
+		if names, _ := f.debugged("/v1/debug", shown); strings.Join(names, " ") != "started running row end" {
+			t.Error(names)
+		}
+		if h := decode[wire.Health](t, f.want(200, "GET", "/v1/health", nil, nil)); h.Workbench.Flink != "2.2.1" || h.Workbench.Workers[0].Reason != "" || h.Workbench.Workers[0].Slots != 2 {
+			t.Errorf("%+v", h.Workbench)
+		}
+		// In the middle of a run it is killed.
+		c := &client.Client{Base: f.s.URL}
+		var last []byte
+		err := c.Debug(t.Context(), []byte(shown+"-- FOREVER"), true, client.DebugOptions{}, func(event string, data []byte) error {
+			if last = data; event == wire.DebugRow {
+				w.cmd.Process.Kill()
+				w.cmd.Wait()
+				w.cmd = nil
+			}
+			return nil
+		})
+		if err != nil || !strings.Contains(string(last), `"outcome":"failed"`) || !strings.Contains(string(last), "the worker for Flink 2.2 cannot be used: it has ended in the middle of its answer") {
+			t.Errorf("%v, %s", err, last)
+		}
+	}
+}
 
 // withWorkbench has a Java that answers as the runner of SQL does.
 func withWorkbench(t *testing.T, auth bool, more ...Options) *fixture {
@@ -62,8 +178,9 @@ func (f *fixture) debugged(path, script string) (names []string, data []string) 
 	return names, data
 }
 
-func TestWorkbench(t *testing.T) {
-	f := withWorkbench(t, false)
+func TestWorkbench(t *testing.T) { benches(t, false, testWorkbench) }
+
+func testWorkbench(t *testing.T, f *fixture) {
 	sql := header{"Content-Type": "application/sql"}
 	names, data := f.debugged("/v1/debug?rows=3&seed=7", shown)
 	if strings.Join(names, " ") != "started running row end" || !strings.Contains(data[2], `"table":"p","kind":"+I"`) || data[1] != `{"sinks":["p"],"warnings":[]}` {
@@ -178,8 +295,9 @@ func TestWorkbench(t *testing.T) {
 }
 
 // TestDebugEndsWithItsReader: the run of a browser that goes away is over, and its user may run again; a second run of the user is refused until then.
-func TestDebugEndsWithItsReader(t *testing.T) {
-	f := withWorkbench(t, true)
+func TestDebugEndsWithItsReader(t *testing.T) { benches(t, true, testDebugEndsWithItsReader) }
+
+func testDebugEndsWithItsReader(t *testing.T, f *fixture) {
 	f.token = f.tokenOf("ada", "default", store.RoleEdit)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()

@@ -36,7 +36,9 @@ func TestHealthStates(t *testing.T) {
 		"ready": {wire.Health{Workbench: &wire.WorkbenchState{Flink: "2.2.1", Versions: []string{"2.2.1", "1.20.5"}, Warm: 1, Wanted: 1, Planner: true, Slots: 4, Running: 2, Waiting: 3, Wall: wire.Wall{On: true, By: "bubblewrap", Cgroup: true}}},
 			[]string{"Flink 2.2.1, 1.20.5", "1 of 1", "ready", "2 of 4", "<dd>3</dd>", "bubblewrap", "memory and processes bounded"}},
 		"starting": {wire.Health{Workbench: &wire.WorkbenchState{Flink: "2.2.1", Wanted: 2, Wall: wire.Wall{Reason: "<b>no</b> bwrap"}}}, []string{"0 of 2", "starting", "&lt;b&gt;no&lt;/b&gt; bwrap"}},
-		"cold":     {wire.Health{Workbench: &wire.WorkbenchState{Flink: "2.2.1"}}, []string{"--warm 0"}},
+		"workers": {wire.Health{Workbench: &wire.WorkbenchState{Flink: "2.2.1", Workers: []wire.WorkerState{{Flink: "1.20.5", Slots: 2, Running: 1}, {Flink: "1.18", Reason: "it <b>is</b> away"}}}},
+			[]string{"Worker for Flink 1.20.5", "1 of 2 debug runs", "without a wall", "The worker for Flink 1.18 cannot be used: it &lt;b&gt;is&lt;/b&gt; away"}},
+		"cold": {wire.Health{Workbench: &wire.WorkbenchState{Flink: "2.2.1"}}, []string{"--warm 0"}},
 	} {
 		answer := httptest.NewRecorder()
 		r := httptest.NewRequest(http.MethodGet, "/health", nil)

@@ -253,6 +253,20 @@ type WorkbenchState struct {
 	Running  int      `json:"running"`  // debug runs
 	Waiting  int      `json:"waiting"`  // debug runs in the queue
 	Wall     Wall     `json:"wall"`
+	// Workers are for other versions, in processes of their own.
+	Workers []WorkerState `json:"workers,omitempty"`
+}
+
+// A WorkerState is how a worker for a version of Flink is; with a Reason it cannot be used.
+type WorkerState struct {
+	Flink   string `json:"flink"`
+	Reason  string `json:"reason,omitempty"`
+	Warm    int    `json:"warm"`
+	Wanted  int    `json:"wanted"`
+	Slots   int    `json:"slots"`
+	Running int    `json:"running"`
+	Waiting int    `json:"waiting"`
+	Wall    Wall   `json:"wall"`
 }
 
 // A Wall is around the code of users.

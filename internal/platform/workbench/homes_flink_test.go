@@ -60,7 +60,7 @@ func TestTwoHomes(t *testing.T) {
 	} {
 		what := fmt.Sprintf("%s on %q", tt.function, tt.version)
 		script := job(tt.version, tt.function)
-		if got := w.VersionOf(script).String(); got != tt.on {
+		if got := w.VersionOf(script); got != tt.on {
 			t.Errorf("%s is run on Flink %s, want %s", what, got, tt.on)
 		}
 		_, err := w.Validate(t.Context(), script)

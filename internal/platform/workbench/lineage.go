@@ -12,7 +12,7 @@ type Lineage struct {
 	Tables []mock.Table
 	Edges  []Edge
 	// Place is where a place of the script is in the definition; ok is false where that has not the script.
-	Place func(line, column int) (inLine, inColumn int, ok bool)
+	Place func(line, column int) (inLine, inColumn int, ok bool) `json:"-"`
 }
 
 // Edge says that rows of a table or view go into another one. The names are whole: catalog.database.table.

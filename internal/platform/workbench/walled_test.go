@@ -2,6 +2,8 @@ package workbench
 
 import (
 	"bufio"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -158,6 +160,7 @@ func openWalled(t *testing.T, o Options) *fixture {
 			t.Errorf("%d processes are left after the end", n)
 		}
 	})
+	f.serve()
 	return f
 }
 
@@ -182,10 +185,12 @@ func TestInsideAWall(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	sum := sha256.Sum256([]byte("the jar"))
+	digest := hex.EncodeToString(sum[:])
 	const address = "http://127.0.0.1:8088/v1/artifacts/"
 	stored := func(name string) (string, string, error) {
 		if unescaped, err := url.PathUnescape(name); err == nil && unescaped == "udf.jar" {
-			return jar, strings.Repeat("ab", 32), nil
+			return jar, digest, nil
 		}
 		return "", "", fmt.Errorf("no artifact %s is stored", name)
 	}
@@ -198,7 +203,7 @@ func TestInsideAWall(t *testing.T) {
 		return strings.Join(rows, "\n"), end, err
 	}
 	const reads = "CREATE TABLE s (id INT) WITH ('connector' = 'kafka');\nCREATE TABLE p (id INT) WITH ('connector' = 'kafka');\nINSERT INTO p SELECT id FROM s;\n"
-	definition := "apiVersion: flink-entrypoint/v1\nname: job\nartifacts: [{uri: '" + address + "udf.jar', sha256: '" + strings.Repeat("ab", 32) + "'}]\nsql:\n  functions: [{name: f, class: a.B}]\n  script: |\n" +
+	definition := "apiVersion: flink-entrypoint/v1\nname: job\nartifacts: [{uri: '" + address + "udf.jar', sha256: '" + digest + "'}]\nsql:\n  functions: [{name: f, class: a.B}]\n  script: |\n" +
 		"    " + strings.ReplaceAll(strings.TrimSpace(script), "\n", "\n    ") + "\n    -- WHO\n"
 	for _, tt := range []struct {
 		what, name, text string
@@ -239,9 +244,9 @@ func TestInsideAWall(t *testing.T) {
 		}
 	}
 	for change, want := range map[[2]string]string{
-		{address, "http://example.com/v1/artifacts/"}:        "artifacts[0]: the server fetches nothing from other addresses",
-		{strings.Repeat("ab", 32), strings.Repeat("cd", 32)}: "its SHA-256 is " + strings.Repeat("ab", 32),
-		{"class: a.B", "class: {fromEnv: HOME}"}:             "sql.functions[0].class is a reference",
+		{address, "http://example.com/v1/artifacts/"}: "artifacts[0]: the server fetches nothing from other addresses",
+		{digest, strings.Repeat("cd", 32)}:            "its SHA-256 is " + digest,
+		{"class: a.B", "class: {fromEnv: HOME}"}:      "sql.functions[0].class is a reference",
 	} {
 		if _, _, err := one("job.yaml", strings.Replace(definition, change[0], change[1], 1)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", want, err)

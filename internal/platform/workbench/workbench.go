@@ -173,7 +173,7 @@ func (w *Workbench) Versions() []string {
 }
 
 // VersionOf is the version of Flink that a script is run on.
-func (w *Workbench) VersionOf(s Script) flinkversion.Version { return w.of(s).Version() }
+func (w *Workbench) VersionOf(s Script) string { return w.of(s).Version().String() }
 
 // build makes the wall, where one can be.
 func (w *Workbench) build() error {
@@ -270,12 +270,22 @@ type State struct {
 	Slots        int      // debug runs at the same time
 	Running      int      // debug runs
 	Waiting      int      // debug runs that wait for their turn
+	Wall         Wall
+	Workers      []WorkerState // of other versions, in other processes
+}
+
+// A Wall is around the code of users.
+type Wall struct {
+	By     string // what it is made by; empty: a wall is missing, for that Reason
+	Cgroup bool   // a cgroup bounds JVMs
+	Reason string
 }
 
 // State is how they are now.
 func (w *Workbench) State() State {
 	s := State{Flink: w.Version().String(), Versions: w.Versions(), Warm: w.Warm(), Wanted: w.o.Warm, Planner: w.Planner()}
 	s.Slots, s.Running, s.Waiting = w.Slots()
+	s.Wall.By, s.Wall.Cgroup, s.Wall.Reason = w.Wall()
 	return s
 }
 

@@ -27,10 +27,11 @@ INSERT INTO p VALUES (1);
 
 type fixture struct {
 	*Workbench
-	t    *testing.T
-	dir  string
-	now  atomic.Int64 // seconds that the clock is ahead
-	mark string       // a file that breaks each new JVM
+	bench Bench // what the test asks: the workbench itself, or a worker that has it
+	t     *testing.T
+	dir   string
+	now   atomic.Int64 // seconds that the clock is ahead
+	mark  string       // a file that breaks each new JVM
 }
 
 func open(t *testing.T, o Options) *fixture {
@@ -55,6 +56,7 @@ func open(t *testing.T, o Options) *fixture {
 			t.Errorf("%s is left after the end: %v", o.Dir, err)
 		}
 	})
+	f.serve()
 	return f
 }
 
