@@ -60,10 +60,11 @@ type Options struct {
 	FetchTimeout      time.Duration
 	FetchSplay        time.Duration
 
-	// What a JobManager of a platform's run must know; all three or none.
+	// What a JobManager of a platform's run must know; the first three, or none.
 	Run             string
 	EventsURL       string
 	EventsTokenFile string
+	Attempt         string // what the platform calls this process; empty: boot id, process id and start
 
 	Metrics               string // list: see reporters.Wanted.Flag
 	MemoryPolicy          string // auto, limit, keep, or a size

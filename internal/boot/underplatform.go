@@ -22,7 +22,7 @@ func (r *Run) underPlatform(v flinkversion.Version, conf *settings.Layers, place
 	if o.Run == "" || o.EventsURL == "" || o.EventsTokenFile == "" {
 		return phase.Fail(phase.Usage, errors.New("--run, --events-url and --events-token-file belong together"), "give all three, or none")
 	}
-	keys, err := sqlrunner.Platform{Run: o.Run, EventsURL: o.EventsURL, TokenFile: o.EventsTokenFile}.Settings(v)
+	keys, err := sqlrunner.Platform{Run: o.Run, EventsURL: o.EventsURL, TokenFile: o.EventsTokenFile, Attempt: o.Attempt}.Settings(v)
 	if err != nil {
 		return phase.Fail(phase.Usage, err, "")
 	}

@@ -49,6 +49,7 @@ func newFlagSet(o *options) *pflag.FlagSet {
 	f.StringVar(&o.Run, "run", "", "`ID` of a run; its JobManager reports its jobs to the platform")
 	f.StringVar(&o.EventsURL, "events-url", "", "`URL` for the status of jobs; archives go beside it")
 	f.StringVar(&o.EventsTokenFile, "events-token-file", "", "bearer token of the run, read from `FILE` at each request")
+	f.StringVar(&o.Attempt, "attempt", "", "`ID` of this process for the platform: the UID of a pod")
 	f.StringVar(&o.Metrics, "metrics", "", "`LIST` of prometheus[=PORT], otlp=URL, labels.NAME=VALUE; or off")
 	f.StringVar(&o.MemoryPolicy, "memory", "auto", "process size: auto, limit, keep, or a `SIZE`")
 	f.StringVar(&o.MemoryLimit, "memory-limit", "", "memory limit of the container (`SIZE`), instead of detecting it")

@@ -45,6 +45,7 @@ type Platform struct {
 	Run       string // the run's id, a path segment of letters, digits, '-', '_' and '.'
 	EventsURL string // http or https; the status of jobs is posted to it
 	TokenFile string // absolute; holds the run's token, and may be renewed
+	Attempt   string // of the process, as the platform calls it, with the characters of a run's id; empty: as above
 }
 
 // Setting is a key of Flink's configuration. List: the key's value is a list, and this is an item to add to it.
@@ -59,6 +60,7 @@ const (
 	keyEventsURL = "flink-entrypoint.events.url"
 	// Not called after the token: Flink, and we, would treat the name of the file as a secret.
 	keyTokenFile = "flink-entrypoint.events.bearer-file"
+	keyAttempt   = "flink-entrypoint.attempt"
 	keyArchive   = "jobmanager.archive.fs.dir"
 	keyListeners = "execution.job-status-changed-listeners"
 
@@ -96,6 +98,7 @@ func (p Platform) settingsOf(archive string) []struct {
 		{flinkversion.Since(1, 15), Setting{Key: keyRun, Value: p.Run}},
 		{flinkversion.Since(1, 15), Setting{Key: keyEventsURL, Value: p.EventsURL}},
 		{flinkversion.Since(1, 15), Setting{Key: keyTokenFile, Value: p.TokenFile}},
+		{flinkversion.Since(1, 15), Setting{Key: keyAttempt, Value: p.Attempt}},
 		{flinkversion.Since(1, 15), Setting{Key: keyArchive, Value: archive}},
 		{flinkversion.Since(2, 0), Setting{Key: keyListeners, Value: statusListenerClass, List: true}}, // FLIP-314
 	}
@@ -111,6 +114,9 @@ func (p Platform) Settings(v flinkversion.Version) ([]Setting, error) {
 	if !isRunID(p.Run) {
 		return nil, fmt.Errorf("--run: found %q, expected up to 128 letters, digits, '-', '_' and '.'", p.Run)
 	}
+	if p.Attempt != "" && !isRunID(p.Attempt) {
+		return nil, fmt.Errorf("--attempt: found %q, expected up to 128 letters, digits, '-', '_' and '.'", p.Attempt)
+	}
 	if !filepath.IsAbs(p.TokenFile) {
 		return nil, fmt.Errorf("--events-token-file: found %q, expected an absolute path", p.TokenFile)
 	}
@@ -120,7 +126,7 @@ func (p Platform) Settings(v flinkversion.Version) ([]Setting, error) {
 	}
 	var settings []Setting
 	for _, k := range p.settingsOf(archive) {
-		if v.Reaches(k.since) {
+		if v.Reaches(k.since) && (k.Key != keyAttempt || p.Attempt != "") {
 			settings = append(settings, k.Setting)
 		}
 	}

@@ -27,7 +27,7 @@ final class Settings {
     final URI archive;
     final boolean highAvailability;
 
-    /** Which life of the run's JobManager this is: no two processes of one machine agree in all three. */
+    /** Which life of the run's JobManager this is, as the platform calls it, or by three things in which no two processes of one machine agree. */
     final String attempt;
 
     private Settings(Map<String, String> keys) {
@@ -37,7 +37,8 @@ final class Settings {
         archive = URI.create(keys.getOrDefault("jobmanager.archive.fs.dir", ""));
         String kind = keys.getOrDefault("high-availability.type", keys.getOrDefault("high-availability", "NONE"));
         highAvailability = !kind.trim().equalsIgnoreCase("NONE");
-        attempt = attempt();
+        String given = keys.getOrDefault("flink-entrypoint.attempt", "");
+        attempt = given.isEmpty() ? attempt() : given;
     }
 
     /** The settings of this JVM. Those that come first win; a cluster without a platform has empty ones. */
