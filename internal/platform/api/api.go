@@ -174,6 +174,7 @@ func (a *API) Handler() http.Handler {
 	route("GET /v1/jobs/{job}/versions/{n}", store.RoleRun, a.getVersion)
 	route("POST /v1/jobs/{job}/start", store.RoleEdit, a.start)
 	route("POST /v1/jobs/{job}/stop", store.RoleEdit, a.stop)
+	route("POST /v1/jobs/{job}/upgrade", store.RoleEdit, a.upgrade)
 	route("GET /v1/jobs/{job}/runs", store.RoleView, a.listRuns)
 	route("GET /v1/jobs/{job}/runs/{run}", store.RoleView, a.getRun)
 	route("POST /v1/jobs/{job}/runs/{run}/resolve", store.RoleEdit, a.resolve)

@@ -23,6 +23,7 @@ func runOf(r store.Run) wire.Run {
 	out := wire.Run{ID: s.ID, Job: r.Job, Version: r.Version, Revision: r.Revision, Queue: string(s.Queue), Condition: string(s.Condition), Since: s.Since,
 		Desired: string(s.Desired), Reason: s.Reason, Outcome: string(s.Outcome), Evidence: string(s.Source), Created: r.Created, JobID: s.JobID, Attempt: s.Attempt,
 		From: r.Asked.StartFrom, Session: r.Asked.Session, SessionOf: r.Asked.SessionRun, By: r.Asked.By, Restart: r.Asked.Restart}
+	out.Upgrade = upgradeOf(r)
 	for _, j := range s.Jobs {
 		out.Jobs = append(out.Jobs, wire.FlinkJob{ID: j.ID, Status: string(j.Status)})
 	}
@@ -33,6 +34,37 @@ func runOf(r store.Run) wire.Run {
 		out.Ended = &s.Ended
 	}
 	return out
+}
+
+// upgradeOf is what a run has to do with an upgrade; nil: nothing.
+func upgradeOf(r store.Run) *wire.Upgrade {
+	s := r.State
+	switch {
+	case s.Stop != nil && s.Stop.Then != nil:
+		u := &wire.Upgrade{State: "stopping", From: r.Version, To: s.Stop.Then.Version}
+		if s.HasEnded() {
+			u.State = "not started"
+			if s.Outcome == jobstate.IsStopped {
+				u.State = "stopped"
+			}
+		}
+		return u
+	case r.Asked.Upgrade != nil:
+		u := &wire.Upgrade{State: "done", From: r.Asked.Upgrade.From, To: r.Version}
+		switch t := s.Trial; {
+		case t == nil, s.Outcome == jobstate.IsFinished, s.Outcome == jobstate.IsStopped:
+		case t.Failed || s.Outcome == jobstate.IsFailed:
+			u.State = "failed"
+		case s.HasEnded():
+			u.State = "canceled"
+		default:
+			u.State, u.Until = "starting", &t.Until
+		}
+		return u
+	case r.Asked.Back != nil:
+		return &wire.Upgrade{State: "back", From: r.Asked.Back.From, To: r.Version, Reason: r.Asked.Back.Reason}
+	}
+	return nil
 }
 
 // listRuns: GET /v1/jobs/{job}/runs?after=ID&limit=
@@ -212,6 +244,48 @@ func (a *API) stop(w http.ResponseWriter, r *http.Request) error {
 		return a.decide(w, r, run, jobstate.AskCancel{By: who(r).name})
 	}
 	return refuse(http.StatusBadRequest, fmt.Sprintf("unknown mode %q", in.Mode), "savepoint, drain or cancel")
+}
+
+// Bounds of the time in which a new version has to run, in seconds.
+const (
+	usualWithin = 300
+	mostWithin  = 24 * 60 * 60
+)
+
+// upgrade: POST /v1/jobs/{job}/upgrade: a stop with savepoint, and the start of another version from it.
+func (a *API) upgrade(w http.ResponseWriter, r *http.Request) error {
+	j, err := a.job(r)
+	if err != nil {
+		return err
+	}
+	in := wire.UpgradeJob{Version: j.Newest, Within: usualWithin}
+	if err := read(w, r, &in); err != nil {
+		return err
+	}
+	run, err := a.run(r)
+	if err != nil {
+		return err
+	}
+	if in.Within < 1 || in.Within > mostWithin {
+		return refuse(http.StatusBadRequest, fmt.Sprintf("within is %d, expected seconds from 1 to %d", in.Within, mostWithin), "")
+	}
+	if _, err := a.Store.Version(r.Context(), j.Name, in.Version); errors.Is(err, store.ErrNotFound) {
+		return notFound("version", fmt.Sprint(in.Version))
+	} else if err != nil {
+		return err
+	}
+	s := run.State
+	switch {
+	case s.Cluster:
+		return refuse(http.StatusConflict, fmt.Sprintf("%s is a session cluster, which has no savepoint", run.Job), "upgrade its jobs, or stop and start it")
+	case s.HasEnded():
+		return refuse(http.StatusConflict, fmt.Sprintf("the job %s does not run: its newest run has ended (%s)", run.Job, s.Outcome), "start the version, with savepoint latest")
+	case s.Queue != jobstate.Running || s.Desired != jobstate.WantRun:
+		return refuse(http.StatusConflict, fmt.Sprintf("the job %s does not run: its run is in the queue %s", run.Job, s.Queue), "wait until it runs, or cancel it and start the version")
+	case s.Trial != nil:
+		return refuse(http.StatusConflict, fmt.Sprintf("the upgrade from version %d is not decided yet", s.Trial.From), "wait, or stop the job")
+	}
+	return a.decide(w, r, run, jobstate.AskStop{By: who(r).name, Drain: in.Drain, Then: &jobstate.Upgrade{Version: in.Version, Within: time.Duration(in.Within) * time.Second, By: who(r).name}})
 }
 
 func (a *API) resolve(w http.ResponseWriter, r *http.Request) error {

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -69,6 +70,7 @@ var commands = []command{
 	{name: "submit", words: "FILE [NAME]", group: groupJobs, short: "make a version of a job: a definition, or a .sql file alone (-: standard input)", flags: with(submitFlags), run: asks(submit), least: 1, most: 2},
 	{name: "start", words: "NAME", group: groupJobs, short: "start a job", flags: with(startFlags), run: asks(start), least: 1, most: 1},
 	{name: "stop", words: "NAME", group: groupJobs, short: "cancel a job, or stop it with a savepoint", flags: with(stopFlags), run: asks(stop), least: 1, most: 1},
+	{name: "upgrade", words: "NAME", group: groupJobs, short: "stop a job with a savepoint and start another version from it", flags: with(upgradeFlags), run: asks(upgrade), least: 1, most: 1},
 	{name: "resolve", words: "NAME", group: groupJobs, short: "decide how a lost run ended", flags: with(resolveFlags), run: asks(resolve), least: 1, most: 1},
 	{name: "delete", words: "NAME", group: groupJobs, short: "delete a job with its versions and runs", flags: with(), run: deleteJob, least: 1, most: 1},
 
@@ -121,6 +123,13 @@ func stopFlags(f *pflag.FlagSet) {
 	f.Bool("savepoint", false, "with a savepoint")
 	f.Bool("drain", false, "with a savepoint, after sending the last watermark")
 	f.Bool("wait", false, "wait for its end")
+}
+
+func upgradeFlags(f *pflag.FlagSet) {
+	f.Int("version", 0, "`N` (the newest)")
+	f.Duration("deadline", 5*time.Minute, "if it does not run in this `TIME`, the version before starts again from the same savepoint")
+	f.Bool("drain", false, "send the last watermark before the savepoint")
+	f.Bool("wait", false, "wait until the new version runs, or the version before is back")
 }
 
 func resolveFlags(f *pflag.FlagSet) {
@@ -349,6 +358,79 @@ func stop(c *call, cl *client.Client) error {
 		return err
 	}
 	return c.follow(cl, r)
+}
+
+func upgrade(c *call, cl *client.Client) error {
+	within, err := c.flags.GetDuration("deadline")
+	if err != nil {
+		return err
+	}
+	version, err := c.flags.GetInt("version")
+	if err != nil {
+		return err
+	}
+	if within < time.Second || within > 24*time.Hour {
+		return usagef("--deadline is %s, expected a time from 1s to 24h", within)
+	}
+	r, err := cl.Upgrade(c.ctx, c.words[0], wire.UpgradeJob{Version: version, Within: int(within.Seconds()), Drain: c.bool("drain")})
+	if err != nil {
+		return err
+	}
+	if !c.bool("wait") {
+		return c.follow(cl, r)
+	}
+	return c.followUpgrade(cl, r)
+}
+
+// followUpgrade shows the events of a job until its upgrade is decided. An event says that something has happened; what it means for the upgrade,
+// the newest run says.
+func (c *call) followUpgrade(cl *client.Client, stopped wire.Run) error {
+	forPeople := c.text("output") != "json"
+	var newest wire.Run
+	var result error
+	begun := false
+	err := cl.Follow(c.ctx, stopped.Job, 0, func(e wire.Event) bool {
+		if begun = begun || e.Run == stopped.ID && e.Revision >= stopped.Revision; !begun {
+			return true
+		}
+		if forPeople {
+			c.event(e)
+		}
+		var j wire.Job
+		if j, result = cl.Job(c.ctx, stopped.Job); result != nil || j.Run == nil {
+			return false
+		}
+		newest = *j.Run
+		decided := false
+		decided, result = upgraded(stopped, newest)
+		return !decided
+	})
+	if err == nil {
+		c.json(newest)
+		err = result
+	}
+	return err
+}
+
+// upgraded says whether an upgrade is decided by the newest run of its job, and what went wrong.
+func upgraded(stopped, newest wire.Run) (decided bool, err error) {
+	u := newest.Upgrade
+	if u == nil {
+		u = &wire.Upgrade{}
+	}
+	switch {
+	case newest.ID == stopped.ID && (u.State == "stopping" || u.State == "stopped"), newest.ID != stopped.ID && (u.State == "starting" || u.State == "failed"):
+		return false, nil
+	case newest.ID == stopped.ID:
+		return true, failure{fmt.Errorf("%s is not upgraded: %s", newest.Job, cmp.Or(newest.Reason, "its run is "+state(&newest))), exitJobFailed}
+	case u.State == "done":
+		return true, nil
+	case u.State == "back" && newest.Outcome == "" && (newest.Queue != "running" || newest.Condition != ""):
+		return false, nil // it has to run again
+	case u.State == "back":
+		return true, failure{fmt.Errorf("version %d of %s did not run (%s); version %d is back: %s", u.From, newest.Job, u.Reason, newest.Version, state(&newest)), exitJobFailed}
+	}
+	return true, failure{fmt.Errorf("the upgrade of %s was given up: run %s is %s", newest.Job, newest.ID, state(&newest)), exitJobFailed}
 }
 
 func resolve(c *call, cl *client.Client) error {

@@ -271,6 +271,13 @@ func (c *Client) Start(ctx context.Context, name string, in wire.Start) (wire.Ru
 	return out, err
 }
 
+// Upgrade stops a job with a savepoint and starts another version from it. The answer is the run that is stopped.
+func (c *Client) Upgrade(ctx context.Context, name string, in wire.UpgradeJob) (wire.Run, error) {
+	var out wire.Run
+	err := c.Do(ctx, http.MethodPost, job(name)+"/upgrade", in, &out)
+	return out, err
+}
+
 // Stop stops a job.
 func (c *Client) Stop(ctx context.Context, name, mode string) (wire.Run, error) {
 	var out wire.Run

@@ -36,6 +36,21 @@ type Spec struct {
 	Slots        int      `json:"slots,omitempty"` // of each TaskManager, 0: as the definition says
 	KeepMemory   bool     `json:"keepMemory,omitempty"`
 	Arguments    []string `json:"arguments,omitempty"` // of both roles: -Dkey=value
+
+	// What drivers of many machines need.
+	Job         string   `json:"job,omitempty"`      // the name of the job or session cluster
+	Team        string   `json:"team,omitempty"`     // that it belongs to
+	Flink       string   `json:"flink,omitempty"`    // the minor version that the definition is for, e.g. 2.2
+	Election    string   `json:"election,omitempty"` // of the leader with high availability: kubernetes, zookeeper
+	JobManager  Size     `json:"jobManager,omitzero"`
+	TaskManager Size     `json:"taskManager,omitzero"`
+	Secrets     []string `json:"secrets,omitempty"` // of the team, whose files the pods read
+}
+
+// A Size is what a container gets. Zero values: what the driver gives.
+type Size struct {
+	Memory int64  `json:"memory,omitempty"` // bytes
+	CPU    string `json:"cpu,omitempty"`    // a number of CPUs, also 500m
 }
 
 // A Status is what a driver knows of a cluster, without asking Flink.
@@ -49,15 +64,22 @@ type Process struct {
 	Name       string // jobmanager-1, taskmanager-2; taskmanager-2.3 is the third in the place of taskmanager-2
 	Place      string // the name of the first process in its place
 	JobManager bool
-	Replaced   bool   // another process has its place
-	Attempt    string // identity of the process: no later process has the same
-	Started    time.Time
-	Alive      bool
-	Code       int // how it ended, as a shell gives it; Unknown: nothing saw it
-	Message    string
-	Ended      time.Time
-	// Waits is why it does not run yet, where the driver knows (an image that cannot be pulled, no node with room).
+	Replaced   bool // another process has its place
+	// Attempt is the identity of the process: no later process has the same. Empty for a JobManager that has ended: the newest one, of which
+	// nothing is left that says which one it was.
+	Attempt string
+	Started time.Time
+	Alive   bool
+	Code    int // how it ended, as a shell gives it; Unknown: nothing saw it
+	Message string
+	Ended   time.Time
+	// Waits is why it does not run yet, and what to do, where the driver knows (an image that cannot be pulled, no node with room). What is before
+	// its first colon says the same as long as the reason is the same.
 	Waits string
+	// Stuck: it will not run unless someone does what Waits says, or something becomes free.
+	Stuck bool
+	// Returns: what started it starts another one by itself.
+	Returns bool
 }
 
 // Unknown is the code of a process that ended unseen: its machine or what watched it was killed.

@@ -137,6 +137,7 @@ type Run struct {
 	Sequences map[string]int64 `json:"sequences,omitempty"`
 	Losses    map[string]Loss  `json:"losses,omitempty"` // by place, of processes that ended and were or will be replaced
 	Stop      *Stop            `json:"stop,omitempty"`
+	Trial     *Trial           `json:"trial,omitempty"` // it is the second half of an upgrade, which is not decided yet
 	Resolve   *Resolve         `json:"resolve,omitempty"`
 	Strange   []string         `json:"strange,omitempty"` // ids of jobs that do not belong here, each reported once
 
@@ -185,6 +186,23 @@ type Stop struct {
 	State   SavepointState `json:"state"`
 	Path    string         `json:"path,omitempty"`
 	Asked   time.Time      `json:"asked"`
+	Then    *Upgrade       `json:"then,omitempty"` // what is started from the savepoint
+}
+
+// An Upgrade is a stop with savepoint, and a start of another version from it. If that does not run in time, the version before starts again.
+type Upgrade struct {
+	Version int           `json:"version"` // that is started
+	Within  time.Duration `json:"within"`  // it has to run
+	By      string        `json:"by,omitempty"`
+}
+
+// A Trial is what a run has to show after an upgrade.
+type Trial struct {
+	From  int       `json:"from"` // the version that starts again if it does not run
+	Until time.Time `json:"until"`
+	// Failed: its time has passed, and it is being ended.
+	Failed bool   `json:"failed,omitempty"`
+	Reason string `json:"reason,omitempty"` // of that
 }
 
 // A Resolve is a person's decision about a lost run. It waits until the cluster is gone.

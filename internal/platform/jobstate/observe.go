@@ -98,7 +98,13 @@ type ProcessEnded struct {
 	Code        int
 	Message     string
 	Lived       time.Duration
+	// Returns: what started it starts another one by itself.
+	Returns bool
 }
+
+// Waits: a process of the cluster cannot run yet, and the driver knows why. What is before the first colon of the reason stays the same as long as
+// the reason is the same.
+type Waits struct{ Reason string }
 
 // ProcessReplaced: the driver has started a process in the place of one that ended.
 type ProcessReplaced struct{ Place, Name string } // Name: of the one that ended
@@ -110,6 +116,7 @@ type ClusterGone struct{}
 type AskStop struct {
 	By    string
 	Drain bool
+	Then  *Upgrade // nil: nothing is started afterwards
 }
 
 // AskCancel: the user wants the job canceled.
@@ -146,6 +153,7 @@ func (Archived) observation()        {}
 func (Recorded) observation()        {}
 func (Exited) observation()          {}
 func (ProcessEnded) observation()    {}
+func (Waits) observation()           {}
 func (ProcessReplaced) observation() {}
 func (ClusterGone) observation()     {}
 func (AskStop) observation()         {}
@@ -175,6 +183,7 @@ const (
 	CollectCause    Effect = "collect cause"        // of a failure: exceptions, log tail, archive
 	ConsiderRestart Effect = "consider restart"     // by the restart policy
 	KeepArchive     Effect = "keep archive"
+	StartNext       Effect = "start next version" // of an upgrade
 )
 
 // An Event is one line of a run's timeline.
@@ -214,6 +223,8 @@ const (
 	GraceOfExit = 5 * time.Second
 	// GraceOfSavepoint is how long a savepoint is looked for after the job's end.
 	GraceOfSavepoint = 30 * time.Second
+	// TrialStable is how long every task of a new version has to run before its upgrade is done.
+	TrialStable = 10 * time.Second
 	// MissesToLost is how many looks without answer, in a row, make a run lost.
 	MissesToLost = 2
 )

@@ -15,12 +15,15 @@ func Step(r Run, o Observation, now time.Time) Result {
 	s.run.Jobs = slices.Clone(r.Jobs)
 	s.run.Strange = slices.Clone(r.Strange)
 	s.run.Sequences, s.run.Losses = maps.Clone(r.Sequences), maps.Clone(r.Losses)
-	s.run.Claim, s.run.Exit, s.run.Stop, s.run.Resolve = copied(r.Claim), copied(r.Exit), copied(r.Stop), copied(r.Resolve)
+	s.run.Claim, s.run.Exit, s.run.Stop, s.run.Resolve, s.run.Trial = copied(r.Claim), copied(r.Exit), copied(r.Stop), copied(r.Resolve), copied(r.Trial)
 	if r.HasEnded() {
 		s.afterTheEnd(o)
 	} else {
 		s.observe(o)
 		s.settle()
+		if _, all := o.(Tick); all { // of this look
+			s.trial()
+		}
 	}
 	return Result{Run: s.run, Events: s.events, Effects: s.effects, Next: s.next()}
 }
@@ -73,6 +76,16 @@ func (s *step) end(o Outcome, source Source, reason string) *Event {
 	text := string(o)
 	if reason != "" {
 		text += ": " + reason
+	}
+	if stop := s.run.Stop; stop != nil && stop.Then != nil {
+		if o == IsStopped {
+			s.do(StartNext)
+		} else {
+			text += fmt.Sprintf("; version %d is not started", stop.Then.Version)
+		}
+	}
+	if t := s.run.Trial; t != nil && t.Failed && o == IsCanceled {
+		s.do(ConsiderRestart)
 	}
 	e := s.tell(source, "%s", text)
 	if o == IsFailed {
@@ -138,6 +151,9 @@ func (s *step) observe(o Observation) {
 	case ClusterStarted:
 		if r.Attempt != o.Attempt {
 			r.Attempt, r.Exit, r.Gone = o.Attempt, nil, false
+			if r.Condition == Starting {
+				r.Reason = "" // what kept it from running does not any more
+			}
 			s.tell(FromDriver, "attempt %s has started", o.Attempt)
 		}
 	case StartRefused:
@@ -193,6 +209,8 @@ func (s *step) observe(o Observation) {
 		s.processEnded(o)
 	case ProcessReplaced:
 		s.processReplaced(o)
+	case Waits:
+		s.waits(o)
 	case ClusterGone:
 		s.gone()
 	case AskStop:
@@ -564,17 +582,39 @@ func (s *step) processEnded(o ProcessEnded) {
 	}
 	l = Loss{Name: o.Name, Row: l.Row + 1}
 	how := fmt.Sprintf("%s ended with %d%s", o.Name, o.Code, because(o.Message))
-	if l.GaveUp = l.Row > MostReplaced; l.GaveUp {
+	if l.GaveUp = l.Row > MostReplaced && !o.Returns; o.Returns {
+		s.tell(FromExit, "%s; it is started again", how)
+	} else if l.GaveUp {
 		s.tell(FromExit, "%s; it is not replaced: it is the %dth in a row", how, l.Row)
 	} else {
 		after := min(FirstReplaced<<(l.Row-1), LongestReplaced)
 		l.Due = s.now.Add(after)
 		s.tell(FromExit, "%s; another one is started in %s", how, after)
 	}
-	if r.Losses == nil {
+	if r.Losses == nil || len(r.Losses) >= mostLosses && r.Losses[o.Place].Name == "" { // places of pods have new names
 		r.Losses = map[string]Loss{}
 	}
 	r.Losses[o.Place] = l
+}
+
+// mostLosses is how many places are remembered. A larger cluster than the platform starts has more.
+const mostLosses = 2000
+
+// waits: while the run cannot go on, its reason is what keeps its processes from running.
+func (s *step) waits(o Waits) {
+	r := &s.run
+	if r.Desired != WantRun || r.Claim != nil || r.Exit != nil || r.Condition != Starting && r.Condition != WaitingForSlots && r.Condition != Restarting {
+		return
+	}
+	kind := func(reason string) string {
+		k, _, _ := strings.Cut(reason, ":")
+		return k
+	}
+	news := kind(r.Reason) != kind(o.Reason)
+	r.Reason = o.Reason
+	if news {
+		s.tell(FromDriver, "%s", o.Reason)
+	}
 }
 
 func (s *step) processReplaced(o ProcessReplaced) {
@@ -620,7 +660,7 @@ func (s *step) gone() {
 		e.By = r.Resolve.By
 		return
 	}
-	if r.Condition == Parked && r.Desired == WantCancel || r.Desired == WantCancel && r.Claim == nil && (r.Exit == nil || r.Cluster && r.HighAvailability) && !r.Session {
+	if r.Condition == Parked && r.Desired == WantCancel || r.Desired == WantCancel && r.Claim == nil && (r.Exit == nil || r.HighAvailability) && !r.Session {
 		// Nothing of it runs, and it is not wanted: whatever the job was, it is canceled now.
 		s.end(IsCanceled, FromDriver, "").Inferred = len(r.Jobs) > 0
 	}
@@ -631,13 +671,20 @@ func (s *step) askStop(o AskStop) {
 	if r.Stop != nil && r.Stop.State == SavepointAsked || r.Desired == WantCancel {
 		return
 	}
+	if r.Queue == Accept && o.Then != nil {
+		return // it does not run, so it cannot be upgraded
+	}
 	if r.Queue == Accept {
 		s.askCancel(AskCancel{By: o.By}) // it has no state to save
 		return
 	}
 	r.Desired = WantStop
-	r.Stop = &Stop{Trigger: triggerID(r.ID, s.now), Drain: o.Drain, State: SavepointAsked, Asked: s.now}
-	s.move(Cancel, Ending, FromUser, "a stop with savepoint was asked for")
+	r.Stop = &Stop{Trigger: triggerID(r.ID, s.now), Drain: o.Drain, State: SavepointAsked, Asked: s.now, Then: o.Then}
+	if o.Then == nil {
+		s.move(Cancel, Ending, FromUser, "a stop with savepoint was asked for")
+	} else {
+		s.move(Cancel, Ending, FromUser, "an upgrade to version %d was asked for; it is stopped with a savepoint first", o.Then.Version)
+	}
 	s.by(o.By)
 	s.do(TriggerStop)
 }
@@ -676,9 +723,44 @@ func (s *step) savepoint(o SavepointSeen) {
 		s.tell(source, "savepoint %s is complete", o.Path)
 	case SavepointFailed:
 		if r.Claim == nil { // the job goes on
+			what := "the stop failed and the job goes on"
+			if r.Stop.Then != nil {
+				what = fmt.Sprintf("it cannot be stopped with a savepoint, so it is not upgraded to version %d and goes on", r.Stop.Then.Version)
+			}
 			r.Desired, r.Stop = WantRun, nil
-			s.move(Running, None, source, "the stop failed and the job goes on%s", because(o.Cause))
+			s.move(Running, None, source, "%s%s", what, because(o.Cause))
 		}
+	}
+}
+
+// trial decides an upgrade: it is done when every task of the new version has run for a while, and has failed when its time passes before that.
+func (s *step) trial() {
+	r := &s.run
+	t := r.Trial
+	if t == nil || t.Failed || r.HasEnded() || r.Desired != WantRun || r.Claim != nil || r.Resolve != nil || r.Exit != nil && !r.HighAvailability {
+		return
+	}
+	runs := r.Queue == Running && r.Condition == None && r.Misses == 0
+	switch {
+	case runs && s.now.Sub(r.Since) >= TrialStable:
+		r.Trial = nil
+		s.tell(FromREST, "the upgrade from version %d is done: every task runs for %s", t.From, TrialStable)
+	case !runs && !s.now.Before(t.Until):
+		t.Failed, t.Reason = true, r.Reason
+		if t.Reason == "" {
+			t.Reason = "nothing says that it does"
+		}
+		r.Desired = WantCancel
+		s.move(Cancel, Ending, FromClock, "it did not run in time: %s; it is ended, and version %d starts again from the same savepoint", t.Reason, t.From)
+		if r.Session {
+			s.do(CancelJob)
+		} else {
+			s.do(DeleteCluster) // nothing of it is kept
+			if r.Gone {
+				s.gone()
+			}
+		}
+		s.settle()
 	}
 }
 
@@ -833,6 +915,9 @@ func (s *step) next() time.Duration {
 	d := s.nextLook()
 	if d == 0 || !s.run.needed() {
 		return d
+	}
+	if s.run.Trial != nil {
+		d = min(d, SoonAgain)
 	}
 	for _, l := range s.run.Losses {
 		switch after := l.Due.Sub(s.now); {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -95,6 +96,8 @@ func play(t *testing.T, text string) string {
 					r.Cluster, r.JobID = true, ""
 				case "several":
 					r.JobID = ""
+				case "trial":
+					r.Trial = &Trial{From: 1, Until: r.Deadline}
 				case "running":
 					r.Attempt, r.Queue, r.Condition, r.Jobs = "a1", Running, None, []Job{{ID: "aa", Status: StRunning}}
 					if r.JobID == "" {
@@ -240,11 +243,23 @@ func parse(t *testing.T, w []string) Observation {
 		return MainFailed{Cause: rest(1)}
 	case "sessionended":
 		return SessionEnded{Reason: rest(1)}
+	case "returns": // returns PLACE NAME CODE MESSAGE…
+		code, err := strconv.Atoi(w[3])
+		if err != nil {
+			t.Fatal(err)
+		}
+		return ProcessEnded{Place: w[1], Name: w[2], Code: code, Message: rest(4), Returns: true}
+	case "waits":
+		return Waits{Reason: rest(1)}
 	case "replaced": // replaced PLACE NAME
 		return ProcessReplaced{Place: w[1], Name: w[2]}
 	case "gone":
 		return ClusterGone{}
 	case "stop":
+		if version, ok := strings.CutPrefix(arg(2), "then="); ok {
+			n, _ := strconv.Atoi(version)
+			return AskStop{By: w[1], Then: &Upgrade{Version: n, Within: 5 * time.Minute, By: w[1]}}
+		}
 		return AskStop{By: w[1], Drain: arg(2) == "drain"}
 	case "cancel":
 		return AskCancel{By: w[1]}
@@ -266,17 +281,20 @@ func parse(t *testing.T, w []string) Observation {
 	return nil
 }
 
+// cannot is why a driver cannot start a cluster.
+var cannot = []string{"no port", "no node has room", "its image cannot be pulled"}
+
 // random makes any observation about a run, right or wrong.
 func random(r *rand.Rand) Observation {
 	statuses := []Status{Initializing, Created, StRunning, Failing, StFailed, Cancelling, StCanceled, StFinished, StRestarting, Suspended, Reconciling}
 	ids := []string{"aa", "bb"}
 	attempts := []string{"a1", "a2"}
 	status := func() Status { return statuses[r.IntN(len(statuses))] }
-	switch r.IntN(22) {
+	switch r.IntN(24) {
 	case 0:
 		return ClusterStarted{attempts[r.IntN(2)]}
 	case 1:
-		return StartHindered{"no port"}
+		return StartHindered{cannot[0]}
 	case 2:
 		return NoStartPoint{"no checkpoint"}
 	case 3, 4, 5:
@@ -298,6 +316,9 @@ func random(r *rand.Rand) Observation {
 	case 12:
 		return ClusterGone{}
 	case 13:
+		if r.IntN(3) == 0 {
+			return AskStop{By: "ann", Then: &Upgrade{Version: 2, Within: time.Minute}}
+		}
 		return AskStop{By: "ann"}
 	case 14:
 		return AskCancel{By: "ann"}
@@ -311,6 +332,10 @@ func random(r *rand.Rand) Observation {
 		return ProcessReplaced{Place: "t1", Name: []string{"t1", "t1.2"}[r.IntN(2)]}
 	case 19:
 		return SessionChosen{HighAvailability: r.IntN(2) == 0}
+	case 21:
+		return Waits{Reason: []string{cannot[1] + ": 1", cannot[1] + ": 2", cannot[2] + ": x"}[r.IntN(3)]}
+	case 22:
+		return ProcessEnded{Place: "t2", Name: []string{"t2", "t2.2"}[r.IntN(2)], Code: 137, Returns: true}
 	case 20:
 		if r.IntN(4) == 0 {
 			return SessionEnded{Reason: "resolved"}
@@ -334,6 +359,9 @@ func TestRulesThatAlwaysHold(t *testing.T) {
 		r := New("r1", []string{"aa", ""}[rnd.IntN(2)], rnd.IntN(2) == 0, rnd.IntN(4) == 0, now, time.Minute)
 		if !r.Session && rnd.IntN(8) == 0 {
 			r.Cluster, r.JobID = true, ""
+		}
+		if !r.Cluster && rnd.IntN(4) == 0 {
+			r.Trial = &Trial{From: 1, Until: now.Add(time.Minute)}
 		}
 		if rnd.IntN(2) == 0 {
 			r.Attempt, r.Queue, r.Condition, r.Jobs = "a1", Running, None, []Job{{ID: "aa", Status: StRunning}}
@@ -362,7 +390,7 @@ func TestRulesThatAlwaysHold(t *testing.T) {
 				if after.Queue != queueOf[after.Outcome] || after.Condition != None || after.Ended.IsZero() || after.Source == "" {
 					t.Fatalf("ended badly: %+v", after)
 				}
-				if _, isNoAnswer := o.(NoAnswer); isNoAnswer && before.Exit == nil && before.Claim == nil && !before.Gone && before.Condition != WaitingForSlots && before.Condition != Restarting && before.Reason != "no port" {
+				if _, isNoAnswer := o.(NoAnswer); isNoAnswer && before.Exit == nil && before.Claim == nil && !before.Gone && before.Condition != WaitingForSlots && before.Condition != Restarting && !slices.ContainsFunc(cannot, func(why string) bool { return strings.HasPrefix(before.Reason, why) }) {
 					t.Fatalf("no answer ended the run: %+v", before)
 				}
 			}

@@ -34,6 +34,8 @@ type Monitor struct {
 	StartPoint func(ctx context.Context, r store.Run) (string, error)
 	// Restart applies the restart policy to a run that has failed. done false without an error: its time has not come yet.
 	Restart func(ctx context.Context, r store.Run) (done bool, err error)
+	// Next starts the version that an ended run was stopped for.
+	Next func(ctx context.Context, r store.Run) error
 	// Cause stores what is known of a failure.
 	Cause func(ctx context.Context, r store.Run) error
 	// KeepArchive reports whether everything that the cluster of an ended run has to say is stored: only then it is deleted.
@@ -355,6 +357,9 @@ func (m *Monitor) do(ctx context.Context, t *turn, e jobstate.Effect) (done bool
 		return err == nil, err
 	case jobstate.ConsiderRestart:
 		return m.Restart(ctx, t.run)
+	case jobstate.StartNext:
+		err := m.Next(ctx, t.run)
+		return err == nil, err
 	case jobstate.CollectCause:
 		err := m.Cause(ctx, t.run)
 		return err == nil, err
@@ -504,10 +509,15 @@ func (m *Monitor) look(ctx context.Context, t *turn) {
 func (m *Monitor) processes(t *turn, status cluster.Status) {
 	others := slices.ContainsFunc(status.Processes, func(p cluster.Process) bool { return p.JobManager && p.Alive })
 	for _, p := range status.Processes {
+		s := &t.run.State
+		if p.Attempt == "" && !p.Ended.IsZero() { // nothing is left that says which one it was: the newest one
+			if p.Attempt = s.Attempt; s.Attempt == "" {
+				p.Attempt = p.Name
+			}
+		}
 		if !p.JobManager || p.Attempt == "" {
 			continue
 		}
-		s := &t.run.State
 		if s.Attempt == "" || p.Attempt != s.Attempt && (p.Alive && !alive(status, s.Attempt) || !others && !known(status, s.Attempt)) {
 			t.attempt = &store.Attempt{ID: p.Attempt, Started: p.Started}
 			t.step(jobstate.ClusterStarted{Attempt: p.Attempt})
@@ -521,20 +531,36 @@ func (m *Monitor) processes(t *turn, status cluster.Status) {
 		t.step(jobstate.ClusterGone{})
 	}
 	m.ended(t, status)
+	for _, p := range status.Processes { // JobManagers come first
+		if p.Stuck && !t.run.State.Session {
+			role := "a TaskManager"
+			if p.JobManager {
+				role = "the JobManager"
+			}
+			t.step(jobstate.Waits{Reason: role + " does not run yet, because " + p.Waits})
+			break
+		}
+	}
 }
 
 // ended turns the ends of processes that have to be replaced into observations.
 func (m *Monitor) ended(t *turn, status cluster.Status) {
-	if _, ok := m.Driver.(cluster.Replacer); !ok || t.run.State.Session {
-		return
-	}
-	for _, p := range status.Processes {
+	_, replaces := m.Driver.(cluster.Replacer)
+	for i, p := range status.Processes {
+		if p.Returns && !p.JobManager && dead(p) && !t.run.State.Session && !slices.ContainsFunc(status.Processes[i+1:], func(q cluster.Process) bool { return q.Place == p.Place && dead(q) }) {
+			t.step(jobstate.ProcessEnded{Place: p.Place, Name: p.Name, Code: p.Code, Message: p.Message, Lived: p.Ended.Sub(p.Started), Returns: true})
+		}
+		if !replaces || p.Returns || t.run.State.Session {
+			continue
+		}
 		if p.Alive || p.Waits != "" || p.Replaced || p.Ended.IsZero() || p.JobManager && !(t.run.State.Cluster && t.run.State.HighAvailability) {
 			continue
 		}
 		t.step(jobstate.ProcessEnded{Place: p.Place, Name: p.Name, Code: p.Code, Message: p.Message, Lived: p.Ended.Sub(p.Started)})
 	}
 }
+
+func dead(p cluster.Process) bool { return !p.Alive && !p.Ended.IsZero() }
 
 // known reports whether the driver knows an attempt.
 func known(status cluster.Status, attempt string) bool {

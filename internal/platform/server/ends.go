@@ -217,7 +217,20 @@ const stable = 10 * time.Minute
 
 // restart applies the restart policy to a run that has failed: a new run of the same version, from the newest savepoint or checkpoint.
 // done false without an error: its time has not come yet.
+//
+// The version of an upgrade that did not run is not restarted: the version before starts again, from the same savepoint.
 func (s *Server) restart(ctx context.Context, r store.Run) (done bool, err error) {
+	if t := r.State.Trial; t != nil {
+		reason := t.Reason
+		if !t.Failed {
+			reason = r.State.Reason
+		}
+		_, err := s.begin(ctx, r.Job, t.From, store.Asked{By: r.Asked.By, Savepoint: r.Asked.StartFrom, After: r.State.ID, Back: &store.Back{From: r.Version, Reason: reason}})
+		if errors.Is(err, store.ErrExists) { // this was done before a crash, or a user was quicker
+			err = nil
+		}
+		return err == nil, err
+	}
 	v, err := s.Store.Version(ctx, r.Job, r.Version)
 	if err != nil {
 		return false, err
@@ -246,6 +259,16 @@ func (s *Server) restart(ctx context.Context, r store.Run) (done bool, err error
 		return false, err
 	} // ErrExists: this was done before a crash, or a user was quicker
 	return true, nil
+}
+
+// next starts the version that a run was stopped for, from the savepoint of the stop.
+func (s *Server) next(ctx context.Context, r store.Run) error {
+	then := r.State.Stop.Then
+	_, err := s.begin(ctx, r.Job, then.Version, store.Asked{By: then.By, Savepoint: r.State.Stop.Path, After: r.State.ID, Upgrade: &store.Upgrade{From: r.Version, Within: then.Within}})
+	if errors.Is(err, store.ErrExists) { // as for a restart
+		return nil
+	}
+	return err
 }
 
 // cause: what is known of a failure is stored with the push or archive itself; a poll's answer is in the event.

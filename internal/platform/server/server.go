@@ -199,7 +199,7 @@ func start(ctx context.Context, o Options, listener net.Listener) (*Server, erro
 		o.Log.Warn("open runs are looked at only when their time comes", "error", err)
 	}
 	m := &monitor.Monitor{Looks: looks, Store: st, Driver: s.driver, REST: s.rest, Log: o.Log, Owner: "server-" + store.NewID(), Lease: o.Lease, Spec: s.spec, StartPoint: s.startPoint,
-		Restart: s.restart, Cause: s.cause, KeepArchive: s.keepArchive, FindSavepoint: s.findSavepoint, ResultStore: s.resultStore,
+		Restart: s.restart, Next: s.next, Cause: s.cause, KeepArchive: s.keepArchive, FindSavepoint: s.findSavepoint, ResultStore: s.resultStore,
 		Session: s.session, Program: s.program, Decide: s.decide, Point: o.Point}
 	s.running.Go(func() { m.Run(working) })
 	s.running.Go(func() { s.retention().Run(working) })
@@ -308,6 +308,10 @@ func (s *Server) begin(ctx context.Context, job string, version int, asked store
 		r := jobstate.New(id, jobID, settings.HighAvailability, settings.Session != "", now, settings.StartWithin)
 		r.LostAfter = settings.LostAfter
 		r.SessionName, r.Cluster = settings.Session, j.Kind == store.KindCluster
+		if u := asked.Upgrade; u != nil {
+			r.Deadline = now.Add(u.Within)
+			r.Trial = &jobstate.Trial{From: u.From, Until: r.Deadline}
+		}
 		return r
 	})
 }

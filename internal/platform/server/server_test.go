@@ -220,6 +220,7 @@ func TestEveryOperation(t *testing.T) {
 	f.want(409, "POST", "/v1/jobs/clicks/start", wire.Start{}, nil)
 	f.want(400, "POST", "/v1/jobs/clicks/stop", wire.Stop{Mode: "x"}, nil)
 	f.want(400, "POST", "/v1/jobs/clicks/stop", `{"mode": 3}`, nil)
+	f.want(404, "POST", "/v1/jobs/clicks/upgrade", wire.UpgradeJob{Version: 9}, nil) // see TestUpgrade
 	f.want(200, "GET", "/v1/jobs/clicks/runs", nil, nil)
 	f.want(200, "GET", "/v1/jobs/clicks/runs/"+r.ID, nil, nil)
 	f.want(404, "GET", "/v1/jobs/clicks/runs/x", nil, nil)

@@ -38,6 +38,21 @@ type Asked struct {
 	StartFrom string `json:"startFrom,omitempty"`
 	Restart   int    `json:"restart,omitempty"` // how many runs the restart policy has made in a row
 	After     string `json:"after,omitempty"`   // the run that it follows
+	// Upgrade: the run is the second half of an upgrade. Back: it is the version before, since the upgrade did not run.
+	Upgrade *Upgrade `json:"upgrade,omitempty"`
+	Back    *Back    `json:"back,omitempty"`
+}
+
+// An Upgrade is from the version of the run that was stopped for it.
+type Upgrade struct {
+	From   int           `json:"from"`
+	Within time.Duration `json:"within"` // it has to run
+}
+
+// Back says which version did not run, and why.
+type Back struct {
+	From   int    `json:"from"`
+	Reason string `json:"reason"`
 }
 
 // ClusterRun is the run that a driver knows the run's cluster by; "": a session cluster that is not chosen yet.
@@ -80,7 +95,12 @@ func (s *Store) CreateRun(ctx context.Context, job string, version int, asked As
 		}
 		state := state(NewID(), at(now))
 		event := jobstate.Event{Queue: state.Queue, Condition: state.Condition, Source: jobstate.FromUser, By: asked.By, Text: fmt.Sprintf("version %d was asked to start", version)}
-		if asked.After != "" {
+		switch {
+		case asked.Upgrade != nil:
+			event.Source, event.Text = jobstate.FromClock, fmt.Sprintf("version %d is started from savepoint %s: an upgrade from version %d, which starts again if this one does not run within %s", version, asked.Savepoint, asked.Upgrade.From, asked.Upgrade.Within)
+		case asked.Back != nil:
+			event.Source, event.Text = jobstate.FromClock, fmt.Sprintf("version %d is started again from savepoint %s: version %d did not run%s", version, asked.Savepoint, asked.Back.From, because(asked.Back.Reason))
+		case asked.After != "":
 			event.Source, event.Text = jobstate.FromClock, fmt.Sprintf("version %d is started again after run %s, try %d", version, asked.After, asked.Restart)
 		}
 		texts, err := marshal(state, []jobstate.Effect{jobstate.StartCluster}, asked)
@@ -103,6 +123,13 @@ func (s *Store) CreateRun(ctx context.Context, job string, version int, asked As
 		return err
 	})
 	return r, err
+}
+
+func because(reason string) string {
+	if reason == "" {
+		return ""
+	}
+	return ": " + reason
 }
 
 func marshal(values ...any) ([]string, error) {

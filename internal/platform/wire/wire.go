@@ -65,6 +65,7 @@ type Run struct {
 	SessionOf string     `json:"sessionRun,omitempty"`  // the run of that cluster which got its job
 	By        string     `json:"startedBy,omitempty"`
 	Restart   int        `json:"restart,omitempty"` // how many runs the restart policy has made in a row
+	Upgrade   *Upgrade   `json:"upgrade,omitempty"` // that it is a part of
 	Seen      *Seen      `json:"seen,omitempty"`    // what its cluster says, where that was asked for
 }
 
@@ -124,6 +125,25 @@ type Start struct {
 // Stop is what a stop asks for.
 type Stop struct {
 	Mode string `json:"mode"` // savepoint, drain or cancel
+}
+
+// An Upgrade is what a run has to do with one.
+type Upgrade struct {
+	// State: stopping, stopped (another run follows) and "not started" of the run before; starting, done, failed and canceled of the new version; back of the
+	// version before, started again.
+	State string     `json:"state"`
+	From  int        `json:"from"` // version
+	To    int        `json:"to"`   // version
+	Until *time.Time `json:"until,omitempty"`
+	// Reason is why the version did not run, after which the one before is back.
+	Reason string `json:"reason,omitempty"`
+}
+
+// UpgradeJob asks for one.
+type UpgradeJob struct {
+	Version int  `json:"version,omitempty"` // 0: the newest
+	Within  int  `json:"within,omitempty"`  // seconds; 0: 300
+	Drain   bool `json:"drain,omitempty"`
 }
 
 // Resolve is a person's decision about a lost run.
