@@ -16,7 +16,7 @@ GOBUILD := go build -trimpath -buildvcs=false $(GCFLAGS) -ldflags '$(LDFLAGS)'
 MAIN_VERSIONS := 1.20.5 2.2.1
 ALL_VERSIONS  := $(patsubst test/flinkhome/requirements/%.txt,%,$(sort $(wildcard test/flinkhome/requirements/[0-9]*.txt)))
 # All build tags of the suites, see test/README.md.
-TAGS := flink vm load container hive ha deploy kubelet platform browser metrics
+TAGS := flink vm load container hive ha deploy kubelet kubernetes platform browser metrics
 # What go test gets for suites that run the program.
 WITH_BINARY := FLINK_ENTRYPOINT_BINARY=$(CURDIR)/$(BIN)
 
@@ -146,6 +146,11 @@ test-kubelet: need-go need-java need-pip need-podman build ## pods of deploy/ an
 	go run ./test/flinkhome $(MAIN_VERSIONS) >/dev/null
 	go test -tags kubelet -count 1 -timeout 120m -v ./test/kubelet
 
+# API server and controllers are built first, as for test-kubelet.
+.PHONY: test-kubernetes
+test-kubernetes: need-go ## the platform's clusters on a real API server and its controllers, without nodes (Debian)
+	go test -tags kubernetes -count 1 -timeout 60m ./internal/platform/cluster/kubernetes
+
 # How often the platform is killed at its own places, and at system calls, no two of which are alike; FLINK_SEED chooses.
 KILLS      ?= 300
 CALL_KILLS ?= 300
@@ -193,7 +198,7 @@ fuzz: need-go ## every fuzz target for FUZZTIME each
 	done
 
 .PHONY: test-full
-test-full: need-go need-java need-pip need-podman need-curl lint build test-deploy test-vm test-load test-hive test-ha test-containers test-kubelet test-platform test-browser test-metrics test-bundle fuzz ## every suite there is, on all versions of Flink (hours)
+test-full: need-go need-java need-pip need-podman need-curl lint build test-deploy test-vm test-load test-hive test-ha test-containers test-kubelet test-kubernetes test-platform test-browser test-metrics test-bundle fuzz ## every suite there is, on all versions of Flink (hours)
 	go run ./test/flinkhome all >/dev/null
 	FLINK_VERSIONS="$(ALL_VERSIONS)" FLINK_CASES=2000 FLINK_SCENARIOS=100 $(WITH_BINARY) go test -tags flink -p 1 -count 1 -timeout 180m ./...
 

@@ -256,8 +256,8 @@ func Overlay(ctx context.Context, dir, folder, ours, official, more string) ([]M
 func folders(root, below string) ([]string, error) {
 	var found []string
 	err := filepath.WalkDir(filepath.Join(root, below), func(path string, d fs.DirEntry, err error) error {
-		if err == nil && path == filepath.Join(root, "deploy", "operator") && path != filepath.Join(root, below) {
-			return filepath.SkipDir // of other kinds
+		if err == nil && path != filepath.Join(root, below) && slices.Contains([]string{"operator", "platform"}, filepath.Base(path)) && filepath.Dir(path) == filepath.Join(root, "deploy") {
+			return filepath.SkipDir // of other kinds; what the platform applies is tested with its driver
 		}
 		if err != nil || d.Name() != "kustomization.yaml" {
 			return err

@@ -20,6 +20,8 @@ var elsewhere = []struct{ page, command, test, why string }{
 	{page: "platform.md", command: "make platform", why: "as in the README"},
 	{page: "platform.md", command: "flink-platform ", test: "test/platform/page_test.go"},
 	{page: "workbench.md", command: "flink-platform ", test: "test/browser"},
+	{page: "platform-kubernetes.md", command: "kubectl ", why: "needs a cluster; internal/platform/cluster/kubernetes applies the same folder to a real API server (tag kubernetes)"},
+	{page: "platform-kubernetes.md", command: "flink-platform ", why: "needs a cluster; internal/platform/cluster/kubernetes runs the driver on a real API server, internal/platform/cli reads the flags"},
 	{page: "docker.md", command: "", test: "test/container/page_test.go"},
 	{page: "high-availability.md", command: "", test: "test/ha"},
 	{page: "start-up.md", command: "flink-entrypoint warmup ", why: "starts the roles of a real Flink; test/warmup (tag flink) does, and test/container in an image's build"},

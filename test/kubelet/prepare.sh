@@ -1,9 +1,12 @@
 #!/bin/sh
-# prepare.sh DIR: brings what a cluster of one node is made of into DIR, once: API server, controller manager, scheduler, kube-proxy and
+# prepare.sh DIR [COMMAND…]: brings what a cluster of one node is made of into DIR, once: API server, controller manager, scheduler, kube-proxy and
 # kubelet, built from Kubernetes' modules (fifteen minutes of CPU and 3 GB in Go's caches), and etcd, containerd and the CNI plugins out of
-# Debian's packages, which are unpacked only: installed, they would start as services. Says on stderr what is missing and how to get it.
+# Debian's packages, which are unpacked only: installed, they would start as services. With commands, only those of Kubernetes are built.
+# Says on stderr what is missing and how to get it.
 set -eu
 dir=$1
+shift
+[ $# -gt 0 ] || set -- kube-apiserver kube-controller-manager kube-scheduler kube-proxy kubelet
 cd "$(dirname "$0")/kubernetes"
 
 fail() {
@@ -30,7 +33,7 @@ fi
 
 version=$(sed -n 's/^.*k8s.io\/kubernetes \(v[0-9.]*\)$/\1/p' go.mod)
 bin=$dir/kubernetes-$version
-for command in kube-apiserver kube-controller-manager kube-scheduler kube-proxy kubelet; do
+for command; do
 	[ -e "$bin/$command" ] && continue
 	mkdir -p "$bin"
 	echo "building $command $version (once)" >&2

@@ -55,6 +55,8 @@ func serveFlags(f *pflag.FlagSet) {
 	f.String("url", "", "`URL` under which clusters reach the server (made from --listen)")
 	f.String("entrypoint", "", "the binary flink-entrypoint (`FILE`; beside this program, or on PATH)")
 	f.StringArray("flink-home", nil, "Flink distribution for clusters and scripts (`DIR`; $FLINK_HOME); more of them are for scripts whose definition names their version")
+	f.String("driver", driverProcesses, "where clusters are: processes (of this machine) or kubernetes (`DRIVER`)")
+	kubernetesFlags(f)
 	f.Bool("auth", false, "requests need a token")
 	l := api.Limits{}.WithDefaults()
 	f.Float64("max-requests", l.Requests, "requests of one token in a second, on average; four times `N` may come at once")
@@ -251,8 +253,12 @@ func serve(c *call) error {
 	if err != nil {
 		return err
 	}
+	onKubernetes, err := c.kubernetes()
+	if err != nil {
+		return err
+	}
 	entrypoint := c.text("entrypoint")
-	if entrypoint == "" {
+	if entrypoint == "" && onKubernetes == nil {
 		entrypoint = filepath.Join(filepath.Dir(self), "flink-entrypoint")
 		if _, err := os.Stat(entrypoint); err != nil {
 			if entrypoint, err = exec.LookPath("flink-entrypoint"); err != nil {
@@ -260,10 +266,12 @@ func serve(c *call) error {
 			}
 		}
 	}
-	if entrypoint, err = filepath.Abs(entrypoint); err != nil {
-		return err
+	if entrypoint != "" {
+		if entrypoint, err = filepath.Abs(entrypoint); err != nil {
+			return err
+		}
 	}
-	homes, err := c.homes()
+	homes, err := c.homes(onKubernetes == nil)
 	if err != nil {
 		return err
 	}
@@ -296,7 +304,7 @@ func serve(c *call) error {
 		return err
 	}
 	s, err := server.Start(c.ctx, server.Options{DebugSlots: debug.Runs, DebugQueue: debug.Queue, DebugWall: debug.Wall, DebugPolicy: debug.Policy, Forward: []string{self, "forward"},
-		DataDir: c.text("data-dir"), Store: database, Listen: c.text("listen"), URL: c.text("url"), Entrypoint: entrypoint, Home: homes[0], Homes: homes[1:],
+		DataDir: c.text("data-dir"), Store: database, Listen: c.text("listen"), URL: c.text("url"), Entrypoint: entrypoint, Home: homes[0], Homes: homes[1:], Kubernetes: onKubernetes,
 		Self: []string{self, "shim"}, Env: c.env, Log: log, Auth: c.bool("auth"),
 		Limits: limits, Keep: c.keep(), Warm: debug.Warm, Fetch: fetch, Workers: workers, Alerts: receiver, AlertAfter: after})
 	if err != nil {
@@ -314,8 +322,8 @@ func serve(c *call) error {
 	return err
 }
 
-// homes are the distributions of Flink, the default first.
-func (c *call) homes() ([]string, error) {
+// homes are the distributions of Flink, the default first. Where none is needed and none is given, it is "".
+func (c *call) homes(needed bool) ([]string, error) {
 	homes, err := c.flags.GetStringArray("flink-home")
 	if err != nil {
 		return nil, err
@@ -324,6 +332,9 @@ func (c *call) homes() ([]string, error) {
 		if v, ok := strings.CutPrefix(kv, "FLINK_HOME="); ok && v != "" && len(homes) == 0 {
 			homes = []string{v}
 		}
+	}
+	if len(homes) == 0 && !needed {
+		return []string{""}, nil
 	}
 	if len(homes) == 0 {
 		return nil, usagef("no Flink distribution: give it with --flink-home, or set FLINK_HOME")

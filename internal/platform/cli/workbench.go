@@ -83,7 +83,7 @@ func runWorkbench(c *call) error {
 	if err != nil {
 		return err
 	}
-	homes, err := c.homes()
+	homes, err := c.homes(true)
 	if err != nil {
 		return err
 	}

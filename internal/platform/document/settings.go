@@ -3,11 +3,14 @@ package document
 import (
 	"fmt"
 	"math"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
 
+	"flink-entrypoint/internal/flinkconf"
 	"flink-entrypoint/internal/jobdef"
+	"flink-entrypoint/internal/memory"
 	"flink-entrypoint/internal/platform/api"
 	"flink-entrypoint/internal/platform/store"
 	"flink-entrypoint/internal/sqlrunner"
@@ -30,11 +33,34 @@ type Settings struct {
 	Backoff          time.Duration // before the first of them; doubled each time
 	StartWithin      time.Duration
 	LostAfter        time.Duration // without an answer, until the run is lost
-	Session          string        // the session cluster that the job runs on; empty: a cluster of its own
+	Flink            string        // the minor version that it is for; "": any
+	Election         string        // of high availability: kubernetes, zookeeper
+	JobManager       Size          // of the containers
+	TaskManager      Size
+	Secrets          []string // of the team, whose files the pods read
+	Session          string   // the session cluster that the job runs on; empty: a cluster of its own
 
 	catalogs     []string
 	catalogNodes []*yaml.Node
 	session      *yaml.Node // of Session
+}
+
+// A Size is what the definition says of a container. Zero values: nothing that can be read here.
+type Size struct {
+	Memory int64  // bytes
+	CPU    string // a number, also 500m
+}
+
+// sizeOf reads a size. A process size that the user set decides where the container has none: one that is larger than its container is killed.
+func sizeOf(c jobdef.Container, def *jobdef.Definition, process string) Size {
+	var s Size
+	if text, ok := c.Memory.Plain(); ok && text != "" && text != "auto" {
+		s.Memory, _, _ = memory.ParseContainerSize(text) // jobdef has checked it
+	} else if size, err := flinkconf.ParseMemorySize(setting(def, process)); err == nil {
+		s.Memory = size
+	}
+	s.CPU, _ = c.CPU.Plain()
+	return s
 }
 
 // KeepResults is the key by which Flink removes the result of a job from the job result store when everything of the job is removed. The platform
@@ -65,9 +91,13 @@ func SettingsOf(kind store.Kind, document []byte) (Settings, error) {
 func read(kind store.Kind, root *yaml.Node, def *jobdef.Definition) (Settings, api.Faults) {
 	s := Settings{JobManagers: 1, TaskManagers: taskManagers(def), StartWithin: 5 * time.Minute, LostAfter: 10 * time.Second, Backoff: 10 * time.Second,
 		Sized: !def.Resources.JobManager.Memory.IsZero() || !def.Resources.TaskManager.Memory.IsZero()}
+	s.Flink, _ = def.FlinkVersion.Plain()
+	s.JobManager = sizeOf(def.Resources.JobManager, def, "jobmanager.memory.process.size")
+	s.TaskManager = sizeOf(def.Resources.TaskManager, def, "taskmanager.memory.process.size")
 	s.HighAvailability = def.HighAvailability != nil && !strings.EqualFold(def.HighAvailability.Type, "none")
 	s.Streaming = !strings.EqualFold(setting(def, "execution.runtime-mode"), "batch")
 	if s.HighAvailability {
+		s.Election = strings.ToLower(def.HighAvailability.Type)
 		s.JobManagers, s.ResultStore, s.ResultsChosen = 2, resultStore(def), setting(def, KeepResults) != ""
 	}
 	if kind == store.KindCluster {
@@ -88,6 +118,18 @@ func read(kind store.Kind, root *yaml.Node, def *jobdef.Definition) (Settings, a
 			}
 			for _, item := range n.Items {
 				s.catalogs, s.catalogNodes = append(s.catalogs, item.Text), append(s.catalogNodes, item)
+			}
+		},
+		"secrets": func(n *yaml.Node, path string) {
+			if n.Kind != yaml.SequenceNode {
+				r.wrong(n, path, "expected a list of names of Secrets of Kubernetes", "secrets: [orders-db]: Secret TEAM.orders-db; its files are in /run/secrets/orders-db")
+				return
+			}
+			for _, item := range n.Items {
+				if !secretName.MatchString(item.Text) {
+					r.wrong(item, path, fmt.Sprintf("%.80q is not the name of a Secret", item.Text), "small letters, digits and hyphens, without the name of the team")
+				}
+				s.Secrets = append(s.Secrets, item.Text)
 			}
 		},
 		"jobManagers":  func(n *yaml.Node, path string) { s.JobManagers = r.number(n, path, 1, 9) },
@@ -118,7 +160,7 @@ func read(kind store.Kind, root *yaml.Node, def *jobdef.Definition) (Settings, a
 	r.mapping(n, field, fields)
 	if s.session != nil {
 		s.OneJob = true
-		for _, of := range []string{"jobManagers", "taskManagers"} {
+		for _, of := range []string{"jobManagers", "taskManagers", "secrets"} {
 			if other := n.Get(of); other != nil {
 				r.wrong(other, field+"."+of, "the job runs on a session cluster, which has its own", "say it in the definition of the cluster")
 			}
@@ -126,6 +168,9 @@ func read(kind store.Kind, root *yaml.Node, def *jobdef.Definition) (Settings, a
 	}
 	return s, r.faults
 }
+
+// secretName is a name without a dot: the driver writes the team before it.
+var secretName = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`)
 
 // resultStore is where Flink's FileSystemJobResultStore has the directories of clusters. With a path of its own (job-result-store.storage-path)
 // it has one for all, which is not read.

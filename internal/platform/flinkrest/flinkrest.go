@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"io"
 	"mime"
+	"net"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -45,13 +46,21 @@ type Client struct {
 
 // New makes a client. transport nil is one of its own, with connections that are kept.
 func New(transport http.RoundTripper) *Client {
-	slow := transport
 	if transport == nil {
-		t := &http.Transport{MaxIdleConnsPerHost: perHost, MaxIdleConns: 2000, IdleConnTimeout: 90 * time.Second, ResponseHeaderTimeout: Timeout}
-		s := t.Clone()
-		s.ResponseHeaderTimeout = RunTimeout
-		transport, slow = t, s
+		return Dialing(nil)
 	}
+	return newClient(transport, transport)
+}
+
+// Dialing makes a client that makes its connections by dial; nil: as usual.
+func Dialing(dial func(ctx context.Context, network, address string) (net.Conn, error)) *Client {
+	t := &http.Transport{MaxIdleConnsPerHost: perHost, MaxIdleConns: 2000, IdleConnTimeout: 90 * time.Second, ResponseHeaderTimeout: Timeout, DialContext: dial, TLSHandshakeTimeout: Timeout}
+	slow := t.Clone()
+	slow.ResponseHeaderTimeout = RunTimeout
+	return newClient(t, slow)
+}
+
+func newClient(transport, slow http.RoundTripper) *Client {
 	client := func(t http.RoundTripper) *http.Client {
 		return &http.Client{Transport: t, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	}

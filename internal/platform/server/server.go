@@ -19,6 +19,7 @@ import (
 	"flink-entrypoint/internal/platform/alert"
 	"flink-entrypoint/internal/platform/api"
 	"flink-entrypoint/internal/platform/cluster"
+	"flink-entrypoint/internal/platform/cluster/kubernetes"
 	"flink-entrypoint/internal/platform/cluster/process"
 	"flink-entrypoint/internal/platform/document"
 	"flink-entrypoint/internal/platform/flinkrest"
@@ -44,10 +45,12 @@ type Options struct {
 	Self       []string // the command that runs process.Shim
 	Env        []string
 	Log        *slog.Logger
-	// Driver makes the driver for the store's instance id; nil: of processes.
+	// Driver makes the driver for the store's instance id; nil: of processes, or of Kubernetes.
 	Driver func(instance string) cluster.Driver
 	// Lease is how long a run that this server has claimed is its own; 0: 30 s.
 	Lease time.Duration
+	// Kubernetes, if not nil, is where clusters are made. What the server itself knows need not be set.
+	Kubernetes *kubernetes.Options
 	// ArchiveWait is how long the cluster of an ended run is kept for its archive; 0: 15 s.
 	ArchiveWait time.Duration
 	// Point, if not nil, is called at each place where a crash must do no harm. Tests kill the process there.
@@ -142,9 +145,19 @@ func start(ctx context.Context, o Options, listener net.Listener) (*Server, erro
 		st.AlertAfter = alert.DefaultAfter()
 	}
 	s := &Server{URL: o.URL, Store: st, o: o, rest: flinkrest.New(nil), failed: make(chan error, 1), explains: make(chan struct{}, explainsAtOnce)}
-	if o.Driver != nil {
+	var watch func(context.Context)
+	switch {
+	case o.Driver != nil:
 		s.driver = o.Driver(st.Instance())
-	} else {
+	case o.Kubernetes != nil:
+		k := *o.Kubernetes
+		k.Instance, k.Dir, k.Log, k.Changed, k.Point = st.Instance(), filepath.Join(dir, "ended"), o.Log, s.wake, o.Point
+		d, err := kubernetes.New(k)
+		if err != nil {
+			return nil, errors.Join(err, st.Close())
+		}
+		s.driver, s.rest, watch = d, flinkrest.Dialing(d.Dial), d.Run
+	default:
 		s.driver = &process.Driver{Dir: filepath.Join(dir, "runs"), Instance: st.Instance(), Entrypoint: o.Entrypoint, Home: o.Home, Self: o.Self, Env: o.Env, Point: o.Point, Ended: s.wake}
 	}
 	if s.o.ArchiveWait == 0 {
@@ -155,7 +168,7 @@ func start(ctx context.Context, o Options, listener net.Listener) (*Server, erro
 	}
 	pages, looks := web.New(o.Log), new(meter.Meter)
 	a := &api.API{Pages: pages, Secure: strings.HasPrefix(s.URL, "https:"), Polls: looks.PerSecond, Store: st, Driver: s.driver, REST: s.rest, Log: o.Log, Open: !o.Auth, Observes: st.OnlyObserves, Decide: s.decide, Begin: s.begin,
-		Prepare: s.prepare, PrepareCluster: document.PrepareCluster, CheckCatalog: document.CheckCatalog, Limits: o.Limits, OneTeam: o.Driver == nil, Loopback: address.IP.IsLoopback(), Host: hostOf(o.URL), StreamCheck: o.StreamCheck, URL: s.URL}
+		Prepare: s.prepare, PrepareCluster: document.PrepareCluster, CheckCatalog: document.CheckCatalog, Limits: o.Limits, OneTeam: o.Driver == nil && o.Kubernetes == nil, Loopback: address.IP.IsLoopback(), Host: hostOf(o.URL), StreamCheck: o.StreamCheck, URL: s.URL}
 	if o.Home != "" && o.Entrypoint != "" {
 		a.Memory = s.memory
 	}
@@ -183,6 +196,9 @@ func start(ctx context.Context, o Options, listener net.Listener) (*Server, erro
 			s.failed <- err
 		}
 	})
+	if watch != nil {
+		s.running.Go(func() { watch(working) })
+	}
 	if st.OnlyObserves() {
 		o.Log.Warn("restored from a backup: nothing is started or stopped until flink-platform resume")
 		return s, nil
@@ -335,9 +351,10 @@ func (s *Server) spec(ctx context.Context, r store.Run) (cluster.Spec, error) {
 		return cluster.Spec{}, &cluster.Refusal{Err: err}
 	}
 	spec := cluster.Spec{Run: r.State.ID, Session: r.State.Cluster, Definition: fmt.Sprintf("%s/v1/jobs/%s/versions/%d", s.URL, r.Job, r.Version), Digest: v.Digest, Events: s.URL + "/v1/flink-events", Token: func(ctx context.Context) (string, error) { return s.Store.NewRunToken(ctx, j.Team, r.State.ID) },
-		JobID: r.State.JobID, Savepoint: r.Asked.StartFrom, NoSavepoint: withoutState(r), JobManagers: 1, TaskManagers: settings.TaskManagers, KeepMemory: !settings.Sized}
+		JobID: r.State.JobID, Savepoint: r.Asked.StartFrom, NoSavepoint: withoutState(r), JobManagers: 1, TaskManagers: settings.TaskManagers, KeepMemory: !settings.Sized,
+		Job: r.Job, Team: j.Team, Flink: settings.Flink, JobManager: cluster.Size(settings.JobManager), TaskManager: cluster.Size(settings.TaskManager), Secrets: settings.Secrets}
 	if settings.HighAvailability {
-		spec.ClusterID, spec.JobManagers = jobstate.ClusterIDOf(r.State.ID), settings.JobManagers
+		spec.ClusterID, spec.JobManagers, spec.Election = jobstate.ClusterIDOf(r.State.ID), settings.JobManagers, settings.Election
 		if spec.Session && !settings.ResultsChosen { // the entrypoint does it for a job's own cluster
 			spec.Arguments = append(spec.Arguments, "-D"+document.KeepResults+"=false")
 		}

@@ -87,6 +87,9 @@ func (d *Driver) LocalFiles() {}
 func (d *Driver) Start(ctx context.Context, s cluster.Spec) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if len(s.Secrets) > 0 {
+		return &cluster.Refusal{Err: errors.New("x-platform.secrets names Secrets of Kubernetes, and this server's clusters are processes: leave it out, and let the definition name files of this machine")}
+	}
 	dir := d.run(s.Run)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
