@@ -49,6 +49,8 @@ func TestKubelet(t *testing.T) {
 		{"wrong probe", wrongProbe},
 		{"refused", refused},
 		{"out of memory", outOfMemory},
+		{"platform: jobs", platformJobs},
+		{"platform: failures", platformFailures},
 		{"native application " + version, nativeApplication(version)},
 		{"native session " + version, nativeSession(version)},
 		{"native high availability " + version, nativeHighAvailability(version)},

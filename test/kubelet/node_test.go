@@ -13,6 +13,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -67,6 +68,9 @@ func outside(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, remove(dir)) }()
+	if err := buildPlatform(ctx, dir); err != nil {
+		return err
+	}
 	if err := makeCgroups(filepath.Base(dir)); err != nil {
 		return err
 	}
@@ -224,6 +228,8 @@ type node struct {
 type daemon struct {
 	name string
 	log  string
+	args []string // with the command
+	cmd  *exec.Cmd
 	done chan struct{}
 	err  error
 }
@@ -322,14 +328,26 @@ func mounts(dir string) error {
 
 // start starts a part of the node, whose output goes to a file.
 func (n *node) start(command string, args ...string) error {
-	d := &daemon{name: filepath.Base(command), done: make(chan struct{})}
+	d := &daemon{name: filepath.Base(command), args: append([]string{command}, args...)}
 	d.log = filepath.Join(n.dir, d.name+".log")
-	log, err := os.Create(d.log)
+	n.daemons = append(n.daemons, d)
+	return n.restart(d)
+}
+
+// daemon is one of the node's processes.
+func (n *node) daemon(name string) *daemon {
+	return n.daemons[slices.IndexFunc(n.daemons, func(d *daemon) bool { return d.name == name })]
+}
+
+// restart starts a process that does not run.
+func (n *node) restart(d *daemon) error {
+	log, err := os.OpenFile(d.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {
 		return err
 	}
 	defer log.Close()
-	cmd := exec.Command(command, args...)
+	command := d.args[0]
+	cmd := exec.Command(command, d.args[1:]...)
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.Dir = n.dir
 	// containerd looks for its shim and for runc.
@@ -337,7 +355,7 @@ func (n *node) start(command string, args ...string) error {
 	if err := cmd.Start(); err != nil {
 		return err
 	}
-	n.daemons = append(n.daemons, d)
+	d.cmd, d.done = cmd, make(chan struct{})
 	go func() {
 		d.err = cmd.Wait()
 		close(d.done)

@@ -1,0 +1,403 @@
+//go:build kubelet
+
+package kubelet
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"sigs.k8s.io/kustomize/api/krusty"
+	"sigs.k8s.io/kustomize/kyaml/filesys"
+
+	"flink-entrypoint/internal/platform/client"
+	"flink-entrypoint/internal/platform/wire"
+	"flink-entrypoint/test/cluster"
+	"flink-entrypoint/test/container"
+)
+
+// platformBinary is made outside of the namespaces, in the node's folder.
+const platformBinary = "flink-platform"
+
+// buildPlatform makes the platform's program.
+func buildPlatform(ctx context.Context, dir string) error {
+	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", filepath.Join(dir, platformBinary), "./cmd/flink-platform")
+	build.Dir, build.Env = root, append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		return fmt.Errorf("go build: %w\n%s", err, out)
+	}
+	return nil
+}
+
+// A platform is flink-platform as a process of the node, whose clusters are pods of a namespace. What its jobs write is on a volume of all pods.
+type platform struct {
+	w         *world
+	namespace string
+	dir       string // of the server
+	state     string // the volume, on the node
+	args      []string
+	client    *client.Client
+
+	mu  sync.Mutex
+	log bytes.Buffer
+	cmd *exec.Cmd
+}
+
+func (p *platform) Write(b []byte) (int, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.log.Write(b)
+}
+
+// platform makes the namespace, with exactly the rights that deploy/platform/rights has, the volume, and starts the server.
+func (w *world) platform(namespace string, port int) *platform {
+	w.Helper()
+	p := &platform{w: w, namespace: namespace, dir: filepath.Join(w.TempDir(), "data"), state: filepath.Join(w.node.dir, namespace)}
+	w.create(server+"/api/v1/namespaces", map[string]any{"apiVersion": "v1", "kind": "Namespace", "metadata": map[string]any{"name": namespace}})
+	w.Cleanup(func() { w.removeNamespace(namespace) })
+	if err := os.Mkdir(p.state, 0o777); err != nil {
+		w.Fatal(err)
+	}
+	if err := os.Chmod(p.state, 0o777); err != nil { // whatever the umask is: pods run as another user
+		w.Fatal(err)
+	}
+	volume := func(name string, rest map[string]any) map[string]any {
+		spec := map[string]any{"accessModes": []string{"ReadWriteMany"}, "storageClassName": ""}
+		for k, v := range rest {
+			spec[k] = v
+		}
+		return map[string]any{"apiVersion": "v1", "kind": name, "metadata": map[string]any{"name": namespace}, "spec": spec}
+	}
+	w.create(server+"/api/v1/persistentvolumes", volume("PersistentVolume", map[string]any{"capacity": map[string]any{"storage": "1Gi"}, "hostPath": map[string]any{"path": p.state}}))
+	w.Cleanup(func() {
+		_, _ = w.node.api.do(context.Background(), http.MethodDelete, server+"/api/v1/persistentvolumes/"+namespace, nil, nil)
+	})
+	w.create(within(namespace, "v1", "PersistentVolumeClaim"), volume("PersistentVolumeClaim", map[string]any{"volumeName": namespace, "resources": map[string]any{"requests": map[string]any{"storage": "1Gi"}}}))
+	rights, err := filepath.Abs(filepath.Join(root, "deploy", "platform", "rights"))
+	if err != nil {
+		w.Fatal(err)
+	}
+	built, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(filesys.MakeFsOnDisk(), rights)
+	if err != nil {
+		w.Fatal(err)
+	}
+	for _, r := range built.Resources() {
+		b, err := r.MarshalJSON()
+		if err != nil {
+			w.Fatal(err)
+		}
+		var object map[string]any
+		if err := json.Unmarshal(b, &object); err != nil {
+			w.Fatal(err)
+		}
+		w.create(within(namespace, r.GetGvk().ApiVersion(), r.GetKind()), object)
+	}
+	var made struct{ Status struct{ Token string } }
+	if _, err := w.node.api.do(w.ctx, http.MethodPost, within(namespace, "v1", "ServiceAccount")+"/flink-platform/token", map[string]any{"spec": map[string]any{"expirationSeconds": 7200}}, &made); err != nil {
+		w.Fatal(err)
+	}
+	kubeconfig := filepath.Join(w.TempDir(), "kubeconfig")
+	text := fmt.Sprintf("apiVersion: v1\nkind: Config\nclusters: [{name: node, cluster: {server: %q, insecure-skip-tls-verify: true}}]\nusers: [{name: platform, user: {token: %s}}]\ncontexts: [{name: node, context: {cluster: node, user: platform, namespace: %s}}]\ncurrent-context: node\n",
+		server, made.Status.Token, namespace)
+	if err := os.WriteFile(kubeconfig, []byte(text), 0o600); err != nil {
+		w.Fatal(err)
+	}
+	listen := nodeAddress + ":" + strconv.Itoa(port)
+	p.args = []string{"serve", "--driver", "kubernetes", "--kubeconfig", kubeconfig, "--data-dir", p.dir, "--listen", listen, "--url", "http://" + listen, "--auth",
+		"--image", container.SlimImage(version), "--state-dir", "file:///state", "--state-claim", namespace}
+	out, err := exec.CommandContext(w.ctx, filepath.Join(w.node.dir, platformBinary), "token", "make", "admin", "--role", "admin", "--data-dir", p.dir).Output()
+	if err != nil {
+		w.Fatalf("token make: %v", err)
+	}
+	p.client = &client.Client{Base: "http://" + listen, Token: strings.TrimSpace(string(out)), HTTP: &http.Client{Timeout: 30 * time.Second}}
+	w.Cleanup(func() {
+		p.kill()
+		if w.Failed() {
+			p.mu.Lock()
+			w.Logf("the platform said\n%.20000s", p.log.String())
+			p.mu.Unlock()
+		}
+	})
+	p.start()
+	return p
+}
+
+func (p *platform) start() {
+	p.w.Helper()
+	p.cmd = exec.Command(filepath.Join(p.w.node.dir, platformBinary), p.args...)
+	p.cmd.Stdout, p.cmd.Stderr = p, p
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := p.cmd.Start(); err != nil {
+		p.w.Fatal(err)
+	}
+	p.await("the server answers", func() error {
+		_, err := p.client.Jobs(p.w.ctx, "")
+		return err
+	})
+}
+
+// kill ends the server as a node that fails does.
+func (p *platform) kill() {
+	if p.cmd != nil {
+		p.cmd.Process.Kill()
+		p.cmd.Wait()
+		p.cmd = nil
+	}
+}
+
+func (p *platform) await(what string, f func() error) {
+	p.w.Helper()
+	err := cluster.Poll(p.w.ctx, func() error {
+		if err := f(); err != nil {
+			return fmt.Errorf("%w: %s: %w", cluster.ErrNotYet, what, err)
+		}
+		return nil
+	})
+	if err != nil {
+		p.w.Fatal(err)
+	}
+}
+
+// definition is a job that copies the numbers from 1 to last into files of its name, ten a second. expression is what becomes of each.
+func (p *platform) definition(name string, last int, expression, more string) []byte {
+	return fmt.Appendf(nil, `apiVersion: flink-entrypoint/v1
+name: %s
+resources: {jobManager: {memory: 1100m, cpu: 100m}, taskManager: {memory: 1300m, cpu: 100m}}
+configuration:
+  restart-strategy.type: none
+  execution.checkpointing.interval: 1 s
+  execution.checkpointing.dir: file:///state/checkpoints
+  heartbeat.timeout: 600000
+%ssql:
+  script: |
+    CREATE TABLE numbers (id INT) WITH ('connector' = 'datagen', 'rows-per-second' = '10', 'fields.id.kind' = 'sequence', 'fields.id.start' = '1', 'fields.id.end' = '%d');
+    CREATE TABLE files (id INT) WITH ('connector' = 'filesystem', 'path' = 'file:///state/out/%s', 'format' = 'csv');
+    INSERT INTO files SELECT %s FROM numbers;
+`, name, more, last, name, expression)
+}
+
+func (p *platform) put(name string, definition []byte) {
+	p.w.Helper()
+	if _, err := p.client.Put(p.w.ctx, name, definition, false, ""); err != nil {
+		p.w.Fatal(err)
+	}
+}
+
+func (p *platform) begin(name string, in wire.Start) wire.Run {
+	p.w.Helper()
+	r, err := p.client.Start(p.w.ctx, name, in)
+	if err != nil {
+		p.w.Fatal(err)
+	}
+	return r
+}
+
+// until waits until the newest run of a job is as it should be.
+func (p *platform) until(name, what string, ok func(wire.Run) bool) wire.Run {
+	p.w.Helper()
+	var r wire.Run
+	p.await(name+" is "+what, func() error {
+		j, err := p.client.Job(p.w.ctx, name)
+		if err != nil {
+			return err
+		}
+		if r = *j.Run; !ok(r) {
+			return fmt.Errorf("%s %s %s %s (%s) %+v", r.ID, r.Queue, r.Condition, r.Outcome, r.Reason, r.Upgrade)
+		}
+		return nil
+	})
+	return r
+}
+
+func runs(r wire.Run) bool { return r.Queue == "running" && r.Condition == "" }
+
+// rows are the numbers in the files that a job has committed.
+func (p *platform) rows(name string) []int {
+	p.w.Helper()
+	files, err := filepath.Glob(filepath.Join(p.state, "out", name, "part-*"))
+	if err != nil {
+		p.w.Fatal(err)
+	}
+	var all []int
+	for _, file := range files {
+		b, err := os.ReadFile(file)
+		if err != nil {
+			p.w.Fatal(err)
+		}
+		for _, line := range strings.Fields(string(b)) {
+			n, err := strconv.Atoi(line)
+			if err != nil {
+				p.w.Fatalf("%s has the line %q", file, line)
+			}
+			all = append(all, n)
+		}
+	}
+	slices.Sort(all)
+	return all
+}
+
+// wrote waits until a job has committed numbers beyond n, and returns the last.
+func (p *platform) wrote(name string, n int) int {
+	p.w.Helper()
+	last := 0
+	p.await(fmt.Sprintf("%s has written more than %d", name, n), func() error {
+		if rows := p.rows(name); len(rows) > 0 {
+			last = rows[len(rows)-1]
+		}
+		if last <= n {
+			return fmt.Errorf("%d", last)
+		}
+		return nil
+	})
+	return last
+}
+
+// exact wants each number once.
+func (p *platform) exact(name string) int {
+	p.w.Helper()
+	rows := p.rows(name)
+	for i, n := range rows {
+		if n != i+1 {
+			p.w.Errorf("%s wrote %v: number %d is missing or there twice", name, rows, i+1)
+			break
+		}
+	}
+	return len(rows)
+}
+
+// clean waits until no object of the platform is left.
+func (p *platform) clean() {
+	p.w.Helper()
+	for _, kind := range [][2]string{{"v1", "Pod"}, {"v1", "ConfigMap"}, {"v1", "Secret"}, {"v1", "Service"}, {"batch/v1", "Job"}, {"apps/v1", "StatefulSet"}, {"apps/v1", "Deployment"}} {
+		p.await("no "+kind[1]+" is left", func() error {
+			var list struct {
+				Items []struct{ Metadata struct{ Name string } }
+			}
+			if _, err := p.w.node.api.do(p.w.ctx, http.MethodGet, within(p.namespace, kind[0], kind[1]), nil, &list); err != nil {
+				return err
+			}
+			for _, o := range list.Items {
+				if strings.HasPrefix(o.Metadata.Name, "run-") {
+					return errors.New(o.Metadata.Name)
+				}
+			}
+			return nil
+		})
+	}
+}
+
+func (p *platform) stop(name string) {
+	p.w.Helper()
+	if _, err := p.client.Stop(p.w.ctx, name, "savepoint"); err != nil {
+		p.w.Fatal(err)
+	}
+	r := p.until(name, "stopped", func(r wire.Run) bool { return r.Outcome != "" })
+	if r.Outcome != "stopped" || r.Savepoint == "" {
+		p.w.Errorf("%+v", r)
+	}
+}
+
+func (p *platform) upgrade(name string, definition []byte, within int, want string) {
+	p.w.Helper()
+	p.put(name, definition)
+	if _, err := p.client.Upgrade(p.w.ctx, name, wire.UpgradeJob{Within: within}); err != nil {
+		p.w.Fatal(err)
+	}
+	r := p.until(name, "decided", func(r wire.Run) bool {
+		return r.Upgrade != nil && (r.Upgrade.State == "done" || r.Upgrade.State == "back" || r.Upgrade.State == "not started") && runs(r)
+	})
+	if r.Upgrade.State != want {
+		p.w.Errorf("the upgrade is %+v, want %s; %+v", r.Upgrade, want, r)
+	}
+}
+
+// platformJobs: a bounded job; a server that is killed while it starts a cluster; a streaming job that is stopped with a savepoint, started from it,
+// upgraded, and brought back from a version that does not run.
+func platformJobs(w *world) {
+	p := w.platform("platform", 8088)
+	p.put("bounded", p.definition("bounded", 20, "id", ""))
+	run := p.begin("bounded", wire.Start{})
+	p.await("its ConfigMap is made", func() error {
+		_, err := w.node.api.do(w.ctx, http.MethodGet, within(p.namespace, "v1", "ConfigMap")+"/run-"+run.ID+"-flink-run", nil, nil)
+		return err
+	})
+	p.kill()
+	p.start()
+	r := p.until("bounded", "finished", func(r wire.Run) bool { return r.Outcome != "" })
+	if r.ID != run.ID || r.Outcome != "finished" || p.exact("bounded") != 20 {
+		w.Errorf("%+v wrote %v", r, p.rows("bounded"))
+	}
+	if r.Evidence != "push" && r.Evidence != "archive" && r.Evidence != "REST" {
+		w.Errorf("its end is known by %s", r.Evidence)
+	}
+	p.clean()
+
+	good := p.definition("streaming", 1_000_000, "id", "")
+	p.put("streaming", good)
+	p.begin("streaming", wire.Start{})
+	p.until("streaming", "running", runs)
+	last := p.wrote("streaming", 10)
+	p.stop("streaming")
+	p.clean()
+	p.begin("streaming", wire.Start{Savepoint: "latest"})
+	p.until("streaming", "running again", runs)
+	last = p.wrote("streaming", last)
+	p.upgrade("streaming", bytes.Replace(good, []byte("restart-strategy.type: none"), []byte("restart-strategy.type: fixed-delay"), 1), 180, "done")
+	last = p.wrote("streaming", last)
+	p.upgrade("streaming", p.definition("streaming", 1_000_000, "id / (id - id)", ""), 180, "back")
+	p.wrote("streaming", last)
+	p.stop("streaming")
+	w.Logf("%d numbers", p.exact("streaming"))
+	p.clean()
+}
+
+// platformFailures: with high availability, the leader's pod is deleted; the kubelet is away for a while.
+func platformFailures(w *world) {
+	p := w.platform("failures", 8089)
+	p.put("leaders", p.definition("leaders", 1_000_000, "id", "highAvailability: {type: kubernetes, clusterId: of-the-run, storageDir: 'file:///state/ha'}\n"))
+	run := p.begin("leaders", wire.Start{})
+	p.until("leaders", "running", runs)
+	last := p.wrote("leaders", 10)
+	var pods struct {
+		Items []struct{ Metadata struct{ Name, UID string } }
+	}
+	if _, err := w.node.api.do(w.ctx, http.MethodGet, within(p.namespace, "v1", "Pod")+"?labelSelector=component%3Djobmanager", nil, &pods); err != nil || len(pods.Items) != 2 {
+		w.Fatalf("%d JobManagers, %v", len(pods.Items), err)
+	}
+	for _, pod := range pods.Items { // one of them leads
+		if _, err := w.node.api.do(w.ctx, http.MethodDelete, within(p.namespace, "v1", "Pod")+"/"+pod.Metadata.Name, nil, nil); err != nil {
+			w.Fatal(err)
+		}
+	}
+	last = p.wrote("leaders", last)
+	if r := p.until("leaders", "running again", runs); r.ID != run.ID {
+		w.Errorf("another run has the job: %+v", r)
+	}
+	kubelet := w.node.daemon("kubelet")
+	kubelet.cmd.Process.Kill()
+	<-kubelet.done
+	p.until("leaders", "lost", func(r wire.Run) bool { return r.Condition == "lost" })
+	last = p.wrote("leaders", last) // it goes on
+	if err := w.node.restart(kubelet); err != nil {
+		w.Fatal(err)
+	}
+	if r := p.until("leaders", "back", runs); r.ID != run.ID {
+		w.Errorf("another run has the job: %+v", r)
+	}
+	p.wrote("leaders", last)
+	p.stop("leaders")
+	w.Logf("%d numbers", p.exact("leaders"))
+	p.clean()
+}
