@@ -53,7 +53,7 @@ type Options struct {
 	// Dir has what is kept of clusters that were deleted: their logs.
 	Dir string
 	Log *slog.Logger
-	// Changed is called when a process of a run has ended, or runs: its run can be looked at at once.
+	// Changed is called when a process of a run has ended: its run can be looked at at once and not when its time comes.
 	Changed func(run string)
 	// Point, if not nil, is called at each place where a crash must do no harm.
 	Point func(place string)

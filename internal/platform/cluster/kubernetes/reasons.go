@@ -69,6 +69,9 @@ func (r reader) notMade(workload string) (text string, stuck bool) {
 // Flink home, disk, and a program that cannot be executed.
 var final = []int{20, 22, 24, 25, 26, 28, 29, 126, 127}
 
+// own are the exit codes whose termination message is the entrypoint's. With any other code it is the end of the log, which the log has, too.
+var own = []int{20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 70, 126, 127}
+
 // said is the newest warning with a reason of an object, or of an object whose name begins with its name (the ReplicaSet of a Deployment).
 func (r reader) said(name, reason, otherwise string) string {
 	var newest *corev1.Event
@@ -83,7 +86,7 @@ func (r reader) said(name, reason, otherwise string) string {
 	return newest.Message
 }
 
-// endedBy is why a container ended, as far as more is known than the exit code: the entrypoint's own message, or the end of the log.
+// endedBy is why a container ended, as far as more is known than the exit code.
 func endedBy(p *corev1.Pod, t *corev1.ContainerStateTerminated) string {
 	field := "resources.taskManager.memory"
 	if p.Labels["component"] == "jobmanager" {
@@ -101,7 +104,7 @@ func endedBy(p *corev1.Pod, t *corev1.ContainerStateTerminated) string {
 		}
 	}
 	switch {
-	case t != nil && t.Message != "":
+	case t != nil && slices.Contains(own, int(t.ExitCode)) && t.Message != "":
 		return strings.TrimSpace(t.Message)
 	case t != nil && !slices.Contains([]string{"", "Error", "Completed"}, t.Reason):
 		return t.Reason

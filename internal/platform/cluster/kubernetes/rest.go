@@ -53,6 +53,7 @@ type forwarder struct {
 
 // A tunnel is the connection for a pod. ready is closed when it is there or has failed.
 type tunnel struct {
+	begun      time.Time
 	ready      chan struct{}
 	connection httpstream.Connection
 	err        error
@@ -103,22 +104,33 @@ func (f *forwarder) tunnel(pod string) (t *tunnel, fresh bool, err error) {
 				}
 			}
 		default:
-			return t, true, nil
+			if time.Since(t.begun) < timeout {
+				return t, true, nil
+			}
+			// Its other end does not answer; it is closed if it comes after all.
 		}
 	}
-	t = &tunnel{ready: make(chan struct{})}
+	t = &tunnel{begun: time.Now(), ready: make(chan struct{})}
 	if f.pods == nil {
 		f.pods = map[string]*tunnel{}
 	}
 	f.pods[pod] = t
 	go func() {
 		defer close(t.ready)
-		if t.connection, t.err = f.connect(pod); t.err == nil {
-			go func() {
-				<-t.connection.CloseChan()
-				f.drop(pod, t)
-			}()
+		if t.connection, t.err = f.connect(pod); t.err != nil {
+			return
 		}
+		f.mu.Lock()
+		late := f.pods[pod] != t
+		f.mu.Unlock()
+		if late {
+			t.connection.Close()
+			return
+		}
+		go func() {
+			<-t.connection.CloseChan()
+			f.drop(pod, t)
+		}()
 	}()
 	return t, true, nil
 }
@@ -143,9 +155,12 @@ func (f *forwarder) close() {
 	f.pods = nil
 	f.mu.Unlock()
 	for _, t := range all {
-		<-t.ready
-		if t.connection != nil {
-			t.connection.Close()
+		select {
+		case <-t.ready:
+			if t.connection != nil {
+				t.connection.Close()
+			}
+		default: // it finds that it is late
 		}
 	}
 }
@@ -167,7 +182,7 @@ func (f *forwarder) connect(pod string) (httpstream.Connection, error) {
 	if err != nil {
 		return nil, err
 	}
-	streams := spdy.NewDialerForStreaming(upgrader, &http.Client{Transport: transport, Timeout: timeout}, http.MethodPost, &url.URL{Scheme: address.Scheme, Host: address.Host, Path: address.Path})
+	streams := spdy.NewDialerForStreaming(upgrader, &http.Client{Transport: transport}, http.MethodPost, &url.URL{Scheme: address.Scheme, Host: address.Host, Path: address.Path})
 	dialer := portforward.NewFallbackDialerForStreaming(sockets, streams, func(err error) bool {
 		return httpstream.IsUpgradeFailure(err) || httpstream.IsHTTPSProxyError(err)
 	})

@@ -50,11 +50,6 @@ func (w *watches) init(d *Driver) {
 	})
 	if d.o.Changed != nil {
 		w.pods.AddEventHandler(cache.ResourceEventHandlerDetailedFuncs{
-			AddFunc: func(o any, initial bool) {
-				if !initial {
-					d.o.Changed(runOf(o))
-				}
-			},
 			UpdateFunc: func(before, after any) {
 				if told(before.(*corev1.Pod)) != told(after.(*corev1.Pod)) {
 					d.o.Changed(runOf(after))
@@ -70,20 +65,17 @@ func (w *watches) init(d *Driver) {
 	}
 }
 
-// told is what of a pod makes its run worth a look.
-func told(p *corev1.Pod) string {
-	text := string(p.Status.Phase)
+// told is what of a pod makes its run worth a look: a process has ended. What begins is found soon enough.
+func told(p *corev1.Pod) (ends int) {
+	if p.Status.Phase == corev1.PodFailed || p.Status.Phase == corev1.PodSucceeded {
+		ends++
+	}
 	if c := statusOf(p); c != nil {
-		switch s := c.State; {
-		case s.Running != nil:
-			text += " runs"
-		case s.Terminated != nil:
-			text += " ended"
-		case s.Waiting != nil:
-			text += " " + s.Waiting.Reason
+		if ends += int(c.RestartCount); c.State.Terminated != nil {
+			ends++
 		}
 	}
-	return text
+	return ends
 }
 
 // slim leaves out of an object's metadata what is large and not used.
