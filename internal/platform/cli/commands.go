@@ -61,6 +61,7 @@ var commands = []command{
 	{name: "backup", words: "DIR", group: groupServer, short: "copy the store of a server that is not running", flags: dataFlag, run: backup, least: 1, most: 1},
 	{name: "restore", words: "DIR", group: groupServer, short: "make a data directory from a backup", flags: dataFlag, run: restore, least: 1, most: 1},
 	{name: "resume", group: groupServer, short: "let a restored server act again", flags: dataFlag, run: resume},
+	{name: "forward", group: groupServer, short: "bring aggregated metrics from Kafka to Pushgateway until Ctrl-C; groups of jobs that ended are removed", flags: forwardFlags, run: forwardMetrics},
 	{name: "health", group: groupServer, short: "queues of the server", flags: with(), run: asks(health)},
 
 	{name: "validate", words: "FILE", group: groupScripts, short: "let Flink's planner check a definition or a .sql file (-: a script on standard input)", flags: with(), run: validateScript, least: 1, most: 1},
@@ -99,7 +100,7 @@ var commands = []command{
 	{name: "token delete", words: "NAME", group: groupService, short: "end a token", flags: with(), run: deleteOf("/v1/tokens/"), least: 1, most: 1},
 
 	{name: "shim", words: "DIR", run: shim, least: 1, most: 1},
-	{name: "forward", words: "ADDRESS=SOCKET… -- PROGRAM…", run: forward, least: 2, most: 10_000},
+	{name: "wall-forward", words: "ADDRESS=SOCKET… -- PROGRAM…", run: wallForward, least: 2, most: 10_000},
 }
 
 func submitFlags(f *pflag.FlagSet) {

@@ -91,6 +91,7 @@ func alertFlags(f *pflag.FlagSet) {
 	f.String("alertmanager-token-file", "", "bearer token for it, read from `FILE` at each request")
 	f.String("alert-webhook-file", "", "instead of Alertmanager: `FILE` with the URL that gets each alert as JSON")
 	f.StringToString("alert-after", nil, "how long an alert must have gone on before it is sent, as `NAME=TIME`: "+alertTimes())
+	kafkaFlags(f)
 }
 
 func logFlagsOfServers(f *pflag.FlagSet) {
@@ -295,6 +296,10 @@ func serve(c *call) error {
 	if err != nil {
 		return err
 	}
+	kafka, err := c.kafka()
+	if err != nil {
+		return err
+	}
 	receiver, after, err := c.alerts()
 	if err != nil {
 		return err
@@ -303,10 +308,10 @@ func serve(c *call) error {
 	if err != nil {
 		return err
 	}
-	s, err := server.Start(c.ctx, server.Options{DebugSlots: debug.Runs, DebugQueue: debug.Queue, DebugWall: debug.Wall, DebugPolicy: debug.Policy, Forward: []string{self, "forward"},
+	s, err := server.Start(c.ctx, server.Options{DebugSlots: debug.Runs, DebugQueue: debug.Queue, DebugWall: debug.Wall, DebugPolicy: debug.Policy, Forward: []string{self, "wall-forward"},
 		DataDir: c.text("data-dir"), Store: database, Listen: c.text("listen"), URL: c.text("url"), Entrypoint: entrypoint, Home: homes[0], Homes: homes[1:], Kubernetes: onKubernetes,
 		Self: []string{self, "shim"}, Env: c.env, Log: log, Auth: c.bool("auth"),
-		Limits: limits, Keep: c.keep(), Warm: debug.Warm, Fetch: fetch, Workers: workers, Alerts: receiver, AlertAfter: after})
+		Limits: limits, Keep: c.keep(), Warm: debug.Warm, Fetch: fetch, Workers: workers, Alerts: receiver, AlertAfter: after, Kafka: kafka, JobsTopic: c.text("kafka-jobs")})
 	if err != nil {
 		return err
 	}
@@ -385,11 +390,11 @@ func (c *call) debugOptions() (o workbench.Options, err error) {
 	return o, nil
 }
 
-// forward runs inside the wall of a JVM that may call hosts.
-func forward(c *call) error {
+// wallForward runs inside the wall of a JVM that may call hosts.
+func wallForward(c *call) error {
 	at := c.flags.ArgsLenAtDash()
 	if at < 0 {
-		return usagef("expected: flink-platform forward ADDRESS=SOCKET… -- PROGRAM…")
+		return usagef("expected: flink-platform wall-forward ADDRESS=SOCKET… -- PROGRAM…")
 	}
 	code, err := wall.Forward(slices.Insert(slices.Clone(c.words), at, "--"))
 	if err == nil && code != 0 {

@@ -98,7 +98,7 @@ func runWorkbench(c *call) error {
 	if err != nil {
 		return err
 	}
-	o.Home, o.Dir, o.Env, o.Log, o.Self = homes[0], c.text("dir"), c.env, log, []string{self, "forward"}
+	o.Home, o.Dir, o.Env, o.Log, o.Self = homes[0], c.text("dir"), c.env, log, []string{self, "wall-forward"}
 	if o.Dir == "" {
 		if o.Dir, err = os.MkdirTemp("", "flink-platform-workbench-"); err != nil {
 			return err

@@ -23,6 +23,7 @@ import (
 	"flink-entrypoint/internal/platform/cluster/process"
 	"flink-entrypoint/internal/platform/document"
 	"flink-entrypoint/internal/platform/flinkrest"
+	"flink-entrypoint/internal/platform/forward"
 	"flink-entrypoint/internal/platform/jobstate"
 	"flink-entrypoint/internal/platform/mask"
 	"flink-entrypoint/internal/platform/meter"
@@ -75,6 +76,9 @@ type Options struct {
 	DebugPolicy *workbench.Policy
 	// Forward is the command that runs wall.Forward.
 	Forward []string
+	// Kafka gets the topic of jobs, JobsTopic; without brokers it is not written.
+	Kafka     forward.Kafka
+	JobsTopic string
 	// Alerts gets what is wrong with jobs; nil: it is not sent.
 	Alerts alert.Receiver
 	// AlertAfter is how long each alert must have gone on before it is sent; nil: alert.DefaultAfter.
@@ -144,6 +148,7 @@ func start(ctx context.Context, o Options, listener net.Listener) (*Server, erro
 	if st.AlertAfter = o.AlertAfter; st.AlertAfter == nil {
 		st.AlertAfter = alert.DefaultAfter()
 	}
+	st.TellJobs = len(o.Kafka.Brokers) > 0
 	s := &Server{URL: o.URL, Store: st, o: o, rest: flinkrest.New(nil), failed: make(chan error, 1), explains: make(chan struct{}, explainsAtOnce)}
 	var watch func(context.Context)
 	switch {
@@ -219,6 +224,13 @@ func start(ctx context.Context, o Options, listener net.Listener) (*Server, erro
 		Session: s.session, Program: s.program, Decide: s.decide, Point: o.Point}
 	s.running.Go(func() { m.Run(working) })
 	s.running.Go(func() { s.retention().Run(working) })
+	if st.TellJobs {
+		jobs, err := forward.NewJobs(o.Kafka, o.JobsTopic, st, o.Log)
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("--kafka: %w", err), s.Close())
+		}
+		s.running.Go(func() { jobs.Run(working) })
+	}
 	if o.Alerts != nil {
 		sender := &alert.Sender{Store: st, Receiver: o.Alerts, Log: o.Log, URL: s.URL}
 		s.running.Go(func() { sender.Run(working) })

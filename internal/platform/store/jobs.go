@@ -359,6 +359,9 @@ func (s *Store) DeleteJob(ctx context.Context, name string) error {
 		if err := s.endAlerts(ctx, tx, now, "1 = 1", []any{name}); err != nil {
 			return err
 		}
+		if err := s.jobChanged(ctx, tx, name, "deleted/"+NewID(), now); err != nil {
+			return err
+		}
 		if err := s.audit(ctx, tx, team, name, "it was deleted, with its versions up to %d", newest); err != nil {
 			return err
 		}

@@ -6,6 +6,18 @@ import (
 	"time"
 )
 
+// OutboxJob is the kind of messages that say that the newest run of a job, in the payload, has begun or ended, or that the job was deleted.
+const OutboxJob = "job"
+
+// jobChanged puts such a message into the outbox, if it is read. change tells it from the others of the job.
+func (s *Store) jobChanged(ctx context.Context, tx *sql.Tx, job, change string, now int64) error {
+	if !s.TellJobs {
+		return nil
+	}
+	_, err := tx.ExecContext(ctx, "INSERT INTO outbox (kind, name, payload, created, due, tries) VALUES (?, ?, ?, ?, ?, 0) ON CONFLICT (kind, name) DO NOTHING", OutboxJob, job+"/"+change, job, now, now)
+	return err
+}
+
 // A Waiting is a message of the outbox that is due.
 type Waiting struct {
 	ID    int64

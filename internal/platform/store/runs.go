@@ -119,6 +119,9 @@ func (s *Store) CreateRun(ctx context.Context, job string, version int, asked As
 		if err := s.addEvents(ctx, tx, state.ID, job, team, 1, now, []jobstate.Event{event}); err != nil {
 			return err
 		}
+		if err := s.jobChanged(ctx, tx, job, state.ID+"/begun", now); err != nil {
+			return err
+		}
 		r, err = scanRun(tx.QueryRowContext(ctx, "SELECT "+runColumns+" FROM runs WHERE id = ?", state.ID))
 		return err
 	})
@@ -302,6 +305,11 @@ func (s *Store) Transition(ctx context.Context, id string, revision int64, owner
 		}
 		if err := s.setAlerts(ctx, tx, job, team, c.State, now); err != nil {
 			return err
+		}
+		if c.State.HasEnded() {
+			if err := s.jobChanged(ctx, tx, job, id+"/ended", now); err != nil {
+				return err
+			}
 		}
 		if a := c.Started; a != nil {
 			if err := s.putAttempt(ctx, tx, id, *a, now); err != nil {

@@ -81,6 +81,8 @@ type Store struct {
 	// LockWait is how long a write waits for a lock that another process holds (a backup program, a shell of SQLite). The platform's own
 	// writes wait for each other without it.
 	LockWait time.Duration
+	// TellJobs: the outbox gets a message when a run of a job begins or ends; see OutboxJob.
+	TellJobs bool
 	// AlertAfter is how long each alert must have gone on before it is sent; without an entry it is sent at once.
 	AlertAfter map[jobstate.Alert]time.Duration
 	// Point, if not nil, is called at each place where a crash must do no harm. Tests end the process there.

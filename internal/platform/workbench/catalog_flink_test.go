@@ -132,7 +132,7 @@ func TestCheckCatalog(t *testing.T) {
 	if err := os.WriteFile(password, []byte("hunter2\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	o := workbench.Options{Home: home, Dir: filepath.Join(dir, "workbench"), Env: os.Environ(), Wall: workbench.WallNeeded, Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Self: []string{program, "forward"},
+	o := workbench.Options{Home: home, Dir: filepath.Join(dir, "workbench"), Env: os.Environ(), Wall: workbench.WallNeeded, Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Self: []string{program, "wall-forward"},
 		Policy: &workbench.Policy{Env: map[string]string{"PROBE_PASSWORD": password}, Hosts: []string{"localhost:" + ports[0]}}}
 	script := func(port, variable string) workbench.Script {
 		return workbench.Script{Name: "job.yaml", Source: fmt.Appendf(nil, "apiVersion: flink-entrypoint/v1\nname: check\nsql:\n  catalogs: [{name: c, options: {type: probe, host: localhost, port: '%s', password: {fromEnv: %s}}}]\n  script: %q\n", port, variable, workbench.CatalogScript("c"))}

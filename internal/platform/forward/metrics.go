@@ -1,0 +1,344 @@
+package forward
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"net/http"
+	"net/url"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/push"
+	"github.com/prometheus/common/expfmt"
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// An Aggregate is a record of the topic of aggregated metrics: one metric of one job over one window.
+type Aggregate struct {
+	Window  string  `json:"w"` // its end; texts of the same form are compared
+	Metric  string  `json:"metric"`
+	Job     string  `json:"job"`
+	Team    string  `json:"team"`
+	Version int     `json:"version"`
+	Avg     float64 `json:"v_avg"`
+	Max     float64 `json:"v_max"`
+	Sum     float64 `json:"v_sum"`
+}
+
+// Metrics brings aggregated metrics from Kafka to Pushgateway, one group for each job, and removes the group when the job has ended. Offsets are
+// committed after the push, so a Pushgateway that is away loses nothing that Kafka keeps, and stops the reading until it is back.
+type Metrics struct {
+	Kafka Kafka
+	// JobsTopic is what [Jobs] writes, and MetricsTopic what the Flink job writes.
+	JobsTopic, MetricsTopic, Group string
+	Gateway                        string // URL of the Pushgateway
+	Log                            *slog.Logger
+	HTTP                           *http.Client // nil: with a time limit
+
+	mu    sync.Mutex
+	jobs  map[string]Job  // of the topic of jobs
+	over  map[string]bool // jobs that ended or were deleted and whose groups may be there
+	ready chan struct{}
+
+	forwarded, skipped atomic.Int64 // records
+}
+
+// pushJob is the label job of all groups: Pushgateway wants one.
+const pushJob = "flink"
+
+// batch is how many records become one round of pushes.
+const batch = 5000
+
+// Run forwards until ctx ends. An error is one that does not go away by trying again.
+func (m *Metrics) Run(ctx context.Context) error {
+	base, _, err := m.gateway()
+	if err != nil {
+		return err
+	}
+	m.jobs, m.over, m.ready = map[string]Job{}, map[string]bool{}, make(chan struct{})
+	if m.HTTP == nil {
+		m.HTTP = &http.Client{Timeout: 30 * time.Second}
+	}
+	jobs, err := kgo.NewClient(append(m.Kafka.options(), kgo.ConsumeTopics(m.JobsTopic), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))...)
+	if err != nil {
+		return err
+	}
+	defer jobs.Close()
+	var reading sync.WaitGroup
+	defer reading.Wait()
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	reading.Go(func() { m.readJobs(ctx, jobs) })
+	select { // a job that has ended must be known before its last windows are read
+	case <-m.ready:
+	case <-ctx.Done():
+		return nil
+	}
+	m.retry(ctx, "groups of ended jobs", func() error { return m.findGroups(ctx, base) })
+	metrics, err := kgo.NewClient(append(m.Kafka.options(), kgo.ConsumeTopics(m.MetricsTopic), kgo.ConsumerGroup(m.Group), kgo.DisableAutoCommit(),
+		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))...)
+	if err != nil {
+		return err
+	}
+	defer metrics.CloseAllowingRebalance()
+	for ctx.Err() == nil {
+		waiting, cancel := context.WithTimeout(ctx, time.Second) // so that ends are seen where no metrics come
+		fetches := metrics.PollRecords(waiting, batch)
+		cancel()
+		for _, e := range fetches.Errors() {
+			if !errors.Is(e.Err, context.DeadlineExceeded) && ctx.Err() == nil {
+				m.Log.Warn("metrics cannot be read; it is tried again", "topic", e.Topic, "error", e.Err)
+			}
+		}
+		if !m.forward(ctx, fetches.Records()) {
+			return nil
+		}
+		m.retry(ctx, "offsets", func() error { return metrics.CommitUncommittedOffsets(ctx) })
+	}
+	return nil
+}
+
+// retry repeats f until it succeeds, with a pause that grows to half a minute, and reports whether it did before ctx ended.
+func (m *Metrics) retry(ctx context.Context, what string, f func() error) bool {
+	for wait := 100 * time.Millisecond; ; wait = min(2*wait, 30*time.Second) {
+		err := f()
+		if err == nil || ctx.Err() != nil {
+			return err == nil
+		}
+		m.Log.Warn(what+": it is tried again", "error", err, "after", wait)
+		select {
+		case <-ctx.Done():
+			return false
+		case <-time.After(wait):
+		}
+	}
+}
+
+// readJobs keeps the topic of jobs. ready is closed when everything was read that was there at the beginning.
+func (m *Metrics) readJobs(ctx context.Context, client *kgo.Client) {
+	var ends kadm.ListedOffsets
+	if !m.retry(ctx, "topic "+m.JobsTopic, func() (err error) {
+		if ends, err = kadm.NewClient(client).ListEndOffsets(ctx, m.JobsTopic); err == nil {
+			err = ends.Error()
+		}
+		return err
+	}) {
+		return
+	}
+	left := map[int32]int64{}
+	ends.Each(func(o kadm.ListedOffset) {
+		if o.Offset > 0 {
+			left[o.Partition] = o.Offset
+		}
+	})
+	isReady := false
+	for {
+		if len(left) == 0 && !isReady {
+			isReady = true
+			close(m.ready)
+		}
+		fetches := client.PollFetches(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		for _, e := range fetches.Errors() {
+			m.Log.Warn("jobs cannot be read; it is tried again", "topic", e.Topic, "error", e.Err)
+		}
+		fetches.EachRecord(func(r *kgo.Record) {
+			m.learn(r)
+			if r.Offset+1 >= left[r.Partition] {
+				delete(left, r.Partition)
+			}
+		})
+	}
+}
+
+// learn takes over what a record says of a job. Of two runs the later counts, and an end is never taken back.
+func (m *Metrics) learn(r *kgo.Record) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	name := string(r.Key)
+	if r.Value == nil {
+		delete(m.jobs, name)
+		m.over[name] = true
+		return
+	}
+	var j Job
+	if err := json.Unmarshal(r.Value, &j); err != nil || j.Job != name {
+		m.Log.Warn("a record of the topic of jobs is not one", "offset", r.Offset, "partition", r.Partition)
+		return
+	}
+	if have, ok := m.jobs[name]; ok && (have.Created > j.Created || have.Run == j.Run && have.Ended) {
+		return
+	}
+	m.jobs[name] = j
+	if j.Ended {
+		m.over[name] = true
+	} else {
+		delete(m.over, name)
+	}
+}
+
+// takeOver returns the jobs whose groups are to be removed.
+func (m *Metrics) takeOver() []string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	names := slices.Sorted(maps.Keys(m.over))
+	clear(m.over)
+	return names
+}
+
+// runs reports whether a job has a run that has not ended.
+func (m *Metrics) runs(job string) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	j, ok := m.jobs[job]
+	return ok && !j.Ended
+}
+
+// forward pushes what records have, and removes groups of jobs that have ended. It reports false where ctx ended before everything was done.
+func (m *Metrics) forward(ctx context.Context, records []*kgo.Record) bool {
+	newest := map[string]map[string]Aggregate{} // by job and metric
+	for _, r := range records {
+		var a Aggregate
+		switch {
+		case r.Value == nil: // what an update of a changelog leaves
+			continue
+		case json.Unmarshal(r.Value, &a) != nil || a.Job == "" || metricName(a.Metric) == "":
+			m.skipped.Add(1)
+			continue
+		case !m.runs(a.Job): // its last windows come after its end
+			m.skipped.Add(1)
+			continue
+		}
+		if newest[a.Job] == nil {
+			newest[a.Job] = map[string]Aggregate{}
+		}
+		if a.Window >= newest[a.Job][a.Metric].Window {
+			newest[a.Job][a.Metric] = a
+		}
+		m.forwarded.Add(1)
+	}
+	for _, job := range slices.Sorted(maps.Keys(newest)) {
+		if !m.retry(ctx, "Pushgateway", func() error { return m.push(ctx, job, newest[job]) }) {
+			return false
+		}
+	}
+	for _, job := range m.takeOver() { // after the pushes: a job may have ended meanwhile
+		if m.runs(job) {
+			continue
+		}
+		if !m.retry(ctx, "Pushgateway", func() error { return m.pusher(job).Delete() }) {
+			return false
+		}
+	}
+	return true
+}
+
+// ErrAddress: the address of the Pushgateway is not one. It may hold a password, so the error has nothing of it.
+var ErrAddress = errors.New("expected an http or https URL")
+
+// gateway is the URL of the Pushgateway without its user, so that no error has a password.
+func (m *Metrics) gateway() (base string, user *url.Userinfo, err error) {
+	u, err := url.Parse(m.Gateway)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+		return "", nil, ErrAddress
+	}
+	user, u.User = u.User, nil
+	return strings.TrimSuffix(u.String(), "/"), user, nil
+}
+
+func (m *Metrics) pusher(job string) *push.Pusher {
+	base, user, _ := m.gateway() // Run has checked it
+	p := push.New(base, pushJob).Grouping("job_name", job).Client(m.HTTP).Format(expfmt.NewFormat(expfmt.TypeTextPlain))
+	if user != nil {
+		password, _ := user.Password()
+		p = p.BasicAuth(user.Username(), password)
+	}
+	return p
+}
+
+// push adds metrics to the group of a job; metrics of the same names are replaced, others stay.
+func (m *Metrics) push(ctx context.Context, job string, all map[string]Aggregate) error {
+	return m.pusher(job).Collector(samples(all)).AddContext(ctx)
+}
+
+// samples are the metrics of a job as Prometheus knows them.
+type samples map[string]Aggregate
+
+func (s samples) Describe(chan<- *prometheus.Desc) {}
+
+func (s samples) Collect(to chan<- prometheus.Metric) {
+	for _, a := range s {
+		labels := prometheus.Labels{"team": a.Team, "version": strconv.Itoa(a.Version)}
+		for suffix, v := range map[string]float64{"avg": a.Avg, "max": a.Max, "sum": a.Sum} {
+			to <- prometheus.MustNewConstMetric(prometheus.NewDesc(metricName(a.Metric)+"_"+suffix, "The "+suffix+" over the subtasks and the window.", nil, labels), prometheus.GaugeValue, v)
+		}
+	}
+}
+
+var nameForm = regexp.MustCompile(`^[A-Za-z_:][A-Za-z0-9_:]*$`)
+
+// metricName is the name for Prometheus of a name of Flink, as Flink's own reporter makes it, or "" without one.
+func metricName(name string) string {
+	name = "flink_" + strings.Map(func(c rune) rune {
+		if c < 0x80 && nameForm.MatchString("_"+string(c)) {
+			return c
+		}
+		return '_'
+	}, name)
+	if len(name) == len("flink_") || len(name) > 300 {
+		return ""
+	}
+	return name
+}
+
+// findGroups notes the groups of jobs that ended, or that the topic of jobs does not know, while no forwarder ran.
+func (m *Metrics) findGroups(ctx context.Context, base string) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, base+"/api/v1/metrics", nil)
+	if err != nil {
+		return err
+	}
+	if _, user, _ := m.gateway(); user != nil {
+		password, _ := user.Password()
+		req.SetBasicAuth(user.Username(), password)
+	}
+	res, err := m.HTTP.Do(req)
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(res.Body, 256<<20))
+	if err != nil || res.StatusCode != http.StatusOK {
+		return cmp.Or(err, fmt.Errorf("the Pushgateway answered %s", res.Status))
+	}
+	var groups struct {
+		Data []struct{ Labels map[string]string }
+	}
+	if err := json.Unmarshal(body, &groups); err != nil {
+		return fmt.Errorf("the Pushgateway's list of groups is not one: %w", err)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	clear(m.over) // ended jobs without a group need nothing
+	for _, g := range groups.Data {
+		name := g.Labels["job_name"]
+		if j, ok := m.jobs[name]; g.Labels["job"] == pushJob && name != "" && (!ok || j.Ended) {
+			m.over[name] = true
+		}
+	}
+	return nil
+}
