@@ -7,7 +7,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -27,12 +26,11 @@ type tool struct {
 	path   string
 	pkg    string // below the module's path; "" for the module itself
 	tags   string
-	// empty is a file of the module that its release has and its source has not: web pages, which the tests do not open.
-	empty string
 }
 
 var tools = []tool{
-	{name: "alertmanager", module: "alertmanager", path: "github.com/prometheus/alertmanager", pkg: "/cmd/alertmanager", empty: "ui/app/dist/index.html"},
+	// The newest version whose module has its web pages: without them it does not compile.
+	{name: "alertmanager", module: "alertmanager", path: "github.com/prometheus/alertmanager", pkg: "/cmd/alertmanager"},
 	// Service discovery of clouds is most of its code.
 	{name: "prometheus", module: "prometheus", path: "github.com/prometheus/prometheus", pkg: "/cmd/prometheus", tags: "remove_all_sd,enable_file_sd,enable_http_sd"},
 	{name: "promtool", module: "prometheus", path: "github.com/prometheus/prometheus", pkg: "/cmd/promtool", tags: "remove_all_sd,enable_file_sd,enable_http_sd"},
@@ -102,14 +100,6 @@ func (t tool) ensure(dir string) (string, error) {
 	fmt.Fprintf(os.Stderr, "building %s %s (once)\n", t.name, version)
 	made := path + ".new"
 	build := exec.Command("nice", "go", "build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w", "-tags", t.tags, "-o", made)
-	if t.empty != "" {
-		overlay, err := t.overlay(module)
-		if err != nil {
-			return "", err
-		}
-		defer os.RemoveAll(filepath.Dir(overlay))
-		build.Args = append(build.Args, "-overlay", overlay)
-	}
 	build.Args = append(build.Args, t.path+t.pkg)
 	build.Dir, build.Stderr = module, os.Stderr
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
@@ -117,34 +107,6 @@ func (t tool) ensure(dir string) (string, error) {
 		return "", err
 	}
 	return path, os.Rename(made, path)
-}
-
-// overlay makes a file for go build -overlay that gives the module the empty file.
-func (t tool) overlay(module string) (string, error) {
-	fetch := exec.Command("go", "mod", "download", "-json", t.path)
-	fetch.Dir = module
-	text, err := output(fetch)
-	if err != nil {
-		return "", err
-	}
-	var at struct{ Dir string }
-	if err := json.Unmarshal([]byte(text), &at); err != nil {
-		return "", err
-	}
-	dir, err := os.MkdirTemp("", "overlay")
-	if err != nil {
-		return "", err
-	}
-	page := filepath.Join(dir, "page")
-	if err := os.WriteFile(page, []byte("<!doctype html>\n"), 0o644); err != nil {
-		return "", err
-	}
-	content, err := json.Marshal(map[string]map[string]string{"Replace": {filepath.Join(at.Dir, t.empty): page}})
-	if err != nil {
-		return "", err
-	}
-	file := filepath.Join(dir, "overlay.json")
-	return file, os.WriteFile(file, content, 0o644)
 }
 
 func output(c *exec.Cmd) (string, error) {
