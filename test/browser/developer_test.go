@@ -3,12 +3,16 @@
 package browser
 
 import (
+	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"strings"
 
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
+
+	"flink-entrypoint/internal/platform/wire"
 )
 
 // emptyPages looks at what a new user sees: each page says what to do next.
@@ -94,6 +98,7 @@ func newDeveloper(s *person) {
 	s.click("#wb-data summary")
 	s.write("#wb-data textarea", "user_id,page\n7,home\n8,prices\n7,<b>home</b>\n7,home\n")
 	s.is("a preview", `document.querySelectorAll("#wb-data tbody tr").length === 4`)
+	s.p.until("a JVM is ready", s.warm)
 	s.click("#wb-debug")
 	s.until("a run has ended", runEnded)
 	s.is("the counts of the pasted data", `[...document.querySelectorAll("#wb-tables section:first-child tbody tr:last-child td")].map((td) => td.textContent).join(" ") === "+U home 2"`)
@@ -141,6 +146,18 @@ func newDeveloper(s *person) {
 	s.click("#action-start form button")
 	s.until("it runs again", state+` === "running"`)
 	s.is("from the savepoint", `[...document.querySelectorAll("dt")].find((dt) => dt.textContent === "Started from")?.nextElementSibling.textContent.includes("savepoint-")`)
+}
+
+// warm has an error until a JVM waits for a debug run.
+func (s *person) warm() error {
+	var h wire.Health
+	if err := json.Unmarshal([]byte(s.p.must("health", "--output", "json")), &h); err != nil {
+		return err
+	}
+	if h.Workbench == nil || h.Workbench.Warm == 0 {
+		return fmt.Errorf("%+v", h.Workbench)
+	}
+	return nil
 }
 
 // commandsOfThePage executes the commands of docs/workbench.md (workbench.md). "serve" and "link" are how each person here begins.

@@ -68,6 +68,7 @@ func hostileSQL(s *person) {
 	)
 	text := fmt.Sprintf("-- %s\nCREATE TABLE %s (`<b data-fp-evil>id` INT) WITH ('connector' = 'datagen');\nCREATE TABLE %s (`<i data-fp-evil>n` INT, `</td>t` STRING) WITH ('connector' = 'print');\n"+
 		"INSERT INTO %s SELECT `<b data-fp-evil>id`, '<fp-evil data-fp-evil>x</fp-evil>' || U&'\\001b[31m\\0007\\202egnp.exe' FROM %s;\n", printable, source, sink, sink, source)
+	s.signIn()
 	s.open("/workbench")
 	s.until("the editor is there", `document.querySelector(".cm-content")`)
 	s.click(".cm-content")

@@ -65,7 +65,8 @@ func (s *person) walk(where string, keeps ...string) {
 		if (!e.checkVisibility() || box.width === 0) wrong.push("is not seen");
 		if (box.bottom < 0 || box.top > innerHeight) wrong.push("is out of the window");
 		const shown = (x) => x && x !== document.body && (getComputedStyle(x).outlineStyle !== "none" && parseFloat(getComputedStyle(x).outlineWidth) >= 2 || x.matches(".lineage-node") && parseFloat(getComputedStyle(x.querySelector("rect")).strokeWidth) >= 2);
-		if (!shown(e) && !shown(e.closest(".cm-editor"))) wrong.push("does not show its focus");
+		const editor = e.closest(".cm-editor");
+		if (!shown(e) && !(editor && parseFloat(getComputedStyle(editor, "::after").borderTopWidth) >= 2)) wrong.push("does not show its focus");
 		const last = walked.at(-1);
 		if (last && document.contains(last) && !(last.compareDocumentPosition(e) & Node.DOCUMENT_POSITION_FOLLOWING)) wrong.push("is earlier in the page than what had the focus before");
 		const at = document.elementFromPoint(Math.min(Math.max(box.left + box.width / 2, 0), innerWidth - 1), Math.min(Math.max(box.top + box.height / 2, 0), innerHeight - 1));

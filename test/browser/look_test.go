@@ -54,8 +54,8 @@ func (s *person) emulate(on screen, theme string) {
 	}))
 }
 
-// look checks the page as it is now, in both themes, on a desktop and on a phone: it is accessible, is as wide as the window, and has one
-// heading. With -pictures it makes pictures of it.
+// look checks the page as it is now, in both themes, on a desktop and on a phone: it is accessible, is as wide as the window, with no panel above
+// another, and has one heading. With -pictures it makes pictures of it.
 func (s *person) look(name string) {
 	s.t.Helper()
 	for _, on := range []screen{desktop, phone} {
@@ -92,7 +92,7 @@ func (s *person) accessible(where string, colours bool) {
 	}
 	options := `{resultTypes: ["violations"]}`
 	if colours {
-		options = `{resultTypes: ["violations"], runOnly: {type: "tag", values: ["cat.color"]}}`
+		options = `{resultTypes: ["violations"], runOnly: {type: "rule", values: ["color-contrast", "link-in-text-block"]}}`
 	}
 	found, err := eval[[]finding](s, `axe.run(document, `+options+`).then((r) => r.violations.map((v) => ({ID: v.id, Impact: v.impact ?? "", Help: v.help, HelpURL: v.helpUrl,
 		Nodes: v.nodes.map((n) => ({Target: n.target.flat().join(" "), HTML: n.html, Summary: n.failureSummary ?? ""}))})))`)
@@ -134,6 +134,14 @@ func (s *person) fits(where string) {
 	})()`)
 	if err != nil || len(wide) > 0 {
 		s.t.Errorf("%s: wider than the window: %s (%v)", where, strings.Join(wide, "\n  "), err)
+	}
+	over, err := eval[[]string](s, `(() => {
+		const panels = [...document.querySelectorAll(".panel")].filter((p) => p.checkVisibility()).map((p) => [p, p.getBoundingClientRect()]);
+		return panels.flatMap(([a, x], i) => panels.slice(i + 1).filter(([b, y]) => !a.contains(b) && x.right > y.left + 1 && y.right > x.left + 1 && x.bottom > y.top + 1 && y.bottom > x.top + 1)
+			.map(([b]) => a.cloneNode(false).outerHTML + " and " + b.cloneNode(false).outerHTML));
+	})()`)
+	if err != nil || len(over) > 0 {
+		s.t.Errorf("%s: panels above each other: %s (%v)", where, strings.Join(over, "\n  "), err)
 	}
 	s.is(where+": one heading", `[...document.querySelectorAll("h1")].filter((h) => h.checkVisibility()).length === 1`)
 }

@@ -33,7 +33,7 @@ func pagesOfJobs(s *person) {
 	p.must("submit", p.file("payments.sql", payments), "payments", "--start", "--message", "shares of each payment")
 	p.must("submit", p.file("reports.yaml", reports), "--start")
 	p.must("catalog", "put", "clickstream", "../../examples/platform/clickstream.sql")
-	p.must("submit", "../../examples/platform/clicks.yaml", "--message", "clicks per minute")
+	p.must("submit", "../../examples/platform/clicks.yaml", "clicks-per-minute", "--message", "clicks per minute")
 	second := strings.Replace(strings.Replace(strings.ReplaceAll(script, "clickz", "clicks"), "pag,", "page,", 1), "'rows-per-second' = '5'", "'rows-per-second' = '50'", 1)
 	p.must("submit", p.file("second.sql", second), "clicks-per-page", "--message", "ten times as many clicks")
 	p.until("payments has failed", s.becomes("payments", "failed"))
@@ -45,7 +45,7 @@ func pagesOfJobs(s *person) {
 	s.is("all jobs", `document.querySelectorAll("[data-part=jobs] tbody tr").length === 4`)
 	s.look("jobs")
 	for _, page := range []struct{ name, path, ready string }{
-		{"job", "/jobs/clicks-per-page", `document.querySelectorAll(".timeline li").length > 3`},
+		{"job", "/jobs/clicks-per-page", `document.querySelectorAll(".timeline li").length > 2`},
 		{"job-failed", "/jobs/payments", `document.querySelector(".saying.note-bad")`},
 		{"job-refused", "/jobs/reports", `document.querySelector(".saying.note-bad")`},
 		{"job-new", "/jobs/clicks-per-minute", `document.querySelector(".empty")`},

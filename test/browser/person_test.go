@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 )
 
@@ -58,6 +60,10 @@ func (p *platform) person(t *testing.T) *person {
 			}
 		}
 	}()
+	s.do("keep the focus in the page, also after its last element", chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
+		_, err := cdp.Call(ctx, t, emulation.SetFocusEmulationEnabled, emulation.SetFocusEmulationEnabledParams{Enabled: true})
+		return err
+	}))
 	s.emulate(desktop, "light")
 	return s
 }
@@ -84,7 +90,11 @@ func (s *person) quiet() {
 func (s *person) signIn() {
 	s.t.Helper()
 	s.do("open the link", chromedp.Navigate(strings.TrimSpace(s.p.must("link"))))
-	s.click("main form button")
+	if asked, err := s.holds(`location.pathname === "/enter"`); err != nil {
+		s.t.Fatal(err)
+	} else if asked { // it is not signed in yet
+		s.click("main form button")
+	}
 	s.until("signed in", `location.pathname === "/"`)
 }
 

@@ -141,7 +141,7 @@ func TestPagesOfAJobInEachState(t *testing.T) {
 	b.shows("/jobs/clicks/runs/"+r.ID, r.ID[:8], "Attempts", r.Attempt, "alive, or not seen")
 	b.shows("/jobs/clicks/checkpoints", "No Flink job yet")
 	status, page = b.post("/jobs/clicks/start", url.Values{"version": {"1"}})
-	if status != 409 || !strings.Contains(text(page), "the job clicks has a run that has not ended") || !strings.Contains(text(page), "stop it first") {
+	if status != 409 || !strings.Contains(text(page), "the job clicks has a run that has not ended") || !strings.Contains(text(page), "Stop it first") {
 		t.Errorf("start twice: %d %s", status, text(page))
 	}
 

@@ -52,7 +52,7 @@ func TestContrast(t *testing.T) {
 		pairs = append(pairs, pair{kind, kind + "-soft", 4.5}, pair{"text", kind + "-soft", 4.5}, pair{"muted", kind + "-soft", 4.5})
 	}
 	for _, above := range []string{"code-keyword", "code-string", "code-number", "code-comment", "code-name", "code-type"} {
-		pairs = append(pairs, pair{above, "code-bg", 4.5})
+		pairs = append(pairs, pair{above, "code-bg", 4.5}, pair{above, "ok-soft", 4.5}, pair{above, "bad-soft", 4.5})
 	}
 	pairs = append(pairs, pair{"on-accent", "accent", 4.5}, pair{"on-accent", "accent-strong", 4.5})
 	for _, p := range pairs {

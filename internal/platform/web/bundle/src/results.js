@@ -102,7 +102,7 @@ export class Results {
   }
 
   warn(text) {
-    this.warnings.append(h("p", { class: "note note-warn small", text: plain(text) }));
+    this.warnings.append(h("p", { class: "note note-warn small", text: plain(text.charAt(0).toUpperCase() + text.slice(1)) }));
   }
 
   end() {
