@@ -12,22 +12,23 @@ import (
 
 // Values are the values of the chart flink, as values.schema.json describes them. A zero value leaves what deploy/ has.
 type Values struct {
-	Cluster          string           `json:"cluster"`
-	Image            Image            `json:"image,omitzero"`
-	OfficialImage    OfficialImage    `json:"officialImage,omitzero"`
-	ImagePullSecrets []any            `json:"imagePullSecrets,omitempty"`
-	Definition       Definition       `json:"definition,omitzero"`
-	JobManager       Size             `json:"jobManager,omitzero"`
-	TaskManager      TaskManager      `json:"taskManager,omitzero"`
-	HighAvailability HighAvailability `json:"highAvailability,omitzero"`
-	Reactive         Reactive         `json:"reactive,omitzero"`
-	DisruptionBudget Switch           `json:"disruptionBudget,omitzero"`
-	NetworkPolicy    Switch           `json:"networkPolicy,omitzero"`
-	TopologySpread   Switch           `json:"topologySpread,omitzero"`
-	PodMonitor       Switch           `json:"podMonitor,omitzero"`
-	Env              []any            `json:"env,omitempty"`
-	Volumes          []any            `json:"volumes,omitempty"`
-	VolumeMounts     []any            `json:"volumeMounts,omitempty"`
+	Cluster           string           `json:"cluster"`
+	Image             Image            `json:"image,omitzero"`
+	OfficialImage     OfficialImage    `json:"officialImage,omitzero"`
+	ImagePullSecrets  []any            `json:"imagePullSecrets,omitempty"`
+	Definition        Definition       `json:"definition,omitzero"`
+	JobManager        Size             `json:"jobManager,omitzero"`
+	TaskManager       TaskManager      `json:"taskManager,omitzero"`
+	HighAvailability  HighAvailability `json:"highAvailability,omitzero"`
+	Reactive          Reactive         `json:"reactive,omitzero"`
+	DisruptionBudget  Switch           `json:"disruptionBudget,omitzero"`
+	NetworkPolicy     Switch           `json:"networkPolicy,omitzero"`
+	TopologySpread    Switch           `json:"topologySpread,omitzero"`
+	PodMonitor        Switch           `json:"podMonitor,omitzero"`
+	ScrapeAnnotations Switch           `json:"scrapeAnnotations,omitzero"`
+	Env               []any            `json:"env,omitempty"`
+	Volumes           []any            `json:"volumes,omitempty"`
+	VolumeMounts      []any            `json:"volumeMounts,omitempty"`
 }
 
 // Image is where an image is.
@@ -143,6 +144,7 @@ func (v *Values) components() []string {
 		{"network-policy", v.NetworkPolicy.Enabled},
 		{"topology-spread", v.TopologySpread.Enabled},
 		{"pod-monitor", v.PodMonitor.Enabled},
+		{"scrape-annotations", v.ScrapeAnnotations.Enabled},
 		{"images", true}, // last: it gives names and tags to the images of all others
 	} {
 		if c.enabled {

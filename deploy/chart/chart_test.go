@@ -44,3 +44,28 @@ func TestMade(t *testing.T) {
 		t.Errorf("only %d templates are made", made)
 	}
 }
+
+// TestComponents: a component of deploy/ is in the chart, or in this list with the reason.
+func TestComponents(t *testing.T) {
+	absent := map[string]string{
+		"official-image-rendered":   "configures an initContainer instead of the container, so it fits to no other component",
+		"labels":                    "of other components",
+		"metrics":                   "of pod-monitor and scrape-annotations",
+		"high-availability-account": "of high-availability",
+	}
+	all := Values{Definition: Definition{Inline: "any", URL: "any"}}
+	for _, c := range choices {
+		c.choose(&all)
+		all.Definition.Inline = "any"
+	}
+	have := all.components()
+	entries, err := os.ReadDir("../components")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		if slices.Contains(have, e.Name()) == (absent[e.Name()] != "") {
+			t.Errorf("deploy/components/%s: in the chart %v, and the reason why it is not: %q", e.Name(), slices.Contains(have, e.Name()), absent[e.Name()])
+		}
+	}
+}

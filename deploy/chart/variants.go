@@ -39,6 +39,7 @@ var choices = []choice{
 	enabled("networkPolicy.enabled", func(v *Values) { v.NetworkPolicy.Enabled = true }, func(v *Values) bool { return v.NetworkPolicy.Enabled }),
 	enabled("topologySpread.enabled", func(v *Values) { v.TopologySpread.Enabled = true }, func(v *Values) bool { return v.TopologySpread.Enabled }),
 	enabled("podMonitor.enabled", func(v *Values) { v.PodMonitor.Enabled = true }, func(v *Values) bool { return v.PodMonitor.Enabled }),
+	enabled("scrapeAnnotations.enabled", func(v *Values) { v.ScrapeAnnotations.Enabled = true }, func(v *Values) bool { return v.ScrapeAnnotations.Enabled }),
 }
 
 func enabled(value string, choose func(*Values), holds func(*Values) bool) choice {
@@ -51,6 +52,7 @@ func (v *Values) Sensible() bool {
 	case v.Definition.Inline != "" && v.Definition.URL != "":
 	case v.Definition.Inline == "" && v.Definition.URL == "" && v.Cluster != "session":
 	case v.Reactive.Enabled && v.Cluster != "streaming":
+	case v.PodMonitor.Enabled && v.ScrapeAnnotations.Enabled: // each pod would be scraped twice
 	case v.DisruptionBudget.Enabled && v.Cluster == "bounded": // a Job has no scale, so none of its pods could be evicted
 	default:
 		return true

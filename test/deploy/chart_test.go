@@ -45,7 +45,7 @@ const hard = "# {{ .Values }} \"quotes\" 'and' \\ 100 % <b>&amp;\n\napiVersion: 
 
 // ours are variants of values with what a user could set, in the place of placeholders, and the same without: what deploy/ has by itself.
 func ours(v chart.Values) (set, plain chart.Values) {
-	plain = chart.Values{Cluster: v.Cluster, DisruptionBudget: v.DisruptionBudget, NetworkPolicy: v.NetworkPolicy, TopologySpread: v.TopologySpread, PodMonitor: v.PodMonitor}
+	plain = chart.Values{Cluster: v.Cluster, DisruptionBudget: v.DisruptionBudget, NetworkPolicy: v.NetworkPolicy, TopologySpread: v.TopologySpread, PodMonitor: v.PodMonitor, ScrapeAnnotations: v.ScrapeAnnotations}
 	plain.OfficialImage.Enabled, plain.HighAvailability.Enabled, plain.Reactive.Enabled = v.OfficialImage.Enabled, v.HighAvailability.Enabled, v.Reactive.Enabled
 	switch {
 	case v.Definition.Inline != "":
@@ -219,6 +219,7 @@ func TestChartValues(t *testing.T) {
 		{"no digest", url[:2], []string{"definition.url needs definition.sha256"}},
 		{"reactive session", []string{"--set", "reactive.enabled=true"}, []string{"reactive.enabled is true and cluster is session, expected streaming"}},
 		{"more than most", append([]string{"--set", "cluster=streaming,reactive.enabled=true,reactive.minReplicas=9"}, inline...), []string{"reactive.minReplicas is 9, which is more than reactive.maxReplicas, 8"}},
+		{"scraped twice", []string{"--set", "podMonitor.enabled=true,scrapeAnnotations.enabled=true"}, []string{"podMonitor.enabled and scrapeAnnotations.enabled are both true"}},
 		{"budget of a Job", append([]string{"--set", "cluster=bounded,disruptionBudget.enabled=true"}, inline...), []string{"disruptionBudget.enabled is true and cluster is bounded"}},
 		{"long name", []string{"--name-template", strings.Repeat("a", 36)}, []string{"has 36 characters, expected at most 35"}},
 		{"unknown cluster", []string{"--set", "cluster=batch"}, []string{"/cluster", "value must be one of 'session', 'streaming', 'bounded'"}},
