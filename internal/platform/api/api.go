@@ -14,12 +14,14 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"reflect"
 	"regexp"
 	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
 
+	"flink-entrypoint/docs"
 	"flink-entrypoint/internal/platform/cluster"
 	"flink-entrypoint/internal/platform/flinkrest"
 	"flink-entrypoint/internal/platform/jobstate"
@@ -149,6 +151,10 @@ func notFound(what, name string) error {
 	return refuse(http.StatusNotFound, fmt.Sprintf("unknown %s %q", what, name), "")
 }
 
+func noVersion(job, n string) error {
+	return refuse(http.StatusNotFound, fmt.Sprintf("unknown version %q of %s", n, job), "")
+}
+
 // Handler is all routes.
 func (a *API) Handler() http.Handler {
 	a.Limits = a.Limits.WithDefaults()
@@ -215,12 +221,16 @@ func (a *API) Handler() http.Handler {
 	route("PUT /v1/runs/{run}/archive/{name...}", roleOfRun, a.archive)
 	handle("GET /healthz", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "ok\n") }))
 	handle("GET /readyz", http.HandlerFunc(a.ready))
+	handle("GET /openapi.yaml", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/yaml")
+		io.WriteString(w, docs.API)
+	}))
 	for path, allowed := range methods { // a pattern with a method is preferred to the same path without one
 		slices.Sort(allowed)
 		mux.Handle(path, a.guarded("", wrongMethod(strings.Join(allowed, ", "))))
 	}
 	unknown := a.guarded("", func(_ http.ResponseWriter, r *http.Request) error {
-		return refuse(http.StatusNotFound, "no such path: "+r.URL.Path, "docs/platform-api.yaml lists the paths")
+		return refuse(http.StatusNotFound, "no such path: "+r.URL.Path, "GET /openapi.yaml lists the paths")
 	})
 	mux.Handle("/v1", unknown)
 	mux.Handle("/v1/", unknown)
@@ -243,7 +253,7 @@ func Patterns() []string {
 func wrongMethod(allowed string) func(http.ResponseWriter, *http.Request) error {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		w.Header().Set("Allow", allowed)
-		return refuse(http.StatusMethodNotAllowed, fmt.Sprintf("%s cannot be used with the path %s, expected %s", r.Method, r.URL.Path, allowed), "docs/platform-api.yaml lists the methods of each path")
+		return refuse(http.StatusMethodNotAllowed, fmt.Sprintf("%s cannot be used with the path %s, expected %s", r.Method, r.URL.Path, allowed), "GET /openapi.yaml lists the methods of each path")
 	}
 }
 
@@ -451,9 +461,28 @@ func read(w http.ResponseWriter, r *http.Request, into any) error {
 		if t, ok := errors.AsType[*http.MaxBytesError](err); ok {
 			return t
 		}
-		return refuse(http.StatusBadRequest, "the body is not the JSON that was expected: "+err.Error(), "")
+		return refuse(http.StatusBadRequest, "the body is not the JSON that was expected: "+jsonFault(err), "GET /openapi.yaml describes it")
 	}
 	return nil
+}
+
+// jsonFault says what is wrong with a JSON text, without the names of Go.
+func jsonFault(err error) string {
+	if t, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		what := "the value"
+		if t.Field != "" {
+			what = t.Field
+		}
+		kind := map[reflect.Kind]string{reflect.String: "a string", reflect.Bool: "true or false", reflect.Slice: "a list", reflect.Map: "an object", reflect.Struct: "an object"}[t.Type.Kind()]
+		if kind == "" {
+			kind = "a number"
+		}
+		return fmt.Sprintf("%s is of the type %s, expected %s", what, t.Value, kind)
+	}
+	if t, ok := errors.AsType[*time.ParseError](err); ok {
+		return fmt.Sprintf("%q is not a time, expected one such as 2026-01-31T12:00:00Z", strings.Trim(t.Value, `"`))
+	}
+	return strings.TrimPrefix(err.Error(), "json: ")
 }
 
 func (a *API) ready(w http.ResponseWriter, r *http.Request) {

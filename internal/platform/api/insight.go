@@ -17,13 +17,13 @@ func (a *API) versionIn(r *http.Request) (store.Version, error) {
 	if err != nil {
 		return store.Version{}, err
 	}
-	n, err := number(r.URL.Query().Get("version"), j.Newest, 1, math.MaxInt32)
+	n, err := number(r, "version", j.Newest, 1, math.MaxInt32)
 	if err != nil {
 		return store.Version{}, err
 	}
 	v, err := a.Store.Version(r.Context(), j.Name, n)
 	if errors.Is(err, store.ErrNotFound) {
-		return v, notFound("version", fmt.Sprint(n))
+		return v, noVersion(j.Name, fmt.Sprint(n))
 	}
 	return v, err
 }

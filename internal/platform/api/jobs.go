@@ -13,10 +13,12 @@ import (
 	"math"
 	"mime"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"flink-entrypoint/internal/platform/jobstate"
 	"flink-entrypoint/internal/platform/store"
 	"flink-entrypoint/internal/platform/wire"
 )
@@ -40,10 +42,16 @@ func jobOf(l store.JobLine) wire.Job {
 	return j
 }
 
+// queues are the states by which jobs are asked for.
+var queues = []string{string(jobstate.Accept), string(jobstate.Running), string(jobstate.Cancel), string(jobstate.Failed), string(jobstate.Finish), "none"}
+
 // listJobs: GET /v1/jobs?queue=&condition=&ended=&name=&after=&limit=&seen=
 func (a *API) listJobs(w http.ResponseWriter, r *http.Request) error {
 	q := r.URL.Query()
 	f := store.JobFilter{Team: who(r).team, Kind: store.KindJob, Queue: q.Get("queue"), Condition: q.Get("condition"), Name: q.Get("name"), After: q.Get("after")}
+	if f.Queue != "" && !slices.Contains(queues, f.Queue) {
+		return refuse(http.StatusBadRequest, fmt.Sprintf("unknown queue %q", f.Queue), "expected one of: "+strings.Join(queues, ", "))
+	}
 	if !knownCondition(f.Condition) {
 		return refuse(http.StatusBadRequest, fmt.Sprintf("unknown condition %q", f.Condition), "expected one of: "+strings.Join(conditions, ", "))
 	}
@@ -90,16 +98,17 @@ func (a *API) listJobs(w http.ResponseWriter, r *http.Request) error {
 }
 
 // limit is how many entries of a list a request wants. The next page is asked for with after=, which is the last entry of this one.
-func limit(r *http.Request) (int, error) { return number(r.URL.Query().Get("limit"), 1000, 1, 10000) }
+func limit(r *http.Request) (int, error) { return number(r, "limit", 1000, 1, 10000) }
 
-// number reads a whole number of a query.
-func number(text string, otherwise, least, most int) (int, error) {
+// number reads a whole number of the query.
+func number(r *http.Request, key string, otherwise, least, most int) (int, error) {
+	text := r.URL.Query().Get(key)
 	if text == "" {
 		return otherwise, nil
 	}
 	n, err := strconv.Atoi(text)
 	if err != nil || n < least || n > most {
-		return 0, refuse(http.StatusBadRequest, fmt.Sprintf("%q is not a whole number from %d to %d", text, least, most), "")
+		return 0, refuse(http.StatusBadRequest, fmt.Sprintf("%s is %q, expected a whole number from %d to %d", key, text, least, most), "")
 	}
 	return n, nil
 }
@@ -177,6 +186,9 @@ func (a *API) put(w http.ResponseWriter, r *http.Request, kind store.Kind, prepa
 		case errors.Is(err, store.ErrDefinitions):
 			return 0, nil, refuse(http.StatusInsufficientStorage, err.Error(), "delete jobs that are not needed any more, or ask an operator for more (--max-definitions)")
 		case errors.Is(err, store.ErrConflict):
+			if r.Header.Get("If-Match") == "" {
+				return 0, nil, refuse(http.StatusPreconditionFailed, fmt.Sprintf("the %s %s exists", kind, name), "without If-None-Match, this is its next version")
+			}
 			return 0, nil, refuse(http.StatusPreconditionFailed, fmt.Sprintf("the %s has another version by now", kind), "read it again, and decide whether your change still fits")
 		case errors.Is(err, store.ErrExists):
 			return 0, nil, refuse(http.StatusConflict, fmt.Sprintf("the name %q is taken", name), "choose another one; jobs and session clusters share their names")
@@ -311,7 +323,7 @@ func (a *API) listVersions(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	after, err := number(r.URL.Query().Get("after"), 0, 1, math.MaxInt32)
+	after, err := number(r, "after", 0, 1, math.MaxInt32)
 	if err != nil {
 		return err
 	}
@@ -334,7 +346,7 @@ func (a *API) getVersion(w http.ResponseWriter, r *http.Request) error {
 	c, name := who(r), r.PathValue("job")
 	n, err := strconv.Atoi(r.PathValue("n"))
 	if err != nil || n < 1 {
-		return notFound("version", r.PathValue("n"))
+		return noVersion(name, r.PathValue("n"))
 	}
 	if c.run != "" {
 		// A run's token reads the one version that the run has.
@@ -350,7 +362,7 @@ func (a *API) getVersion(w http.ResponseWriter, r *http.Request) error {
 	}
 	v, err := a.Store.Version(r.Context(), name, n)
 	if errors.Is(err, store.ErrNotFound) {
-		return notFound("version", r.PathValue("n"))
+		return noVersion(name, r.PathValue("n"))
 	}
 	if err != nil {
 		return err

@@ -33,7 +33,7 @@ func (a *API) logs(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	q := r.URL.Query()
-	tail, err := number(q.Get("tail"), 1000, 1, math.MaxInt32)
+	tail, err := number(r, "tail", 1000, 1, math.MaxInt32)
 	if err != nil {
 		return err
 	}

@@ -73,7 +73,7 @@ func (a *API) listRuns(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	limit, err := number(r.URL.Query().Get("limit"), 100, 1, 1000)
+	limit, err := number(r, "limit", 100, 1, 1000)
 	if err != nil {
 		return err
 	}
@@ -176,6 +176,9 @@ func (a *API) start(w http.ResponseWriter, r *http.Request) error {
 	if err := savepointForm(in.Savepoint); err != nil {
 		return err
 	}
+	if j.Kind == store.KindCluster && in.Savepoint != "" {
+		return refuse(http.StatusBadRequest, fmt.Sprintf("%s is a session cluster, which has no savepoint", j.Name), "start it without, and its jobs from theirs")
+	}
 	if in.Version == 0 {
 		in.Version = j.Newest
 	}
@@ -185,7 +188,7 @@ func (a *API) start(w http.ResponseWriter, r *http.Request) error {
 		case errors.Is(err, store.ErrExists):
 			return 0, nil, refuse(http.StatusConflict, fmt.Sprintf("the job %s has a run that has not ended", j.Name), "stop it first, or wait for its end")
 		case errors.Is(err, store.ErrNotFound):
-			return 0, nil, notFound("version", fmt.Sprint(in.Version))
+			return 0, nil, noVersion(j.Name, fmt.Sprint(in.Version))
 		case err != nil:
 			return 0, nil, err
 		}
@@ -227,6 +230,9 @@ func (a *API) stop(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if !slices.Contains([]string{"", "savepoint", "drain", "cancel"}, in.Mode) {
+		return refuse(http.StatusBadRequest, fmt.Sprintf("unknown mode %q", in.Mode), "savepoint, drain or cancel")
+	}
 	if run.State.Cluster {
 		if in.Mode != "cancel" {
 			return refuse(http.StatusConflict, fmt.Sprintf("%s is a session cluster, which has no savepoint", run.Job), "stop its jobs with savepoints, then cancel it")
@@ -240,10 +246,8 @@ func (a *API) stop(w http.ResponseWriter, r *http.Request) error {
 		return a.decide(w, r, run, jobstate.AskStop{By: who(r).name})
 	case "drain":
 		return a.decide(w, r, run, jobstate.AskStop{By: who(r).name, Drain: true})
-	case "cancel":
-		return a.decide(w, r, run, jobstate.AskCancel{By: who(r).name})
 	}
-	return refuse(http.StatusBadRequest, fmt.Sprintf("unknown mode %q", in.Mode), "savepoint, drain or cancel")
+	return a.decide(w, r, run, jobstate.AskCancel{By: who(r).name})
 }
 
 // Bounds of the time in which a new version has to run, in seconds.

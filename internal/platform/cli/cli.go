@@ -10,6 +10,7 @@ import (
 	"io"
 	"net/http"
 	"os/signal"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -83,6 +84,9 @@ func Main(args, env []string, stdin io.Reader, stdout, stderr io.Writer) (code i
 		code = f.code
 	case errors.As(err, new(usageError)):
 		code, hint = exitUsage, "flink-platform help"
+		if c, _ := find(args[1:]); c != nil {
+			hint += " " + c.name
+		}
 	case errors.As(err, &p):
 		code, hint = exitRefused, p.Hint
 		if p.Status == http.StatusUnprocessableEntity {
@@ -125,11 +129,18 @@ func run(ctx context.Context, args, env []string, stdin io.Reader, stdout, stder
 	if err := twins(f, env); err != nil {
 		return usageError{err}
 	}
+	for _, name := range unknownTwins(env) {
+		fmt.Fprintf(stderr, "warning: %s has no effect: no command has such a flag\n", name)
+	}
 	if o, err := f.GetString("output"); err == nil && o != "text" && o != "json" {
 		return usagef("--output is %q, expected text or json", o)
 	}
 	if n := f.NArg(); n < cmd.least || n > cmd.most {
-		return usagef("expected: flink-platform %s %s", cmd.name, cmd.words)
+		found := "no word"
+		if n > 0 {
+			found = strings.Join(f.Args(), " ")
+		}
+		return usagef("found %s after %s, expected: flink-platform %s", found, cmd.name, strings.TrimSpace(cmd.name+" "+cmd.words))
 	}
 	return cmd.run(&call{ctx: ctx, flags: f, words: f.Args(), env: env, args0: args[0], stdin: stdin, stdout: stdout, stderr: stderr})
 }
@@ -188,6 +199,25 @@ func twins(f *pflag.FlagSet, env []string) error {
 		}
 	})
 	return err
+}
+
+// serviceLink is the name of a variable that Kubernetes sets for a Service called flink-platform.
+var serviceLink = regexp.MustCompile("^" + prefix + "(SERVICE_HOST|SERVICE_PORT.*|PORT|PORT_.*)$")
+
+// unknownTwins are the variables with our prefix that are the twin of no flag of any command.
+func unknownTwins(env []string) []string {
+	known := map[string]bool{}
+	for i := range commands {
+		flagsOf(&commands[i]).VisitAll(func(f *pflag.Flag) { known[prefix+strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))] = true })
+	}
+	var unknown []string
+	for _, kv := range env {
+		name, _, _ := strings.Cut(kv, "=")
+		if strings.HasPrefix(name, prefix) && !known[name] && !serviceLink.MatchString(name) {
+			unknown = append(unknown, name)
+		}
+	}
+	return unknown
 }
 
 func (c *call) text(flag string) string {

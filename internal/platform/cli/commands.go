@@ -186,7 +186,7 @@ func list[T any](c *call, all []T, err error, none, head string, line func(w io.
 func (c *call) client() (*client.Client, error) {
 	cl := &client.Client{Base: c.text("server")}
 	if u, err := url.Parse(cl.Base); err != nil || u.Host == "" {
-		return nil, usagef("--server is %q, expected a URL", cl.Base)
+		return nil, usagef("--server is %q, expected a URL such as http://127.0.0.1:8088", cl.Base)
 	}
 	if file := c.text("token-file"); file != "" {
 		b, err := os.ReadFile(file)

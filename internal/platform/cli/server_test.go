@@ -96,3 +96,30 @@ func TestFirstToken(t *testing.T) {
 		}
 	}
 }
+
+// TestUsage: a wrong command line is refused with what was found, what is expected, and where the help is; a variable without a flag is named.
+func TestUsage(t *testing.T) {
+	for _, c := range []struct {
+		args, env, want []string
+		code            int
+	}{
+		{[]string{"jobs", "extra"}, nil, []string{"error: found extra after jobs, expected: flink-platform jobs\n", "hint: flink-platform help jobs\n"}, 20},
+		{[]string{"catalog", "put", "x"}, nil, []string{"found x after catalog put, expected: flink-platform catalog put NAME FILE", "hint: flink-platform help catalog put\n"}, 20},
+		{[]string{"submit"}, nil, []string{"found no word after submit, expected: flink-platform submit FILE [NAME]"}, 20},
+		{[]string{"jobs", "--server", "nonsense"}, nil, []string{`--server is "nonsense", expected a URL such as http://127.0.0.1:8088`}, 20},
+		{[]string{"help"}, []string{"FLINK_PLATFORM_SERVER=x"}, nil, 0},
+		{[]string{"jobs", "extra"}, []string{"FLINK_PLATFORM_KEEP_RUNS=1d", "FLINK_PLATFORM_SERVICE_HOST=10.0.0.1", "FLINK_PLATFORM_PORT_8088_TCP=x", "FLINK_PLATFORM_KEEP_RUN=1d"},
+			[]string{"warning: FLINK_PLATFORM_KEEP_RUN has no effect: no command has such a flag\nerror: "}, 20},
+	} {
+		var stdout, stderr bytes.Buffer
+		code := Main(append([]string{"flink-platform"}, c.args...), c.env, nil, &stdout, &stderr)
+		for _, want := range c.want {
+			if !strings.Contains(stderr.String(), want) {
+				t.Errorf("%v: %q is not in:\n%s", c.args, want, stderr.String())
+			}
+		}
+		if code != c.code || strings.Count(stderr.String(), "warning") > 1 {
+			t.Errorf("%v: %d\n%s", c.args, code, stderr.String())
+		}
+	}
+}

@@ -240,7 +240,7 @@ func TestButtonsOfAJob(t *testing.T) {
 	if status, page := b.post("/jobs/clicks/start", url.Values{"version": {"x"}}); status != 400 || !strings.Contains(text(page), `"x" is not the number of a version`) {
 		t.Errorf("a wrong version: %d %s", status, text(page))
 	}
-	if status, page := b.post("/jobs/clicks/start", url.Values{"version": {"7"}}); status != 404 || !strings.Contains(text(page), `unknown version "7"`) {
+	if status, page := b.post("/jobs/clicks/start", url.Values{"version": {"7"}}); status != 404 || !strings.Contains(text(page), `nknown version "7" of clicks`) {
 		t.Errorf("an unknown version: %d %s", status, text(page))
 	}
 	b.post("/jobs/clicks/start", url.Values{"version": {"1"}, "savepoint": {"path"}, "path": {"file:/savepoints/one"}})

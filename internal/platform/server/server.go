@@ -135,7 +135,7 @@ func hintOfListen(err error) string {
 func start(ctx context.Context, o Options, listener net.Listener) (*Server, error) {
 	address := listener.Addr().(*net.TCPAddr)
 	if !address.IP.IsLoopback() && !o.Auth {
-		return nil, fmt.Errorf("%s is not an address of loopback: start it with --auth, and make a token first with: flink-platform token make NAME --role admin", address)
+		return nil, fmt.Errorf("--listen %s is not an address of loopback: start it with --auth, and make a token first with: flink-platform token make NAME --role admin --data-dir DIR", o.Listen)
 	}
 	dir, err := filepath.Abs(o.DataDir)
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -331,7 +332,7 @@ func TestMethods(t *testing.T) {
 	f := newFixture(t, true, Options{Limits: api.Limits{Requests: 1e6}})
 	values := strings.NewReplacer("{job}", "clicks", "{n}", "1", "{run}", "r", "{name}", "x", "{artifact}", "x", "{file}", "x")
 	all := []string{"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"}
-	paths := map[string][]string{"/healthz": {"GET", "HEAD"}, "/readyz": {"GET", "HEAD"}}
+	paths := map[string][]string{"/healthz": {"GET", "HEAD"}, "/readyz": {"GET", "HEAD"}, "/openapi.yaml": {"GET", "HEAD"}}
 	for template, operations := range f.page.doc["paths"].(map[string]any) {
 		for m := range operations.(map[string]any) {
 			if m = strings.ToUpper(m); m != "PARAMETERS" {
@@ -729,5 +730,40 @@ func TestStartIsRefused(t *testing.T) {
 				s.Close()
 			}
 		}
+	}
+}
+
+// TestWhatIsWrong: a wrong request is answered with the name of what is wrong, what was found and what is expected, in words of the API.
+func TestWhatIsWrong(t *testing.T) {
+	f := newFixture(t, false)
+	f.want(201, "PUT", "/v1/jobs/clicks", definition, nil)
+	f.want(201, "PUT", "/v1/clusters/shared", "apiVersion: flink-entrypoint/v1\nname: shared\n", nil)
+	for _, c := range []struct {
+		status             int
+		method, path, body string
+		header             header
+		want               string
+	}{
+		{400, "GET", "/v1/jobs?limit=0", "", nil, `limit is "0", expected a whole number from 1 to 10000`},
+		{400, "GET", "/v1/jobs?queue=bogus", "", nil, `unknown queue "bogus"`},
+		{400, "GET", "/v1/jobs/clicks/versions?after=x", "", nil, `after is "x", expected a whole number`},
+		{404, "GET", "/v1/jobs/clicks/versions/9", "", nil, `unknown version "9" of clicks`},
+		{404, "POST", "/v1/jobs/clicks/start", `{"version": 9}`, nil, `unknown version "9" of clicks`},
+		{400, "POST", "/v1/jobs/clicks/start", `{"version": "x"}`, nil, "version is of the type string, expected a number"},
+		{400, "POST", "/v1/jobs/clicks/start", `{"versio": 1}`, nil, `expected: unknown field "versio"`},
+		{400, "POST", "/v1/jobs/clicks/start", `[]`, nil, "the value is of the type array, expected an object"},
+		{400, "POST", "/v1/jobs/shared/start", `{"savepoint": "latest"}`, nil, "shared is a session cluster, which has no savepoint"},
+		{400, "POST", "/v1/tokens", `{"name": "x", "role": "view", "expires": "tomorrow"}`, nil, `"tomorrow" is not a time, expected one such as 2026-01-31T12:00:00Z`},
+		{412, "PUT", "/v1/jobs/clicks", definition, header{"If-None-Match": "*"}, "the job clicks exists"},
+		{404, "GET", "/v1/nothing", "", nil, "GET /openapi.yaml lists the paths"},
+	} {
+		resp, body := f.call(c.method, c.path, c.body, c.header)
+		if text := strings.ReplaceAll(string(body), `\"`, `"`); resp.StatusCode != c.status || !strings.Contains(text, c.want) || strings.Contains(text, "Go ") || strings.Contains(text, "json:") {
+			t.Errorf("%s %s %s: %d %s\nexpected %d and %q", c.method, c.path, c.body, resp.StatusCode, text, c.status, c.want)
+		}
+	}
+	resp, body := f.call("GET", "/openapi.yaml", nil, unchecked())
+	if page, err := os.ReadFile("../../../docs/platform-api.yaml"); err != nil || resp.StatusCode != 200 || !bytes.Equal(body, page) || resp.Header.Get("Content-Type") != "application/yaml" {
+		t.Errorf("/openapi.yaml: %d, %v", resp.StatusCode, err)
 	}
 }
