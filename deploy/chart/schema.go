@@ -20,7 +20,10 @@ func Make(deploy fs.FS) (map[string][]byte, error) {
 	for name, text := range made {
 		files[path.Join("flink", "templates", name)] = text
 	}
-	for _, chart := range []string{"flink"} {
+	if files["platform/templates/rights.yaml"], err = rights(deploy); err != nil {
+		return nil, err
+	}
+	for _, chart := range []string{"flink", "platform"} {
 		schema, err := fs.ReadFile(deploy, path.Join("chart", chart, "values.schema.json"))
 		if err != nil {
 			return nil, err

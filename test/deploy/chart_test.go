@@ -269,7 +269,7 @@ func TestChartValues(t *testing.T) {
 // TestChartsLint: helm lint finds nothing, and nothing to advise either.
 func TestChartsLint(t *testing.T) {
 	program, home := helm(t), t.TempDir()
-	for _, name := range []string{"flink"} {
+	for _, name := range []string{"flink", "platform"} {
 		out, err := runHelm(t.Context(), program, home, "lint", "--strict", filepath.Join(root, "deploy", "chart", name))
 		if err != nil || strings.Contains(out, "[WARNING]") || !strings.Contains(out, "0 chart(s) failed") {
 			t.Errorf("%s: %v\n%s", name, err, out)

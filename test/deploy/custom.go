@@ -1,4 +1,4 @@
-//go:build deploy || container || kubelet
+//go:build deploy || container || kubelet || kubernetes
 
 package deploy
 
@@ -33,7 +33,8 @@ type customKind struct {
 
 func customKinds() []customKind {
 	return []customKind{
-		{"monitoring.coreos.com/v1", "PodMonitor", "podmonitors-" + monitoringVersion + ".yaml", bringMonitoring},
+		{"monitoring.coreos.com/v1", "PodMonitor", "podmonitors-" + monitoringVersion + ".yaml", bringMonitoring("podmonitors")},
+		{"monitoring.coreos.com/v1", "ServiceMonitor", "servicemonitors-" + monitoringVersion + ".yaml", bringMonitoring("servicemonitors")},
 		{"flink.apache.org/v1beta1", "FlinkDeployment", "flinkdeployments-" + operatorVersion + ".yaml", bringFlinkDeployment},
 	}
 }
@@ -43,7 +44,7 @@ func (t *tools) definitions(ctx context.Context, streams map[string]string) (map
 	files := map[string]string{}
 	for _, c := range customKinds() {
 		for _, stream := range streams {
-			if !strings.Contains(stream, "apiVersion: "+c.apiVersion+"\n") {
+			if !strings.Contains(stream, "apiVersion: "+c.apiVersion+"\nkind: "+c.kind+"\n") {
 				continue
 			}
 			file, err := t.definition(ctx, c)
@@ -87,8 +88,12 @@ func (t *tools) definition(ctx context.Context, c customKind) (string, error) {
 	return file, os.Rename(part, file)
 }
 
-// bringMonitoring makes the definition of PodMonitor from its Go types, as the Prometheus operator's own release does.
-func bringMonitoring(ctx context.Context, dir, file string) error {
+// bringMonitoring makes the definition of a kind of the Prometheus operator from its Go types, as the operator's own release does.
+func bringMonitoring(resource string) func(ctx context.Context, dir, file string) error {
+	return func(ctx context.Context, dir, file string) error { return bringMonitoringOf(ctx, resource, dir, file) }
+}
+
+func bringMonitoringOf(ctx context.Context, resource, dir, file string) error {
 	command := func(in string, name string, args ...string) *exec.Cmd {
 		cmd := exec.CommandContext(ctx, name, args...)
 		cmd.Dir, cmd.Env = in, append(os.Environ(), "GOFLAGS=", "GOWORK=off", "GOBIN="+dir)
@@ -109,7 +114,7 @@ func bringMonitoring(ctx context.Context, dir, file string) error {
 	if err := loud(command(module.Dir, filepath.Join(dir, "controller-gen"), "crd:crdVersions=v1,allowDangerousTypes=true,maxDescLen=0", "paths=./v1", "output:crd:dir="+dir)); err != nil {
 		return err
 	}
-	return os.Rename(filepath.Join(dir, "monitoring.coreos.com_podmonitors.yaml"), file)
+	return os.Rename(filepath.Join(dir, "monitoring.coreos.com_"+resource+".yaml"), file)
 }
 
 // bringFlinkDeployment takes the definition of FlinkDeployment from a released jar of the operator.

@@ -1,4 +1,4 @@
-//go:build deploy || container || kubelet
+//go:build deploy || container || kubelet || kubernetes
 
 package deploy
 
