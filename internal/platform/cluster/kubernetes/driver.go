@@ -11,6 +11,7 @@ package kubernetes
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -192,6 +193,11 @@ func (d *Driver) Start(ctx context.Context, s cluster.Spec) error {
 		return err
 	}
 	made, err := d.apply(ctx, run)
+	if apierrors.IsConflict(err) {
+		if _, e := d.read(ctx, s.Run); errors.As(e, new(*foreign)) {
+			return &cluster.Refusal{Err: e}
+		}
+	}
 	if err != nil {
 		return err
 	}
@@ -281,10 +287,10 @@ func (d *Driver) writeToken(ctx context.Context, s cluster.Spec, run, secret *un
 		if err != nil {
 			return err
 		}
-		data["token"] = token
+		data["token"] = base64.StdEncoding.EncodeToString([]byte(token))
 		d.at("token made")
 	}
-	if err := unstructured.SetNestedStringMap(secret.Object, data, "stringData"); err != nil {
+	if err := unstructured.SetNestedStringMap(secret.Object, data, "data"); err != nil {
 		return err
 	}
 	made, err := d.apply(ctx, secret)
