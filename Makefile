@@ -104,6 +104,7 @@ test-flink: need-go need-java need-pip need-mvn build ## against real Flink, on 
 .PHONY: test-deploy
 test-deploy: need-go need-pip need-mvn ## the Kubernetes manifests and Helm charts: built, held against schemas and against the code
 	go test -tags deploy -count 1 -timeout 20m ./test/deploy
+	go test -tags deploy -count 1 -timeout 15m -run TestKustomize ./internal/platform/cluster/kubernetes
 
 .PHONY: test-vm
 test-vm: need-go build ## limits under a real cgroup v2 kernel (qemu and a Debian kernel, brought by apt)

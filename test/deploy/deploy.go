@@ -385,3 +385,21 @@ func (o *object) workload() bool {
 
 // component is the role of the object's pods: jobmanager or taskmanager.
 func (o *object) component() string { return o.Metadata.Labels["component"] }
+
+// Build builds a folder by the program kustomize, as "kubectl kustomize" does, and holds the result against the schemas of Kubernetes. It returns
+// the objects as the program printed them.
+func Build(ctx context.Context, folder string) (string, error) {
+	t, err := openTools(ctx)
+	if err != nil {
+		return "", err
+	}
+	manifests, err := t.build(ctx, folder)
+	if err != nil {
+		return "", err
+	}
+	answers, err := t.check(ctx, map[string]string{"": manifests}, versions...)
+	if err == nil && len(answers[""].Problems) > 0 {
+		err = errors.New(strings.Join(answers[""].Problems, "\n"))
+	}
+	return manifests, err
+}
