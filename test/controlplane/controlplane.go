@@ -154,7 +154,7 @@ func (s *Server) run(name, command string, args ...string) *process {
 	p.cmd = exec.Command(command, args...)
 	p.cmd.Stdout, p.cmd.Stderr, p.cmd.Dir = out, out, s.dir
 	p.cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + s.dir, "GOMAXPROCS=2"}
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // nothing outlives a killed test
 	if err := p.cmd.Start(); err != nil {
 		s.t.Fatal(err)
 	}
