@@ -111,7 +111,7 @@ test-vm: need-go build ## limits under a real cgroup v2 kernel (qemu and a Debia
 	$(WITH_BINARY) go test -tags vm -count 1 -timeout 15m ./test/vm
 
 .PHONY: test-containers
-test-containers: need-go need-podman build-all ## the images in real containers
+test-containers: need-go need-podman build-all build-platform-all ## the images in real containers
 	go run ./test/flinkhome $(MAIN_VERSIONS) >/dev/null
 	FLINK_VERSIONS="$(MAIN_VERSIONS)" go test -tags container -count 1 -timeout 60m ./test/container
 	FLINK_VERSIONS="$(MAIN_VERSIONS)" go test -tags container -count 1 -timeout 60m ./test/deploy
@@ -230,8 +230,12 @@ pictures: need-go need-java need-pip need-npm need-chromium build ## make the pi
 build-all: need-go ## build for linux/amd64 and linux/arm64
 	@for arch in amd64 arm64; do GOOS=linux GOARCH=$$arch $(GOBUILD) -o bin/flink-entrypoint-linux-$$arch ./cmd/flink-entrypoint; ls -l bin/flink-entrypoint-linux-$$arch; done
 
+.PHONY: build-platform-all
+build-platform-all: need-go ## build flink-platform for linux/amd64 and linux/arm64
+	@for arch in amd64 arm64; do GOOS=linux GOARCH=$$arch go build -trimpath -buildvcs=false -ldflags '-s -w -buildid=' -o bin/flink-platform-linux-$$arch ./cmd/flink-platform; ls -l bin/flink-platform-linux-$$arch; done
+
 .PHONY: images
-images: need-go need-podman build-all ## build the container images with podman (drop-in and shell-less)
+images: need-go need-podman build-all build-platform-all ## build the container images with podman (drop-in and shell-less; server and workers of the platform)
 	go run ./test/container/images $$(go run ./test/flinkhome $(MAIN_VERSIONS))
 
 .PHONY: release-snapshot

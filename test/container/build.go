@@ -18,18 +18,23 @@ import (
 const prefix = "localhost/flink-entrypoint/"
 
 // OSImage is Debian with a JDK and what the official image installs.
-const OSImage = prefix + "os:1"
+const OSImage = prefix + "os:2"
 
 // Stand-in for the official image, and the two images of docker/.
 func BaseImage(version string) string { return prefix + "stand-in:" + version }
 func FullImage(version string) string { return prefix + "full:" + version }
 func SlimImage(version string) string { return prefix + "slim:" + version }
 
+// ServerImage is the platform's server, and WorkerImage its worker for a version of Flink.
+const ServerImage = prefix + "platform:1"
+
+func WorkerImage(version string) string { return prefix + "workbench:" + version }
+
 // release is Debian's: the last one with Java 17 as its own.
 const release = "bookworm"
 
-// packages are the packages of the official image's recipe, and the JDK that its base image has.
-const packages = "openjdk-17-jdk-headless,libjemalloc-dev,libsnappy1v5,gettext-base,gosu,ca-certificates"
+// packages are the packages of the official image's recipe, the JDK that its base image has, and what the image of workers adds.
+const packages = "openjdk-17-jdk-headless,libjemalloc-dev,libsnappy1v5,gettext-base,gosu,ca-certificates,bubblewrap"
 
 // Built holds the ids of the images of one build. Unlike their names, which the next build takes, ids stay what they were.
 type Built struct{ Base, Full, Slim string }
@@ -48,13 +53,8 @@ func (p *Podman) Build(ctx context.Context, root, version, home string, progress
 		return Built{}, err
 	}
 	defer unlock()
-	if err := p.osImage(ctx, progress); err != nil {
-		return Built{}, err
-	}
 	var b Built
-	standIn := filepath.Join(root, "test", "container", "images")
-	if b.Base, err = p.build(ctx, progress, "-f", filepath.Join(standIn, "stand-in.Dockerfile"), "-t", BaseImage(version),
-		"--build-arg", "BASE="+OSImage, "--build-context", "home="+home, standIn); err != nil {
+	if b.Base, err = p.standIn(ctx, root, version, home, progress); err != nil {
 		return Built{}, err
 	}
 	for _, kind := range []struct {
@@ -67,6 +67,36 @@ func (p *Podman) Build(ctx context.Context, root, version, home string, progress
 		}
 	}
 	return b, nil
+}
+
+// standIn makes the replacement of the official image.
+func (p *Podman) standIn(ctx context.Context, root, version, home string, progress io.Writer) (string, error) {
+	if err := p.osImage(ctx, progress); err != nil {
+		return "", err
+	}
+	dir := filepath.Join(root, "test", "container", "images")
+	return p.build(ctx, progress, "-f", filepath.Join(dir, "stand-in.Dockerfile"), "-t", BaseImage(version), "--build-arg", "BASE="+OSImage, "--build-context", "home="+home, dir)
+}
+
+// PlatformBuilt holds the ids of the images of the platform, and of the replacement of the official one.
+type PlatformBuilt struct{ Base, Server, Worker string }
+
+// Platform builds the images of the platform's server and of its worker for a Flink version, as Build does.
+func (p *Podman) Platform(ctx context.Context, root, version, home string, progress io.Writer) (PlatformBuilt, error) {
+	unlock, err := p.Lock("build")
+	if err != nil {
+		return PlatformBuilt{}, err
+	}
+	defer unlock()
+	var b PlatformBuilt
+	if b.Base, err = p.standIn(ctx, root, version, home, progress); err != nil {
+		return b, err
+	}
+	if b.Server, err = p.build(ctx, progress, "-f", filepath.Join(root, "docker", "Dockerfile.platform"), "-t", ServerImage, "--build-arg", "CERTIFICATES_IMAGE="+OSImage, root); err != nil {
+		return b, err
+	}
+	b.Worker, err = p.build(ctx, progress, "-f", filepath.Join(root, "docker", "Dockerfile.workbench"), "-t", WorkerImage(version), "--build-arg", "FLINK_IMAGE="+BaseImage(version), root)
+	return b, err
 }
 
 // build returns the id of the image.

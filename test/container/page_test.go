@@ -43,7 +43,7 @@ func TestPage(t *testing.T) {
 			w.remove("rm", "-f", "-i", "-t", "0", name)
 		}
 		w.remove("network", "rm", "flink")
-		for _, name := range []string{"flink:2.2-java17", "eclipse-temurin:17-jdk", "flink-entrypoint:2.2", "flink-entrypoint:2.2-slim"} {
+		for _, name := range []string{"flink:2.2-java17", "eclipse-temurin:17-jdk", "flink-entrypoint:2.2", "flink-entrypoint:2.2-slim", "flink-platform", "flink-workbench:2.2"} {
 			w.remove("untag", "localhost/"+name, "localhost/"+name) // with one word it would take all names of the image
 		}
 	}

@@ -1,5 +1,5 @@
 // Command images builds the container images of docker/ for Flink versions, says how large they are, and leaves for the
-// shell-less one a list of its files and a bill of materials (CycloneDX) in the -out folder:
+// shell-less one and for those of the platform a list of files and a bill of materials (CycloneDX) in the -out folder:
 //
 //	go run ./test/container/images [-out bin/images] VERSION=HOME…
 package main
@@ -44,7 +44,10 @@ func run(ctx context.Context, out string, words []string) error {
 		if err := p.Images(ctx, ".", version, home, os.Stderr); err != nil {
 			return err
 		}
-		for _, image := range []string{container.FullImage(version), container.SlimImage(version)} {
+		if _, err := p.Platform(ctx, ".", version, home, os.Stderr); err != nil {
+			return err
+		}
+		for _, image := range []string{container.FullImage(version), container.SlimImage(version), container.ServerImage, container.WorkerImage(version)} {
 			size, err := p.Do(ctx, "image", "inspect", "--format", "{{.Size}}", image)
 			if err != nil {
 				return err
@@ -55,16 +58,24 @@ func run(ctx context.Context, out string, words []string) error {
 			}
 			fmt.Printf("%s %d MB\n", image, bytes/1e6)
 		}
-		prefix := filepath.Join(out, "slim-"+version)
-		if err := p.Inventory(ctx, container.SlimImage(version), prefix); err != nil {
-			return err
+		for _, of := range []struct{ image, name string }{{container.SlimImage(version), "slim-" + version}, {container.ServerImage, "platform"}, {container.WorkerImage(version), "workbench-" + version}} {
+			if err := inventory(ctx, p, of.image, filepath.Join(out, of.name)); err != nil {
+				return err
+			}
 		}
-		list, err := os.ReadFile(prefix + ".files")
-		if err != nil {
-			return err
-		}
-		fmt.Printf("%s.files %d files\n", prefix, strings.Count(string(list), "\n"))
-		fmt.Printf("%s.cdx.json\n", prefix)
 	}
+	return nil
+}
+
+func inventory(ctx context.Context, p *container.Podman, image, prefix string) error {
+	if err := p.Inventory(ctx, image, prefix); err != nil {
+		return err
+	}
+	list, err := os.ReadFile(prefix + ".files")
+	if err != nil {
+		return err
+	}
+	fmt.Printf("%s.files %d files\n", prefix, strings.Count(string(list), "\n"))
+	fmt.Printf("%s.cdx.json\n", prefix)
 	return nil
 }
