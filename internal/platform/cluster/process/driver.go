@@ -324,6 +324,9 @@ func (d *Driver) command(s cluster.Spec, p ports, name, dir string) command {
 	if s.KeepMemory {
 		args = append(args, "--memory", "keep")
 	}
+	if s.Team != "" { // reporters are the definition's; it has no effect without one
+		args = append(args, "--metrics", "labels.team="+s.Team)
+	}
 	if s.Slots > 0 && !jobManager {
 		args = append(args, "--slots", strconv.Itoa(s.Slots))
 	}
