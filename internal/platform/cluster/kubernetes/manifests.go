@@ -358,6 +358,9 @@ const electionByKubernetes = "kubernetes"
 // pod is what pods of both roles have in addition: a volume for state, and secrets of the team by name.
 func (d *Driver) pod(s cluster.Spec) []operation {
 	var all []operation
+	if s.Team != "" { // reporters are the definition's; it has no effect without one
+		all = append(all, variable("FLINK_ENTRYPOINT_METRICS", "labels.team="+s.Team))
+	}
 	mount := func(name, at string, volume object, readOnly bool) {
 		volume["name"] = name
 		all = append(all, operation{"add", "/spec/template/spec/volumes/-", volume},
