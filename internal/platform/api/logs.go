@@ -292,5 +292,5 @@ func (e *eventLines) next(bool) ([]byte, time.Time, error) {
 	}
 	x := e.page[0]
 	e.page, e.after = e.page[1:], x.ID
-	return fmt.Appendf(nil, "%s %s %s: %s", x.At.Format(time.RFC3339), x.Queue, x.Source, x.Text), x.At, nil
+	return fmt.Appendf(nil, "%s %s %s: %s", x.At.Format(time.RFC3339), x.Queue, x.Source, strings.ReplaceAll(x.Text, "\n", "; ")), x.At, nil
 }

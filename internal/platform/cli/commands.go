@@ -308,6 +308,8 @@ func (c *call) follow(cl *client.Client, r wire.Run) error {
 		return nil
 	}
 	forPeople := c.text("output") != "json"
+	stopping := c.flags.Lookup("drain") != nil
+	parked := ""
 	err := cl.Follow(c.ctx, r.Job, 0, func(e wire.Event) bool {
 		if e.Run != r.ID {
 			return true
@@ -315,7 +317,10 @@ func (c *call) follow(cl *client.Client, r wire.Run) error {
 		if forPeople {
 			c.event(e)
 		}
-		return e.Outcome == ""
+		if e.Condition == "parked" && !stopping { // it goes on when a person has decided, which may be never
+			parked = e.Text
+		}
+		return e.Outcome == "" && parked == ""
 	})
 	if err != nil {
 		return err
@@ -324,7 +329,9 @@ func (c *call) follow(cl *client.Client, r wire.Run) error {
 		return err
 	}
 	c.json(r)
-	stopping := c.flags.Lookup("drain") != nil
+	if r.Outcome == "" && parked != "" {
+		return failure{fmt.Errorf("run %s of %s is %s (flink-platform resolve %s --as empty, or stop %s)", r.ID, r.Job, parked, r.Job, r.Job), exitJobFailed}
+	}
 	if r.Outcome != "finished" && !(stopping && r.Outcome != "failed") {
 		return failure{fmt.Errorf("run %s of %s is %s: %s", r.ID, r.Job, r.Outcome, r.Reason), exitJobFailed}
 	}
@@ -343,7 +350,7 @@ func (c *call) event(e wire.Event) {
 	if e.By != "" {
 		evidence += " " + e.By
 	}
-	fmt.Fprintf(c.stdout, "%s  %-28s %s  [%s]\n", e.At.Local().Format("15:04:05.000"), what, e.Text, evidence)
+	fmt.Fprintf(c.stdout, "%s  %-28s %s  [%s]\n", e.At.Local().Format("15:04:05.000"), what, strings.ReplaceAll(e.Text, "\n", "\n"+strings.Repeat(" ", 15)), evidence)
 }
 
 func stop(c *call, cl *client.Client) error {
@@ -529,7 +536,7 @@ func job(c *call, cl *client.Client) error {
 			fmt.Fprintf(c.stdout, ", on the session cluster %s", j.Run.Session)
 		}
 		if j.Run.Reason != "" {
-			fmt.Fprintf(c.stdout, "\n  %s", j.Run.Reason)
+			fmt.Fprintf(c.stdout, "\n  %s", strings.ReplaceAll(j.Run.Reason, "\n", "\n  "))
 		}
 	}
 	fmt.Fprintln(c.stdout, "\n\nVersions")

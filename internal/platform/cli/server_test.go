@@ -4,6 +4,9 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -121,5 +124,45 @@ func TestUsage(t *testing.T) {
 		if code != c.code || strings.Count(stderr.String(), "warning") > 1 {
 			t.Errorf("%v: %d\n%s", c.args, code, stderr.String())
 		}
+	}
+}
+
+// TestWait: start --wait ends with the run, and also when the run is parked: then only a person can go on with it. A reason of two lines stays together.
+func TestWait(t *testing.T) {
+	for _, c := range []struct {
+		name, outcome, condition, text string
+		code                           int
+		stdout, stderr                 string
+	}{
+		{"finished", "finished", "", "all jobs finished", 0, "all jobs finished  [driver]\n", ""},
+		{"failed", "failed", "", "failed: no jar\nhint: bring it", 24, "failed: no jar\n               hint: bring it  [driver]\n", "error: run r1 of clicks is failed: no jar"},
+		{"parked", "", "parked", "parked: no savepoint", 24, "accept (parked)", "error: run r1 of clicks is parked: no savepoint (flink-platform resolve clicks --as empty, or stop clicks)\n"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			run := map[string]any{"id": "r1", "job": "clicks", "version": 1, "queue": "accept", "condition": c.condition, "outcome": c.outcome, "reason": "no jar"}
+			s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if r.URL.Path != "/v1/jobs/clicks/events" {
+					json.NewEncoder(w).Encode(run)
+					return
+				}
+				w.Header().Set("Content-Type", "text/event-stream")
+				for i, e := range []map[string]any{{"run": "r0", "queue": "accept", "condition": "parked", "text": "parked: of another run"}, {"run": "r1", "queue": "accept", "condition": c.condition, "outcome": c.outcome, "evidence": "driver", "text": c.text}} {
+					e["id"] = i + 1
+					b, err := json.Marshal(e)
+					if err != nil {
+						t.Error(err)
+					}
+					fmt.Fprintf(w, "data: %s\n\n", b)
+				}
+				w.(http.Flusher).Flush()
+				<-r.Context().Done() // as a run that goes on
+			}))
+			defer s.Close()
+			var stdout, stderr bytes.Buffer
+			code := Main([]string{"flink-platform", "start", "clicks", "--wait", "--server", s.URL}, nil, nil, &stdout, &stderr)
+			if code != c.code || !strings.Contains(stdout.String(), c.stdout) || !strings.HasPrefix(stderr.String(), c.stderr) || strings.Contains(stdout.String(), "of another run") {
+				t.Errorf("%d, expected %d\n%s%s", code, c.code, stdout.String(), stderr.String())
+			}
+		})
 	}
 }
