@@ -214,6 +214,7 @@ func TestPlatformChart(t *testing.T) {
 			}
 			restrictedPods(t, answers[c.name].Objects)
 			references(t, answers[c.name].Objects)
+			sameAsImages(t, answers[c.name].Objects)
 			knownArguments(t, answers[c.name].Objects, flags)
 			for key := range leaves("", needed(c.values)) {
 				used[key] = true
@@ -383,6 +384,33 @@ func platformFlags(t *testing.T) map[string][]string {
 		}
 	}
 	return found
+}
+
+// sameAsImages: programs and users of the pods are the ones of the images.
+func sameAsImages(t *testing.T, objects []object) {
+	t.Helper()
+	for _, o := range objects {
+		if !o.workload() {
+			continue
+		}
+		name := "Dockerfile.platform"
+		if o.component() == "workbench" {
+			name = "Dockerfile.workbench"
+		}
+		text, err := os.ReadFile(filepath.Join(root, "docker", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := o.Spec.Template.Spec
+		if want := fmt.Sprintf("\nUSER %d:%d\n", p.SecurityContext.RunAsUser, p.SecurityContext.FSGroup); !strings.Contains(string(text), want) {
+			t.Errorf("%s: the user %d is not the one of docker/%s", o.Metadata.Name, p.SecurityContext.RunAsUser, name)
+		}
+		for _, c := range slices.Concat(p.InitContainers, p.Containers) {
+			if want := fmt.Sprintf("\nENTRYPOINT [%q]\n", strings.Join(c.Command, " ")); !strings.Contains(string(text), want) {
+				t.Errorf("%s: the program %q of %s is not the one of docker/%s", o.Metadata.Name, c.Command, c.Name, name)
+			}
+		}
+	}
 }
 
 // knownArguments: each argument and each variable is one that the program has.
