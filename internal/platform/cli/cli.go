@@ -89,8 +89,11 @@ func Main(args, env []string, stdin io.Reader, stdout, stderr io.Writer) (code i
 		}
 	case errors.As(err, &p):
 		code, hint = exitRefused, p.Hint
-		if p.Status == http.StatusUnprocessableEntity {
+		switch p.Status {
+		case http.StatusUnprocessableEntity:
 			code = exitInvalid
+		case http.StatusUnauthorized:
+			hint = "--token-file FILE (or " + prefix + "TOKEN_FILE) is a file with a token; an admin makes one with: flink-platform token make NAME"
 		}
 	case errors.As(err, new(*client.Unreachable)):
 		code, hint = exitUnreachable, "is it running, and is --server (or FLINK_PLATFORM_SERVER) its URL?"

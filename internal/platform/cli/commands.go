@@ -194,6 +194,9 @@ func (c *call) client() (*client.Client, error) {
 			return nil, usagef("--token-file: %w", err)
 		}
 		cl.Token = strings.TrimSpace(string(b))
+		if cl.Token == "" || strings.ContainsFunc(cl.Token, func(r rune) bool { return r <= ' ' || r > '~' }) {
+			return nil, usagef("--token-file %s has no token, expected one line that begins with %s", file, mask.Token)
+		}
 	}
 	return cl, nil
 }

@@ -102,6 +102,12 @@ func TestFirstToken(t *testing.T) {
 
 // TestUsage: a wrong command line is refused with what was found, what is expected, and where the help is; a variable without a flag is named.
 func TestUsage(t *testing.T) {
+	closed := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/problem+json")
+		w.WriteHeader(http.StatusUnauthorized)
+		w.Write([]byte(`{"title": "Unauthorized", "status": 401, "detail": "a bearer token is needed", "hint": "Authorization: Bearer TOKEN"}`))
+	}))
+	defer closed.Close()
 	for _, c := range []struct {
 		args, env, want []string
 		code            int
@@ -109,6 +115,9 @@ func TestUsage(t *testing.T) {
 		{[]string{"jobs", "extra"}, nil, []string{"error: found extra after jobs, expected: flink-platform jobs\n", "hint: flink-platform help jobs\n"}, 20},
 		{[]string{"catalog", "put", "x"}, nil, []string{"found x after catalog put, expected: flink-platform catalog put NAME FILE", "hint: flink-platform help catalog put\n"}, 20},
 		{[]string{"submit"}, nil, []string{"found no word after submit, expected: flink-platform submit FILE [NAME]"}, 20},
+		{[]string{"jobs", "--token-file", "server_test.go"}, nil, []string{"error: --token-file server_test.go has no token, expected one line that begins with fp_\n"}, 20},
+		{[]string{"jobs", "--token-file", os.DevNull}, nil, []string{"error: --token-file /dev/null has no token"}, 20},
+		{[]string{"jobs", "--server", closed.URL}, nil, []string{"error: a bearer token is needed\nhint: --token-file FILE (or FLINK_PLATFORM_TOKEN_FILE) is a file with a token"}, 23},
 		{[]string{"jobs", "--server", "nonsense"}, nil, []string{`--server is "nonsense", expected a URL such as http://127.0.0.1:8088`}, 20},
 		{[]string{"help"}, []string{"FLINK_PLATFORM_SERVER=x"}, nil, 0},
 		{[]string{"jobs", "extra"}, []string{"FLINK_PLATFORM_KEEP_RUNS=1d", "FLINK_PLATFORM_SERVICE_HOST=10.0.0.1", "FLINK_PLATFORM_PORT_8088_TCP=x", "FLINK_PLATFORM_KEEP_RUN=1d"},
