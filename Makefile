@@ -9,6 +9,7 @@ BIN     := bin/flink-entrypoint
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 COMMIT  ?= $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 LDFLAGS := -s -w -buildid= -X flink-entrypoint/internal/cli.release=$(VERSION) -X flink-entrypoint/internal/cli.commit=$(COMMIT)
+PLATFORM_LDFLAGS := -s -w -buildid= -X flink-entrypoint/internal/platform/cli.release=$(VERSION)
 # Packages off the hot path are compiled for size.
 GCFLAGS := $(addprefix -gcflags=,$(shell cat test/budget/gcflags.txt))
 GOBUILD := go build -trimpath -buildvcs=false $(GCFLAGS) -ldflags '$(LDFLAGS)'
@@ -42,7 +43,7 @@ build: need-go ## build bin/flink-entrypoint for this machine
 
 .PHONY: build-platform
 build-platform: need-go ## build bin/flink-platform for this machine
-	@go build -trimpath -buildvcs=false -ldflags '-s -w -buildid=' -o bin/flink-platform ./cmd/flink-platform
+	@go build -trimpath -buildvcs=false -ldflags '$(PLATFORM_LDFLAGS)' -o bin/flink-platform ./cmd/flink-platform
 
 .PHONY: clean
 clean: ## remove what was built (not what was brought)
@@ -232,7 +233,7 @@ build-all: need-go ## build for linux/amd64 and linux/arm64
 
 .PHONY: build-platform-all
 build-platform-all: need-go ## build flink-platform for linux/amd64 and linux/arm64
-	@for arch in amd64 arm64; do GOOS=linux GOARCH=$$arch go build -trimpath -buildvcs=false -ldflags '-s -w -buildid=' -o bin/flink-platform-linux-$$arch ./cmd/flink-platform; ls -l bin/flink-platform-linux-$$arch; done
+	@for arch in amd64 arm64; do GOOS=linux GOARCH=$$arch go build -trimpath -buildvcs=false -ldflags '$(PLATFORM_LDFLAGS)' -o bin/flink-platform-linux-$$arch ./cmd/flink-platform; ls -l bin/flink-platform-linux-$$arch; done
 
 .PHONY: images
 images: need-go need-podman build-all build-platform-all ## build the container images with podman (drop-in and shell-less; server and workers of the platform)

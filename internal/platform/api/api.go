@@ -62,6 +62,8 @@ type API struct {
 	// OneTeam: every cluster runs as the same user of one machine, where the jobs of one team can read those of another.
 	OneTeam bool
 	Limits  Limits
+	// Version of the program.
+	Version string
 	// URL is the address under which clusters reach the server.
 	URL string
 	// Workbench tries and checks scripts; nil: this server does not.
@@ -502,7 +504,7 @@ func (a *API) health(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	h := wire.Health{Queues: []wire.Queue{}, Observes: a.Observes(), Started: a.started.UTC(), Polls: a.Polls(), Pushes: a.pushes.PerSecond()}
+	h := wire.Health{Version: a.Version, Queues: []wire.Queue{}, Observes: a.Observes(), Started: a.started.UTC(), Polls: a.Polls(), Pushes: a.pushes.PerSecond()}
 	if a.Workbench != nil {
 		s := a.Workbench.State()
 		h.Workbench = &wire.WorkbenchState{Flink: s.Flink, Versions: s.Versions, Warm: s.Warm, Wanted: s.Wanted, Planner: s.Planner, Slots: s.Slots, Running: s.Running, Waiting: s.Waiting,

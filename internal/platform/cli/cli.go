@@ -118,6 +118,9 @@ func run(ctx context.Context, args, env []string, stdin io.Reader, stdout, stder
 		}
 		return help(stdout, name)
 	}
+	if words[0] == "--version" {
+		words = append([]string{"version"}, words[1:]...)
+	}
 	cmd, rest := find(words)
 	if cmd == nil {
 		return unknownCommand(words[0])

@@ -31,8 +31,10 @@ import (
 func clientFlags(f *pflag.FlagSet) {
 	f.String("server", "http://127.0.0.1:8088", "`URL` of the server")
 	f.String("token-file", "", "`FILE` with the token")
-	f.String("output", "text", "text or json (`FORMAT`)")
+	outputFlag(f)
 }
+
+func outputFlag(f *pflag.FlagSet) { f.String("output", "text", "text or json (`FORMAT`)") }
 
 func with(more ...func(*pflag.FlagSet)) func(*pflag.FlagSet) {
 	return func(f *pflag.FlagSet) {
@@ -99,6 +101,7 @@ var commands = []command{
 	{name: "token make", words: "NAME", group: groupService, short: "make a token and show it, this once", flags: with(tokenFlags), run: tokenMake, least: 1, most: 1},
 	{name: "token delete", words: "NAME", group: groupService, short: "end a token", flags: with(), run: deleteOf("/v1/tokens/"), least: 1, most: 1},
 
+	{name: "version", group: groupServer, short: "version of this program; health has the one of the server", flags: outputFlag, run: version},
 	{name: "shim", words: "DIR", run: shim, least: 1, most: 1},
 	{name: "wall-forward", words: "ADDRESS=SOCKET… -- PROGRAM…", run: wallForward, least: 2, most: 10_000},
 }
@@ -824,6 +827,9 @@ func health(c *call, cl *client.Client) error {
 	}
 	if out.Observes {
 		fmt.Fprintln(c.stdout, "restored from a backup: it only observes until flink-platform resume")
+	}
+	if out.Version != "" {
+		fmt.Fprintf(c.stdout, "flink-platform %s\n", out.Version)
 	}
 	fmt.Fprintf(c.stdout, "%.1f looks at runs and %.1f pushes a second in the last minute, started %s\n", out.Polls, out.Pushes, ago(out.Started, time.Now()))
 	if w := out.Workbench; w != nil {

@@ -308,7 +308,7 @@ func serve(c *call) error {
 	if err != nil {
 		return err
 	}
-	s, err := server.Start(c.ctx, server.Options{DebugSlots: debug.Runs, DebugQueue: debug.Queue, DebugWall: debug.Wall, DebugPolicy: debug.Policy, Forward: []string{self, "wall-forward"},
+	s, err := server.Start(c.ctx, server.Options{Version: programVersion(), DebugSlots: debug.Runs, DebugQueue: debug.Queue, DebugWall: debug.Wall, DebugPolicy: debug.Policy, Forward: []string{self, "wall-forward"},
 		DataDir: c.text("data-dir"), Store: database, Listen: c.text("listen"), URL: c.text("url"), Entrypoint: entrypoint, Home: homes[0], Homes: homes[1:], Kubernetes: onKubernetes,
 		Self: []string{self, "shim"}, Env: c.env, Log: log, Auth: c.bool("auth"),
 		Limits: limits, Keep: c.keep(), Warm: debug.Warm, Fetch: fetch, Workers: workers, Alerts: receiver, AlertAfter: after, Kafka: kafka, JobsTopic: c.text("kafka-jobs")})

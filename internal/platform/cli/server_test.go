@@ -119,6 +119,7 @@ func TestUsage(t *testing.T) {
 		{[]string{"jobs", "--token-file", os.DevNull}, nil, []string{"error: --token-file /dev/null has no token"}, 20},
 		{[]string{"jobs", "--server", closed.URL}, nil, []string{"error: a bearer token is needed\nhint: --token-file FILE (or FLINK_PLATFORM_TOKEN_FILE) is a file with a token"}, 23},
 		{[]string{"jobs", "--server", "nonsense"}, nil, []string{`--server is "nonsense", expected a URL such as http://127.0.0.1:8088`}, 20},
+		{[]string{"versions"}, nil, []string{`unknown command "versions" (did you mean version?)`}, 20},
 		{[]string{"help"}, []string{"FLINK_PLATFORM_SERVER=x"}, nil, 0},
 		{[]string{"jobs", "extra"}, []string{"FLINK_PLATFORM_KEEP_RUNS=1d", "FLINK_PLATFORM_SERVICE_HOST=10.0.0.1", "FLINK_PLATFORM_PORT_8088_TCP=x", "FLINK_PLATFORM_KEEP_RUN=1d"},
 			[]string{"warning: FLINK_PLATFORM_KEEP_RUN has no effect: no command has such a flag\nerror: "}, 20},
@@ -173,5 +174,20 @@ func TestWait(t *testing.T) {
 				t.Errorf("%d, expected %d\n%s%s", code, c.code, stdout.String(), stderr.String())
 			}
 		})
+	}
+}
+
+// TestVersion: the program says which version it is, to people and to programs.
+func TestVersion(t *testing.T) {
+	release = "v1.2.3"
+	defer func() { release = "" }()
+	for _, c := range []struct {
+		args []string
+		want string
+	}{{[]string{"version"}, "flink-platform v1.2.3 go"}, {[]string{"--version"}, "flink-platform v1.2.3 go"}, {[]string{"version", "--output", "json"}, `"version": "v1.2.3"`}} {
+		var stdout, stderr bytes.Buffer
+		if code := Main(append([]string{"flink-platform"}, c.args...), nil, nil, &stdout, &stderr); code != 0 || !strings.Contains(stdout.String(), c.want) {
+			t.Errorf("%v: %d\n%s%s", c.args, code, stdout.String(), stderr.String())
+		}
 	}
 }

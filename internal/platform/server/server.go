@@ -55,7 +55,8 @@ type Options struct {
 	// ArchiveWait is how long the cluster of an ended run is kept for its archive; 0: 15 s.
 	ArchiveWait time.Duration
 	// Point, if not nil, is called at each place where a crash must do no harm. Tests kill the process there.
-	Point func(place string)
+	Point   func(place string)
+	Version string // of the program
 	// Auth: requests need a token. Without it the server must be on loopback.
 	Auth bool
 	// Limits of one caller.
@@ -173,7 +174,7 @@ func start(ctx context.Context, o Options, listener net.Listener) (*Server, erro
 	}
 	pages, looks := web.New(o.Log), new(meter.Meter)
 	a := &api.API{Pages: pages, Secure: strings.HasPrefix(s.URL, "https:"), Polls: looks.PerSecond, Store: st, Driver: s.driver, REST: s.rest, Log: o.Log, Open: !o.Auth, Observes: st.OnlyObserves, Decide: s.decide, Begin: s.begin,
-		Prepare: s.prepare, PrepareCluster: document.PrepareCluster, CheckCatalog: document.CheckCatalog, Limits: o.Limits, OneTeam: o.Driver == nil && o.Kubernetes == nil, Loopback: address.IP.IsLoopback(), Host: hostOf(o.URL), StreamCheck: o.StreamCheck, URL: s.URL}
+		Prepare: s.prepare, PrepareCluster: document.PrepareCluster, CheckCatalog: document.CheckCatalog, Limits: o.Limits, Version: o.Version, OneTeam: o.Driver == nil && o.Kubernetes == nil, Loopback: address.IP.IsLoopback(), Host: hostOf(o.URL), StreamCheck: o.StreamCheck, URL: s.URL}
 	if o.Home != "" && o.Entrypoint != "" {
 		a.Memory = s.memory
 	}

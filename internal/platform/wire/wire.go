@@ -254,6 +254,7 @@ type Push struct {
 
 // Health is the state of the server.
 type Health struct {
+	Version   string          `json:"version,omitempty"` // of the program
 	Queues    []Queue         `json:"queues"`
 	Observes  bool            `json:"onlyObserves,omitempty"` // restored from a backup, not resumed
 	Started   time.Time       `json:"started"`
