@@ -1,5 +1,5 @@
 // Command images builds the container images of docker/ for Flink versions, says how large they are, and leaves for the
-// shell-less one and for those of the platform a list of files and a bill of materials (CycloneDX) in the -out folder:
+// shell-less one and for the images of the platform a list of files and a bill of materials (CycloneDX) in the -out folder:
 //
 //	go run ./test/container/images [-out bin/images] VERSION=HOME…
 package main
