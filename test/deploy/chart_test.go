@@ -19,6 +19,30 @@ import (
 	"flink-entrypoint/deploy/chart"
 )
 
+// TestChartValuesAreCompared: no value of the chart flink is left out by TestChart.
+func TestChartValuesAreCompared(t *testing.T) {
+	used := map[string]bool{}
+	for _, v := range chart.Variants(false) {
+		set, _ := ours(v)
+		text, err := json.Marshal(set)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var values map[string]any
+		if err := json.Unmarshal(text, &values); err != nil {
+			t.Fatal(err)
+		}
+		for key := range leaves("", values) {
+			used[key] = true
+		}
+	}
+	for _, key := range chartValues(t, "flink") {
+		if !used[key] {
+			t.Errorf("no variant sets %s", key)
+		}
+	}
+}
+
 // eachAtOnce calls f with each index, some at the same time.
 func eachAtOnce(n int, f func(int)) {
 	var wg sync.WaitGroup
