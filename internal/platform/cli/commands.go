@@ -74,7 +74,7 @@ var commands = []command{
 	{name: "start", words: "NAME", group: groupJobs, short: "start a job", flags: with(startFlags), run: asks(start), least: 1, most: 1},
 	{name: "stop", words: "NAME", group: groupJobs, short: "cancel a job, or stop it with a savepoint", flags: with(stopFlags), run: asks(stop), least: 1, most: 1},
 	{name: "upgrade", words: "NAME", group: groupJobs, short: "stop a job with a savepoint and start another version from it", flags: with(upgradeFlags), run: asks(upgrade), least: 1, most: 1},
-	{name: "resolve", words: "NAME", group: groupJobs, short: "decide how a lost run ended", flags: with(resolveFlags), run: asks(resolve), least: 1, most: 1},
+	{name: "resolve", words: "NAME", group: groupJobs, short: "decide about a run that is lost or parked", flags: with(resolveFlags), run: asks(resolve), least: 1, most: 1},
 	{name: "delete", words: "NAME", group: groupJobs, short: "delete a job with its versions and runs", flags: with(), run: deleteJob, least: 1, most: 1},
 
 	{name: "jobs", group: groupWatch, short: "list jobs", flags: with(func(f *pflag.FlagSet) { f.String("queue", "", "accept, running, failed, cancel, finish or none") }), run: asks(jobs)},
@@ -137,20 +137,20 @@ func upgradeFlags(f *pflag.FlagSet) {
 }
 
 func resolveFlags(f *pflag.FlagSet) {
-	f.String("as", "", "finished, failed or canceled; empty starts a parked run without state")
-	f.String("reason", "", "for those who ask later")
+	f.String("as", "", "how a lost run ended: finished, failed or canceled; empty starts a parked run without state (`OUTCOME`)")
+	f.String("reason", "", "`TEXT` for those who ask later")
 	f.String("run", "", "`ID` (the newest)")
 }
 
 func logFlags(f *pflag.FlagSet) {
 	f.BoolP("follow", "f", false, "go on until the run has ended")
 	f.String("run", "", "`ID` (the newest)")
-	f.String("process", "", "platform, jobmanager-1, taskmanager-1 … (all)")
+	f.String("process", "", "of the platform, jobmanager-1, taskmanager-1 … (`NAME`; all)")
 	f.Int("tail", 1000, "the last `N` lines of each process")
 }
 
 func tokenFlags(f *pflag.FlagSet) {
-	f.String("role", "view", "view, edit or admin")
+	f.String("role", "view", "`ROLE`: view, edit or admin")
 	f.String("team", "", "of a store that no server uses: `TEAM` (default)")
 	f.String("data-dir", "", "make it in the store of a server that is not running (`DIR`)")
 	f.String("secret-file", "", "with --data-dir: the secret is what `FILE` has, a token of this name with another secret ends, and nothing is shown")
