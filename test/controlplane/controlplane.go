@@ -20,7 +20,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"syscall"
 	"testing"
@@ -65,8 +64,7 @@ func Start(t testing.TB) *Server {
 		cache = filepath.Join(base, "flink-entrypoint")
 	}
 	base := filepath.Join(cache, "kubelet")
-	_, here, _, _ := runtime.Caller(0)
-	prepare := exec.CommandContext(t.Context(), filepath.Join(filepath.Dir(here), "..", "kubelet", "prepare.sh"), base, "kube-apiserver", "kube-controller-manager")
+	prepare := exec.CommandContext(t.Context(), filepath.Join(project(t), "test", "kubelet", "prepare.sh"), base, "kube-apiserver", "kube-controller-manager")
 	prepare.Stderr = os.Stderr
 	if err := prepare.Run(); err != nil {
 		t.Fatalf("prepare.sh: %v", err)
@@ -90,6 +88,22 @@ func Start(t testing.TB) *Server {
 		"--secure-port", strconv.Itoa(freePorts(t, 1)[0]), "--service-account-private-key-file", filepath.Join(s.dir, "key.pem"), "--root-ca-file", filepath.Join(s.dir, "pki", "apiserver.crt"), "--use-service-account-credentials"))
 	s.await("controllers", func() error { return s.get(s.URL + "/api/v1/namespaces/default/serviceaccounts/default") })
 	return s
+}
+
+// project is the folder with go.mod: a test begins in the folder of its package.
+func project(t testing.TB) string {
+	t.Helper()
+	dir, err := os.Getwd()
+	for ; err == nil; dir = filepath.Dir(dir) {
+		if _, e := os.Stat(filepath.Join(dir, "go.mod")); e == nil {
+			return dir
+		}
+		if dir == filepath.Dir(dir) {
+			err = os.ErrNotExist
+		}
+	}
+	t.Fatalf("go.mod: %v", err)
+	return ""
 }
 
 func freePorts(t testing.TB, n int) []int {

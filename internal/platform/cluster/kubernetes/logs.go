@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -220,12 +221,10 @@ func (d *Driver) keepLogs(ctx context.Context, run string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
+	status.Processes = slices.DeleteFunc(status.Processes, func(p cluster.Process) bool { return p.Waits != "" }) // they never were
 	var errs []error
 	for i := range status.Processes {
 		p := &status.Processes[i]
-		if p.Waits != "" && p.Attempt == "" {
-			continue
-		}
 		q := url.Values{"container": {containerName}, "tailLines": {strconv.Itoa(keptLines)}, "limitBytes": {strconv.Itoa(keptBytes)}}
 		if p.Replaced {
 			q.Set("previous", "true")
@@ -243,7 +242,6 @@ func (d *Driver) keepLogs(ctx context.Context, run string) error {
 		if p.Alive { // it is about to be deleted
 			p.Alive, p.Ended, p.Code = false, time.Now(), cluster.Unknown
 		}
-		p.Waits = ""
 	}
 	status.REST = nil
 	b, err := json.Marshal(status)

@@ -334,7 +334,7 @@ func life(w *world) {
 	}
 	w.await("the Job has failed", func() error { // and no other pod is made
 		job := w.list(s.Run)["jobs/"+prefixOf(s.Run)+"flink-jobmanager"]
-		if failed, _, _ := unstructured.NestedInt64(job.Object, "status", "failed"); failed != 1 {
+		if failed, _, _ := unstructured.NestedFieldNoCopy(job.Object, "status", "failed"); fmt.Sprint(failed) != "1" {
 			return fmt.Errorf("%v", job.Object["status"])
 		}
 		return nil
@@ -434,6 +434,8 @@ func objects(w *world) {
 					w.Errorf("%s %s belongs to %+v", o.GetKind(), o.GetName(), owners)
 				}
 			}
+			got.SetAPIVersion(o.GetAPIVersion()) // a list leaves them out
+			got.SetKind(o.GetKind())
 			if o.GetKind() != "Secret" && !contains(got.Object, o.Object) {
 				w.Errorf("%s: %s %s is not as its manifest says:\n%v\n%v", kind, o.GetKind(), o.GetName(), o.Object, got.Object)
 			}
@@ -735,7 +737,7 @@ func rights(w *world) {
 func busy(w *world) {
 	w.do(http.MethodPost, "/apis/flowcontrol.apiserver.k8s.io/v1/prioritylevelconfigurations", object{"metadata": object{"name": "narrow"},
 		"spec": object{"type": "Limited", "limited": object{"nominalConcurrencyShares": 1, "lendablePercent": 0, "borrowingLimitPercent": 0, "limitResponse": object{"type": "Reject"}}}})
-	w.do(http.MethodPost, "/apis/flowcontrol.apiserver.k8s.io/v1/flowschemas", object{"metadata": object{"name": "narrow"}, "spec": object{"matchingPrecedence": 1, "priorityLevelConfiguration": object{"name": "narrow"},
+	w.do(http.MethodPost, "/apis/flowcontrol.apiserver.k8s.io/v1/flowschemas", object{"metadata": object{"name": "narrow"}, "spec": object{"matchingPrecedence": 2, "priorityLevelConfiguration": object{"name": "narrow"},
 		"rules": []object{{"subjects": []object{{"kind": "ServiceAccount", "serviceAccount": object{"name": "flink-platform", "namespace": w.namespace}}},
 			"resourceRules": []object{{"verbs": []string{"create", "patch", "get", "delete"}, "apiGroups": []string{"*"}, "resources": []string{"*"}, "namespaces": []string{"*"}}}}}}})
 	w.Cleanup(func() {
