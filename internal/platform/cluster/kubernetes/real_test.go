@@ -7,10 +7,13 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -20,6 +23,7 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/klog/v2"
 	"sigs.k8s.io/kustomize/api/krusty"
 	"sigs.k8s.io/kustomize/kyaml/filesys"
 
@@ -43,6 +47,7 @@ func TestOnRealAPIServer(t *testing.T) {
 	})
 	t.Run("busy", func(t *testing.T) { busy(newWorld(t, plane)) })
 	t.Run("restarted", func(t *testing.T) { restarted(newWorld(t, plane)) })
+	t.Run("expired", func(t *testing.T) { expired(newWorld(t, plane)) })
 }
 
 // A world is a namespace with a driver.
@@ -811,13 +816,132 @@ func restarted(w *world) {
 	w.plane.StartAPI()
 	w.says(pod, ended("Failed", terminated(163, "Error", "the job failed")))
 	w.until(w.d, s.Run, "its end", func(s cluster.Status) bool { return jobManager(s).Code == 163 })
-	// While the server is away for the driver alone, many things happen and old versions are compacted: its watches begin again with a list.
-	w.plane.StopAPI()
-	w.plane.StartAPI()
 	next := w.spec("job", "8888b")
 	w.start(w.d, next)
 	w.says(w.pod(next.Run, "jobmanager"), running(0, nil))
 	w.until(w.d, next.Run, "a later run", func(s cluster.Status) bool { return jobManager(s).Alive })
 	w.gone(w.d, s.Run)
 	w.gone(w.d, next.Run)
+}
+
+// A line is between a driver and the API server. It can be cut.
+type line struct {
+	net.Listener
+	to   string
+	mu   sync.Mutex
+	cut  bool
+	open []net.Conn
+}
+
+func newLine(t *testing.T, to string) *line {
+	l := &line{to: strings.TrimPrefix(to, "https://")}
+	var err error
+	if l.Listener, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		l.Close()
+		l.set(true)
+	})
+	go func() {
+		for {
+			from, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go l.pass(from)
+		}
+	}()
+	return l
+}
+
+func (l *line) pass(from net.Conn) {
+	to, err := net.Dial("tcp", l.to)
+	l.mu.Lock()
+	if err != nil || l.cut {
+		l.mu.Unlock()
+		from.Close()
+		return
+	}
+	l.open = append(l.open, from, to)
+	l.mu.Unlock()
+	go func() {
+		io.Copy(to, from)
+		to.Close()
+	}()
+	io.Copy(from, to)
+	from.Close()
+}
+
+func (l *line) set(cut bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.cut = cut; cut {
+		for _, c := range l.open {
+			c.Close()
+		}
+		l.open = nil
+	}
+}
+
+// klogged is what client-go logs.
+type klogged struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (k *klogged) Write(b []byte) (int, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.text.Write(b)
+}
+
+// expired: the line to the API server is cut. Things happen, and the server forgets the versions that the watches have seen. They begin again with a
+// list, and miss nothing.
+func expired(w *world) {
+	log := &klogged{}
+	flags := flag.NewFlagSet("klog", flag.PanicOnError)
+	klog.InitFlags(flags)
+	flags.Parse([]string{"-v=4", "-logtostderr=false"})
+	klog.SetOutput(log)
+	w.Cleanup(func() { flags.Parse([]string{"-v=0", "-logtostderr=true"}) })
+	l := newLine(w.T, w.plane.URL)
+	text, err := os.ReadFile(w.config)
+	if err != nil {
+		w.Fatal(err)
+	}
+	direct := w.config
+	w.config = filepath.Join(w.TempDir(), "kubeconfig")
+	if err := os.WriteFile(w.config, bytes.Replace(text, []byte(w.plane.URL), []byte("https://"+l.Addr().String()), 1), 0o600); err != nil {
+		w.Fatal(err)
+	}
+	d := w.driver("1111", w.TempDir(), nil)
+	w.config = direct
+	s, next := w.spec("job", "6666a"), w.spec("job", "6666b")
+	w.start(d, s)
+	pod := w.pod(s.Run, "jobmanager")
+	w.says(pod, running(0, nil))
+	w.until(d, s.Run, "it runs", func(s cluster.Status) bool { return jobManager(s).Alive })
+	l.set(true)
+	w.says(pod, ended("Failed", terminated(163, "Error", "the job failed")))
+	w.start(w.d, next)
+	w.says(w.pod(next.Run, "jobmanager"), running(0, nil))
+	w.plane.StopAPI()
+	w.plane.StartAPI()
+	if seen, err := d.Observe(w.Context(), s.Run); err != nil || !jobManager(seen).Alive {
+		w.Errorf("the line is not cut: %+v, %v", seen, err)
+	}
+	l.set(false)
+	w.until(d, s.Run, "its end", func(s cluster.Status) bool { return jobManager(s).Code == 163 })
+	w.until(d, next.Run, "a run that was started meanwhile", func(s cluster.Status) bool { return jobManager(s).Alive })
+	klog.Flush()
+	log.mu.Lock()
+	if n := strings.Count(log.text.String(), "too old resource version"); n == 0 {
+		w.Errorf("no watch has expired:\n%.3000s", log.text.String())
+	} else {
+		w.Logf("%d watches have expired", n)
+	}
+	log.mu.Unlock()
+	w.gone(d, s.Run)
+	w.gone(d, next.Run)
 }
