@@ -180,14 +180,14 @@ test-browser: need-go need-java need-pip need-npm need-chromium build ## what a 
 
 # Prometheus, promtool, Alertmanager and Pushgateway are built first, which takes a quarter of an hour of CPU and 2 GB in Go's caches.
 .PHONY: test-metrics test-metrics-quick
-test-metrics: need-go need-java need-pip build ## metrics of real jobs in a real Prometheus: endpoints, OTLP, dashboards, rules; alerts in a real Alertmanager
+test-metrics: need-go need-java need-pip need-mvn build ## metrics of real jobs in a real Prometheus: endpoints, OTLP, dashboards, rules; alerts in a real Alertmanager
 	go run ./test/metrics/tools alertmanager prometheus promtool pushgateway >/dev/null
 	go run ./test/flinkhome 1.18.1 $(MAIN_VERSIONS) >/dev/null
 	FLINK_VERSIONS="1.18.1 $(MAIN_VERSIONS)" $(WITH_BINARY) go test -tags metrics -count 1 -timeout 60m ./test/metrics
 
 test-metrics-quick: need-go need-java need-pip build ## the endpoints of a job, and OTLP, on one version
 	go run ./test/flinkhome $(lastword $(MAIN_VERSIONS)) >/dev/null
-	FLINK_VERSIONS="$(lastword $(MAIN_VERSIONS))" $(WITH_BINARY) go test -tags metrics -count 1 -timeout 20m -run '^(TestEndpoint|TestOTLP)$$' ./test/metrics
+	FLINK_VERSIONS="$(lastword $(MAIN_VERSIONS))" $(WITH_BINARY) go test -tags metrics -count 1 -timeout 20m -run '^(TestEndpoint|TestOnePort|TestOTLP)$$' ./test/metrics
 
 FUZZTIME ?= 30s
 .PHONY: fuzz

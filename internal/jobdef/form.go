@@ -238,12 +238,15 @@ func isLabel(s string) bool {
 	return s != "" && strings.Contains(letters, s[:1]) && strings.Trim(s, letters+"0123456789_") == ""
 }
 
-// LabelProblem tells why a name cannot be a label of metrics, "" if it can: the variables of Flink's scopes have labels already,
-// and Prometheus has its own.
+// LabelProblem tells why a name cannot be a label of metrics, "" if it can: the variables of Flink's scopes have labels already
+// (Flink drops a metric that would have one twice), and Prometheus has its own.
 func LabelProblem(name string) string {
 	switch name {
-	case "host", "tm_id", "job_id", "job_name", "task_id", "task_name", "task_attempt_id", "task_attempt_num", "subtask_index", "operator_id", "operator_name":
+	case "host", "tm_id", "job_id", "job_name", "task_id", "task_name", "task_attempt_id", "task_attempt_num", "subtask_index", "operator_id", "operator_name",
+		"topic", "partition", "split": // the last are of sources
 		return "Flink itself sets the label " + quote(name)
+	case "flink_job":
+		return "the label " + quote(name) + " is the name of the job"
 	case "job", "instance", "le", "quantile":
 		return "Prometheus itself sets the label " + quote(name)
 	}

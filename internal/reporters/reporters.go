@@ -28,6 +28,10 @@ import (
 // first port; processes that share a host take the next ones.
 const DefaultPorts = "9249-9259"
 
+// LabelJob is the label with the name of the job. Flink's own, job_name, is on metrics of jobs only, and cannot be added to the others: where a
+// metric has a variable already, Flink takes no additional one of the same name and drops the metric (1.18 and others, run).
+const LabelJob = "flink_job"
+
 // A Wanted is the reporters that were asked for.
 type Wanted struct {
 	prometheus string // ports; "": none
@@ -78,13 +82,13 @@ func history() []flinkversion.Change[rules] {
 	}
 }
 
-// Define adds what a definition asks for. jobName is the label job_name, "" for a session cluster. m may be nil.
+// Define adds what a definition asks for. jobName is the label [LabelJob], "" for a session cluster. m may be nil.
 func (w *Wanted) Define(m *jobdef.Metrics, jobName string, resolve func(jobdef.Text) (secret.Text, error)) error {
 	source := func(field string) flinkconf.Source {
 		return flinkconf.Source{Layer: flinkconf.Definition, Where: "job definition " + field}
 	}
 	if jobName != "" {
-		w.label("job_name", jobName, source("name"))
+		w.label(LabelJob, jobName, source("name"))
 	}
 	if m == nil {
 		return nil
@@ -178,8 +182,15 @@ func (w *Wanted) Configure(v flinkversion.Version, conf *settings.Layers, argume
 	}
 	prometheus, otlp := kinds()
 	if w.prometheus != "" {
-		// Else '_' takes the place of each character of a label's value but letters, digits, ':' and '_': clicks_per_minute, 10_0_0_7.
-		ports := []option{{"port", secret.Public(w.prometheus)}, {"filterLabelValueCharacters", secret.Public("false")}}
+		// A number or a boolean of a config.yaml does not reach a reporter of Flink 1.19 and 1.20, which takes its default then: so the port
+		// is written as a range, and false as a text that is not a boolean for YAML 1.2 but is for Java.
+		port := w.prometheus
+		if !strings.Contains(port, "-") {
+			port += "-" + port
+		}
+		// Without the second, '_' takes the place of each character of a label's value but letters, digits, ':' and '_': clicks_per_minute,
+		// 10_0_0_7.
+		ports := []option{{"port", secret.Public(port)}, {"filterLabelValueCharacters", secret.Public("no")}}
 		if err := w.set(prometheus, w.from.prometheus, ports, conf, above, can); err != nil {
 			return err
 		}
@@ -209,7 +220,7 @@ func (w *Wanted) Configure(v flinkversion.Version, conf *settings.Layers, argume
 	}
 	name := "flink" // without one, a receiver shows "unknown_service:java"
 	for _, l := range w.labels {
-		if l.name == "job_name" {
+		if l.name == LabelJob {
 			name = l.value
 		}
 	}
@@ -240,7 +251,7 @@ func (w *Wanted) set(k kind, source flinkconf.Source, options []option, conf *se
 	if len(w.labels) > 0 {
 		if can.labels {
 			options = append(options, option{"scope.variables.additional", secret.Public(w.variables())})
-		} else if slices.ContainsFunc(w.labels, func(l label) bool { return l.name != "job_name" }) {
+		} else if slices.ContainsFunc(w.labels, func(l label) bool { return l.name != LabelJob }) {
 			conf.Warn("%s: this version of Flink adds no labels of its own to metrics (it does from 1.15 on): %s have no effect; let Prometheus add them when it scrapes", source.Where, w.names())
 		}
 	}

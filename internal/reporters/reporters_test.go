@@ -42,10 +42,10 @@ func TestVersions(t *testing.T) {
 			continue
 		}
 		labels := conf.Want.Text("metrics.reporter.prometheus.scope.variables.additional")
-		if old := version < "1.15"; old != (labels == "") || old != (len(conf.Warnings) == 1) || !old && labels != "job_name:clicks,team:web" {
+		if old := version < "1.15"; old != (labels == "") || old != (len(conf.Warnings) == 1) || !old && labels != "flink_job:clicks,team:web" {
 			t.Errorf("%s: labels %q, warnings %q", version, labels, conf.Warnings)
 		}
-		for key, want := range map[string]string{"factory.class": "org.apache.flink.metrics.prometheus.PrometheusReporterFactory", "port": "9249-9259", "filterLabelValueCharacters": "false"} {
+		for key, want := range map[string]string{"factory.class": "org.apache.flink.metrics.prometheus.PrometheusReporterFactory", "port": "9249-9259", "filterLabelValueCharacters": "no"} {
 			if have := conf.Want.Text("metrics.reporter.prometheus." + key); have != want {
 				t.Errorf("%s: %s is %q, want %q", version, key, have, want)
 			}
@@ -79,13 +79,13 @@ func TestLabelsThatAreSplit(t *testing.T) {
 func TestFlag(t *testing.T) {
 	const metrics = "{prometheus: {port: 9300}, otlp: 'http://h:4317', labels: {team: web, env: test}}"
 	for flag, want := range map[string]string{
-		"":                                "9300 http://h:4317 job_name:clicks,team:web,env:test",
-		"prometheus":                      "9300 http://h:4317 job_name:clicks,team:web,env:test",
+		"":                                "9300-9300 http://h:4317 flink_job:clicks,team:web,env:test",
+		"prometheus":                      "9300-9300 http://h:4317 flink_job:clicks,team:web,env:test",
 		"prometheus=off":                  " http://h:4317 ",
-		"otlp=off, prometheus=9400-9410":  "9400-9410  job_name:clicks,team:web,env:test",
-		"otlp=https://x/m,labels.env=a:b": "9300 https://x/m job_name:clicks,team:web,'env:''a:b'''",
+		"otlp=off, prometheus=9400-9410":  "9400-9410  flink_job:clicks,team:web,env:test",
+		"otlp=https://x/m,labels.env=a:b": "9300-9300 https://x/m flink_job:clicks,team:web,'env:''a:b'''",
 		"off":                             "  ",
-		"off,prometheus":                  "9249-9259  job_name:clicks,team:web,env:test",
+		"off,prometheus":                  "9249-9259  flink_job:clicks,team:web,env:test",
 	} {
 		conf, err := configured(t, "2.2.1", metrics, flag, nil)
 		if err != nil {

@@ -70,7 +70,8 @@ func newServer(t *testing.T, url, name string, args ...string) *server {
 	return s
 }
 
-func (s *server) start(ready string) {
+// launch starts the program and does not wait.
+func (s *server) launch() {
 	s.t.Helper()
 	s.cmd = exec.Command(s.name, s.args...)
 	s.cmd.Env = s.env
@@ -79,6 +80,12 @@ func (s *server) start(ready string) {
 	if err := s.cmd.Start(); err != nil {
 		s.t.Fatal(err)
 	}
+}
+
+// start starts the program and waits until it answers at a path.
+func (s *server) start(ready string) {
+	s.t.Helper()
+	s.launch()
 	poll(s.t, func() error {
 		res, err := http.Get(s.url + ready)
 		if err != nil {

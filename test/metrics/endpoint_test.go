@@ -61,7 +61,7 @@ sql:
 					t.Errorf("the %s has no %s", role, name)
 				}
 				for _, s := range found {
-					for label, want := range map[string]string{"job_name": "clicks-per-minute", "team": "web-shop", "note": "a:b, 'c'"} {
+					for label, want := range map[string]string{"flink_job": "clicks-per-minute", "team": "web-shop", "note": "a:b, 'c'"} {
 						if got := s.labels[label]; got != want {
 							t.Errorf("%s: label %s is %q, want %q", name, label, got, want)
 						}
@@ -72,6 +72,29 @@ sql:
 		if tasks := named(endpoints["taskmanager"], "flink_taskmanager_job_task_numRecordsOut"); len(tasks) > 0 && !strings.Contains(tasks[0].labels["task_name"], ": ") {
 			t.Errorf("the task is called %q, want Flink's own text", tasks[0].labels["task_name"])
 		}
+	})
+}
+
+// TestOnePort: a single port, which is not Flink's default, is where the endpoint is.
+func TestOnePort(t *testing.T) {
+	forEachVersion(t, func(t *testing.T, version string, c *cluster.Cluster) {
+		port := contiguous(t)
+		p, err := c.Start("jm", "jobmanager", []string{"--metrics", fmt.Sprintf("prometheus=%d", port), "--memory-limit", "1600m", "jobmanager"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			if t.Failed() {
+				t.Log(p.Tail(40))
+			}
+		})
+		poll(t, func() error {
+			all, err := scrape(fmt.Sprintf("http://127.0.0.1:%d/metrics", port))
+			if err == nil && len(named(all, "flink_jobmanager_Status_JVM_Memory_Heap_Used")) == 0 {
+				err = fmt.Errorf("%w: %d samples", cluster.ErrNotYet, len(all))
+			}
+			return err
+		})
 	})
 }
 

@@ -79,7 +79,7 @@ func (p prometheus) query(expr string) ([]map[string]string, error) {
 }
 
 // selectors are the names of the metrics in an expression.
-var selectors = regexp.MustCompile(`\bflink_[A-Za-z0-9_]+`)
+var selectors = regexp.MustCompile(`\bflink_(jobmanager|taskmanager|platform)_[A-Za-z0-9_]+`)
 
 // expressions are the queries of the dashboards and of the rules, by where they are.
 func expressions(t *testing.T) map[string]string {

@@ -45,7 +45,7 @@ sql:
 						if !ok {
 							return fmt.Errorf("%w: %s has not come", cluster.ErrNotYet, name)
 						}
-						for label, want := range map[string]string{"job_name": "clicks-per-minute", "team": "web-shop", "service.name": "clicks-per-minute"} {
+						for label, want := range map[string]string{"flink_job": "clicks-per-minute", "team": "web-shop", "service.name": "clicks-per-minute"} {
 							if labels[label] != want {
 								return fmt.Errorf("%s: label %s is %q, want %q: %v", name, label, labels[label], want, labels)
 							}

@@ -4,7 +4,7 @@ import "strings"
 
 // selected puts the selectors of the board's variables in.
 func (q query) selected() string {
-	return strings.NewReplacer("JOB", `job_name=~"$job", team=~"$team"`, "TEAM", `team=~"$team"`).Replace(q.expr)
+	return strings.NewReplacer("JOB", `job_name=~"$job", team=~"$team"`, "CLUSTER", `flink_job=~"$job", team=~"$team"`, "TEAM", `team=~"$team"`).Replace(q.expr)
 }
 
 // per is a query of one metric of jobs, by labels that are also its legend.
@@ -13,7 +13,11 @@ func per(aggregation, metric, by string) query {
 	for label := range strings.SplitSeq(by, ", ") {
 		legend = append(legend, "{{"+label+"}}")
 	}
-	return query{aggregation + " by (" + by + ") (" + metric + "{JOB})", strings.Join(legend, " ")}
+	selector := "{JOB}"
+	if !strings.Contains(metric, "_job_") { // of a process
+		selector = "{CLUSTER}"
+	}
+	return query{aggregation + " by (" + by + ") (" + metric + selector + ")", strings.Join(legend, " ")}
 }
 
 // Prefixes of names: metrics of JobManagers, TaskManagers, tasks, operators, and the clients of Kafka in them.
@@ -40,18 +44,18 @@ func boards() []board {
 func resources() []panel {
 	return []panel{
 		{title: "Task slots", unit: "short", about: "Slots of the clusters, and those that are free.", queries: []query{
-			{"sum by (job_name) (" + jm + "taskSlotsTotal{JOB})", "{{job_name}} all"}, {"sum by (job_name) (" + jm + "taskSlotsAvailable{JOB})", "{{job_name}} free"}}},
-		{title: "TaskManagers", unit: "short", about: "TaskManagers that have registered at their JobManager.", queries: []query{per("sum", jm+"numRegisteredTaskManagers", "job_name")}},
-		{title: "Running jobs", unit: "short", about: "Jobs that JobManagers run.", queries: []query{per("sum", jm+"numRunningJobs", "job_name")}},
+			{"sum by (flink_job) (" + jm + "taskSlotsTotal{CLUSTER})", "{{flink_job}} all"}, {"sum by (flink_job) (" + jm + "taskSlotsAvailable{CLUSTER})", "{{flink_job}} free"}}},
+		{title: "TaskManagers", unit: "short", about: "TaskManagers that have registered at their JobManager.", queries: []query{per("sum", jm+"numRegisteredTaskManagers", "flink_job")}},
+		{title: "Running jobs", unit: "short", about: "Jobs that JobManagers run.", queries: []query{per("sum", jm+"numRunningJobs", "flink_job")}},
 		{title: "Jobs by state", unit: "short", about: "Jobs that flink-platform knows, by the queue of their newest run.", queries: []query{{"sum by (queue) (flink_platform_jobs{TEAM})", "{{queue}}"}}},
 		{title: "Managed memory in use", unit: "percentunit", about: "Part of managed memory (state backend, sorting, Python) that is in use. RocksDB reserves all of it.", queries: []query{
-			{"sum by (job_name, tm_id) (" + tm + "Status_Flink_Memory_Managed_Used{JOB}) / (sum by (job_name, tm_id) (" + tm + "Status_Flink_Memory_Managed_Total{JOB}) > 0)", "{{job_name}} {{tm_id}}"}}},
+			{"sum by (flink_job, tm_id) (" + tm + "Status_Flink_Memory_Managed_Used{CLUSTER}) / (sum by (flink_job, tm_id) (" + tm + "Status_Flink_Memory_Managed_Total{CLUSTER}) > 0)", "{{flink_job}} {{tm_id}}"}}},
 		{title: "Network memory in use", unit: "percentunit", warn: 0.8, bad: 0.95, about: "Part of network memory that is in use.", queries: []query{
-			{"sum by (job_name, tm_id) (" + tm + "Status_Shuffle_Netty_UsedMemory{JOB}) / (sum by (job_name, tm_id) (" + tm + "Status_Shuffle_Netty_TotalMemory{JOB}) > 0)", "{{job_name}} {{tm_id}}"}}},
+			{"sum by (flink_job, tm_id) (" + tm + "Status_Shuffle_Netty_UsedMemory{CLUSTER}) / (sum by (flink_job, tm_id) (" + tm + "Status_Shuffle_Netty_TotalMemory{CLUSTER}) > 0)", "{{flink_job}} {{tm_id}}"}}},
 		{title: "Network memory requested", unit: "percent", warn: 80, bad: 100, about: "What tasks may want at most, of the network memory that there is. Above 100 % a job may fail to start.", queries: []query{
-			per("max", tm+"Status_Shuffle_Netty_RequestedMemoryUsage", "job_name, tm_id")}},
+			per("max", tm+"Status_Shuffle_Netty_RequestedMemoryUsage", "flink_job, tm_id")}},
 		{title: "CPU of all TaskManagers", unit: "short", about: "CPU seconds that the JVMs use in a second: compare it with the CPUs that pods request.", queries: []query{
-			{"sum by (job_name) (rate(" + tm + "Status_JVM_CPU_Time{JOB}[5m])) / 1e9", "{{job_name}}"}}},
+			{"sum by (flink_job) (rate(" + tm + "Status_JVM_CPU_Time{CLUSTER}[5m])) / 1e9", "{{flink_job}}"}}},
 	}
 }
 
@@ -106,28 +110,28 @@ func kafka() []panel {
 func both(format string) []query {
 	queries := make([]query, 0, 2)
 	for _, role := range [][2]string{{jm, "JobManager"}, {tm, "TaskManager {{tm_id}}"}} {
-		queries = append(queries, query{strings.ReplaceAll(format, "PROCESS_", role[0]), "{{job_name}} " + role[1]})
+		queries = append(queries, query{strings.ReplaceAll(format, "PROCESS_", role[0]), "{{flink_job}} " + role[1]})
 	}
 	return queries
 }
 
 func cpuAndMemory() []panel {
-	const by = "by (job_name, host, tm_id) "
+	const by = "by (flink_job, host, tm_id) "
 	used := func(kind string) []query {
-		return both("max " + by + "(PROCESS_Status_JVM_Memory_" + kind + "_Used{JOB}) / (max " + by + "(PROCESS_Status_JVM_Memory_" + kind + "_Max{JOB}) > 0)")
+		return both("max " + by + "(PROCESS_Status_JVM_Memory_" + kind + "_Used{CLUSTER}) / (max " + by + "(PROCESS_Status_JVM_Memory_" + kind + "_Max{CLUSTER}) > 0)")
 	}
 	return []panel{
-		{title: "CPU", unit: "short", about: "CPU seconds that a JVM uses in a second.", queries: both("sum " + by + "(rate(PROCESS_Status_JVM_CPU_Time{JOB}[5m])) / 1e9")},
-		{title: "CPU, part of the machine", unit: "percentunit", about: "As the JVM sees it: of the container's CPUs where it has a limit.", queries: both("max " + by + "(PROCESS_Status_JVM_CPU_Load{JOB})")},
+		{title: "CPU", unit: "short", about: "CPU seconds that a JVM uses in a second.", queries: both("sum " + by + "(rate(PROCESS_Status_JVM_CPU_Time{CLUSTER}[5m])) / 1e9")},
+		{title: "CPU, part of the machine", unit: "percentunit", about: "As the JVM sees it: of the container's CPUs where it has a limit.", queries: both("max " + by + "(PROCESS_Status_JVM_CPU_Load{CLUSTER})")},
 		{title: "Heap", unit: "percentunit", warn: 0.85, bad: 0.95, about: "Used of what it may become. The low points, after a collection, are what is needed.", queries: used("Heap")},
-		{title: "Heap in bytes", unit: "bytes", about: "Used.", queries: both("max " + by + "(PROCESS_Status_JVM_Memory_Heap_Used{JOB})")},
+		{title: "Heap in bytes", unit: "bytes", about: "Used.", queries: both("max " + by + "(PROCESS_Status_JVM_Memory_Heap_Used{CLUSTER})")},
 		{title: "Metaspace", unit: "percentunit", warn: 0.8, bad: 0.9, about: "Used of its bound. Growth with each restart of a job is a leak of classes.", queries: used("Metaspace")},
-		{title: "Outside the heap", unit: "bytes", about: "Metaspace, compiled code and others.", queries: both("max " + by + "(PROCESS_Status_JVM_Memory_NonHeap_Used{JOB})")},
-		{title: "Direct memory", unit: "bytes", about: "Network buffers and others.", queries: both("max " + by + "(PROCESS_Status_JVM_Memory_Direct_MemoryUsed{JOB})")},
-		{title: "Garbage collection", unit: "ms", warn: 100, bad: 300, about: "Milliseconds in a second, by all collectors. Flink 1.19 and later.", queries: both("max " + by + "(PROCESS_Status_JVM_GarbageCollector_All_TimeMsPerSecond{JOB})")},
-		{title: "Threads", unit: "short", about: "A number that only grows is a leak.", queries: both("max " + by + "(PROCESS_Status_JVM_Threads_Count{JOB})")},
-		{title: "Classes", unit: "short", about: "Loaded classes. A number that grows with each restart is a leak.", queries: both("max " + by + "(PROCESS_Status_JVM_ClassLoader_ClassesLoaded{JOB}) - max " + by + "(PROCESS_Status_JVM_ClassLoader_ClassesUnloaded{JOB})")},
-		{title: "Open files", unit: "percentunit", warn: 0.7, bad: 0.9, about: "Of the process's limit. Flink 2.x.", queries: both("max " + by + "(PROCESS_Status_JVM_FileDescriptor_Open{JOB}) / max " + by + "(PROCESS_Status_JVM_FileDescriptor_Max{JOB})")},
+		{title: "Outside the heap", unit: "bytes", about: "Metaspace, compiled code and others.", queries: both("max " + by + "(PROCESS_Status_JVM_Memory_NonHeap_Used{CLUSTER})")},
+		{title: "Direct memory", unit: "bytes", about: "Network buffers and others.", queries: both("max " + by + "(PROCESS_Status_JVM_Memory_Direct_MemoryUsed{CLUSTER})")},
+		{title: "Garbage collection", unit: "ms", warn: 100, bad: 300, about: "Milliseconds in a second, by all collectors. Flink 1.19 and later.", queries: both("max " + by + "(PROCESS_Status_JVM_GarbageCollector_All_TimeMsPerSecond{CLUSTER})")},
+		{title: "Threads", unit: "short", about: "A number that only grows is a leak.", queries: both("max " + by + "(PROCESS_Status_JVM_Threads_Count{CLUSTER})")},
+		{title: "Classes", unit: "short", about: "Loaded classes. A number that grows with each restart is a leak.", queries: both("max " + by + "(PROCESS_Status_JVM_ClassLoader_ClassesLoaded{CLUSTER}) - max " + by + "(PROCESS_Status_JVM_ClassLoader_ClassesUnloaded{CLUSTER})")},
+		{title: "Open files", unit: "percentunit", warn: 0.7, bad: 0.9, about: "Of the process's limit. Flink 2.x.", queries: both("max " + by + "(PROCESS_Status_JVM_FileDescriptor_Open{CLUSTER}) / max " + by + "(PROCESS_Status_JVM_FileDescriptor_Max{CLUSTER})")},
 	}
 }
 

@@ -41,10 +41,10 @@ func TestPanels(t *testing.T) {
 			}
 			titles[p.title] = true
 			for _, q := range p.queries {
-				if q.legend == "" || strings.Count(q.expr, "(") != strings.Count(q.expr, ")") || strings.Contains(q.selected(), "JOB") || strings.Contains(q.selected(), "TEAM") {
+				if q.legend == "" || strings.Count(q.expr, "(") != strings.Count(q.expr, ")") || strings.Contains(q.selected(), "JOB") || strings.Contains(q.selected(), "TEAM") || strings.Contains(q.selected(), "CLUSTER") {
 					t.Errorf("%s: %s: %+v", b.file, p.title, q)
 				}
-				if !b.platform && !strings.Contains(q.expr, "flink_platform_") && strings.Count(q.expr, "flink_") != strings.Count(q.expr, "{JOB}") {
+				if !b.platform && !strings.Contains(q.expr, "flink_platform_") && strings.Count(q.expr, "flink_")-strings.Count(q.expr, "flink_job,")-strings.Count(q.expr, "flink_job)") != strings.Count(q.expr, "{JOB}")+strings.Count(q.expr, "{CLUSTER}") {
 					t.Errorf("%s: %s: a metric without the variables of the board: %s", b.file, p.title, q.expr)
 				}
 			}

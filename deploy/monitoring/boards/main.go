@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 )
 
 // A board is one dashboard.
@@ -30,7 +31,8 @@ type panel struct {
 	below        bool    // less is worse
 }
 
-// A query is one expression. JOB in it is the selector of the board's variables.
+// A query is one expression. JOB in it is the selector of the board's variables for metrics of jobs, which have Flink's job_name; CLUSTER for metrics
+// of processes, which have the entrypoint's flink_job; TEAM for metrics of flink-platform.
 type query struct{ expr, legend string }
 
 func main() {
@@ -102,6 +104,14 @@ func valuesOf(name, label, query string) object {
 		"includeAll": true, "allValue": ".*", "multi": true, "refresh": 2, "sort": 1, "current": object{"text": "All", "value": "$__all"}, "hide": 0}
 }
 
+// jobLabel is the label that has the job in the panel's series.
+func (p panel) jobLabel() string {
+	if strings.Contains(p.queries[0].expr, "flink_job") {
+		return "flink_job"
+	}
+	return "job_name"
+}
+
 // object is the panel at a place of a grid of two columns.
 func (p panel) object(i int) object {
 	targets := make([]object, len(p.queries))
@@ -125,7 +135,7 @@ func (p panel) object(i int) object {
 		style = "line"
 	}
 	defaults := object{"unit": p.unit, "thresholds": object{"mode": "absolute", "steps": steps}, "custom": object{"lineWidth": 1, "fillOpacity": 5, "showPoints": "never", "thresholdsStyle": object{"mode": style}},
-		"links": []object{{"title": "Page of the job", "url": "${platform}/jobs/${__field.labels.job_name}", "targetBlank": true}}}
+		"links": []object{{"title": "Page of the job", "url": "${platform}/jobs/${__field.labels." + p.jobLabel() + "}", "targetBlank": true}}}
 	if p.unit == "percentunit" {
 		defaults["min"], defaults["max"] = 0, 1
 	}
