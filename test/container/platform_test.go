@@ -97,7 +97,14 @@ func TestPlatformImages(t *testing.T) {
 	dir := t.TempDir()
 	home := filepath.Join(dir, "home", "lib") // of no Flink: clusters are elsewhere
 	token := filepath.Join(dir, "token")
-	err := os.MkdirAll(home, 0o755)
+	script := filepath.Join(dir, "clicks.sql")
+	example, err := os.ReadFile("../../examples/clicks.sql")
+	if err == nil {
+		err = os.WriteFile(script, example, 0o644)
+	}
+	if err == nil {
+		err = os.MkdirAll(home, 0o755)
+	}
 	if err == nil {
 		err = os.WriteFile(token, []byte("a-token-of-servers\n"), 0o644)
 	}
@@ -110,20 +117,11 @@ func TestPlatformImages(t *testing.T) {
 	w.join()
 	worker := w.start("worker", nil, append(slices.Clone(locked), "-v", token+":/run/secrets/workbench/token:ro", "--memory", "3g", images.Worker)...)
 	release := w.version[:strings.LastIndex(w.version, ".")]
-	common := append(slices.Clone(locked), "--tmpfs", "/data:mode=0777", "-v", token+":/run/secrets/workbench/token:ro", "-v", filepath.Dir(home)+":/flink:ro")
+	common := append(slices.Clone(locked), "--tmpfs", "/data:mode=0777", "-v", token+":/run/secrets/workbench/token:ro", "-v", filepath.Dir(home)+":/flink:ro", "-v", script+":/scripts/clicks.sql:ro")
 	server := w.start("server", nil, append(common, "--entrypoint", `["`+platformProgram+`", "serve", "--listen", "127.0.0.1:8088", "--data-dir", "/data", "--flink-home", "/flink", "--workbench", "`+release+`=http://worker:8089", "--workbench-token-file", "/run/secrets/workbench/token"]`, images.Server)...)
-	script := filepath.Join(dir, "clicks.sql")
-	example, err := os.ReadFile("../../examples/clicks.sql")
-	if err == nil {
-		err = os.WriteFile(script, example, 0o644)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.do("cp", script, server.name+":/data/clicks.sql")
 	var out string
 	for end := time.Now().Add(3 * time.Minute); ; time.Sleep(time.Second) {
-		if out, err = w.Do(w.ctx, "exec", server.name, platformProgram, "debug", "/data/clicks.sql", "--rows", "10", "--seed", "7", "--output", "json"); err == nil {
+		if out, err = w.Do(w.ctx, "exec", server.name, platformProgram, "debug", "/scripts/clicks.sql", "--rows", "10", "--seed", "7", "--output", "json"); err == nil {
 			break
 		}
 		if time.Now().After(end) {
@@ -141,7 +139,7 @@ func TestPlatformImages(t *testing.T) {
 	if code := w.do("inspect", "--format", "{{.State.ExitCode}}", worker.name); code != "0" {
 		t.Errorf("the worker ended with %s\n%s", code, worker.tail())
 	}
-	if out, err := w.Do(w.ctx, "exec", server.name, platformProgram, "validate", "/data/clicks.sql"); err == nil || !strings.Contains(err.Error(), "the worker for Flink "+release+" cannot be used") {
+	if out, err := w.Do(w.ctx, "exec", server.name, platformProgram, "validate", "/scripts/clicks.sql"); err == nil || !strings.Contains(err.Error(), "the worker for Flink "+release+" cannot be used") {
 		t.Errorf("without its worker: %v\n%s", err, out)
 	}
 }
