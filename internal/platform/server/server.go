@@ -212,12 +212,13 @@ func start(ctx context.Context, o Options, listener net.Listener) (*Server, erro
 	if err := s.orphans(working); err != nil {
 		o.Log.Error("orphans", "error", err)
 	}
-	// Where others are at work, a look at every run would tell nothing new.
+	// Where others are at work, a look at every run tells little that is new: it may take its time.
+	within := time.Duration(0)
 	attended, err := st.Attended(working)
-	if err == nil && !attended {
-		err = st.WakeAll(working)
+	if attended {
+		within = wakeWithin
 	}
-	if err != nil {
+	if err = errors.Join(err, st.WakeWithin(working, within)); err != nil {
 		o.Log.Warn("open runs are looked at only when their time comes", "error", err)
 	}
 	m := &monitor.Monitor{Looks: looks, Store: st, Driver: s.driver, REST: s.rest, Log: o.Log, Owner: "server-" + store.NewID(), Lease: o.Lease, Spec: s.spec, StartPoint: s.startPoint,
@@ -238,6 +239,9 @@ func start(ctx context.Context, o Options, listener net.Listener) (*Server, erro
 	}
 	return s, nil
 }
+
+// wakeWithin is longer than most runs wait for their next look anyway.
+const wakeWithin = 15 * time.Second
 
 func (s *Server) retention() *monitor.Retention {
 	return &monitor.Retention{Store: s.Store, Driver: s.driver, Log: s.o.Log, Keep: s.o.Keep, Needed: s.needed, Point: s.o.Point}

@@ -424,9 +424,13 @@ func (s *Store) Attended(ctx context.Context) (yes bool, err error) {
 }
 
 // WakeAll makes every open run due now: a server that starts looks at what happened while there was none.
-func (s *Store) WakeAll(ctx context.Context) error {
+func (s *Store) WakeAll(ctx context.Context) error { return s.WakeWithin(ctx, 0) }
+
+// WakeWithin makes every open run due within a time, each at another moment of it.
+func (s *Store) WakeWithin(ctx context.Context, within time.Duration) error {
 	return s.fenced(ctx, func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, "UPDATE runs SET due = "+s.d.now+" WHERE due > "+s.d.now)
+		ms := within.Milliseconds()
+		_, err := tx.ExecContext(ctx, "UPDATE runs SET due = "+s.d.now+" + created % ? WHERE due > "+s.d.now+" + ?", max(ms, 1), ms)
 		return err
 	})
 }

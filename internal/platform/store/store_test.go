@@ -601,3 +601,61 @@ func TestAtTheSameTime(t *testing.T) {
 	}
 	all.Wait()
 }
+
+// TestWakeWithin: each run is due within the time, not all at once, and none later than before.
+func TestWakeWithin(t *testing.T) {
+	s, ctx := opened(t), t.Context()
+	dues := func() (all []time.Duration) {
+		t.Helper()
+		now, err := s.Now(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		runs, err := s.OpenRuns(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range runs {
+			all = append(all, r.Due.Sub(now))
+		}
+		return all
+	}
+	for i := range 20 {
+		put(t, s, fmt.Sprint("job-", i), "a")
+		r, err := start(t, s, fmt.Sprint("job-", i))
+		if err == nil {
+			next := time.Hour
+			if i == 0 {
+				next = 2 * time.Second
+			}
+			_, err = s.Transition(ctx, r.State.ID, r.Revision, "", Change{State: r.State, Next: next})
+		}
+		if err == nil { // they begin at any time
+			_, err = s.write.ExecContext(ctx, "UPDATE runs SET created = created - ? WHERE id = '"+r.State.ID+"'", i*777)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.WakeWithin(ctx, 10*time.Second); err != nil {
+		t.Fatal(err)
+	}
+	different := map[time.Duration]bool{}
+	for _, d := range dues() {
+		if d > 10*time.Second {
+			t.Errorf("a run is due in %s", d)
+		}
+		different[d.Round(100*time.Millisecond)] = true
+	}
+	if len(different) < 10 {
+		t.Errorf("the runs are due at %d different times", len(different))
+	}
+	if err := s.WakeAll(ctx); err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range dues() {
+		if d > 0 {
+			t.Errorf("a run is due in %s", d)
+		}
+	}
+}
