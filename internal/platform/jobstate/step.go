@@ -696,7 +696,12 @@ func (s *step) askCancel(o AskCancel) {
 	}
 	r.Desired = WantCancel
 	started := len(r.Jobs) > 0
-	s.move(Cancel, Ending, FromUser, "a cancel was asked for")
+	const asked = "a cancel was asked for"
+	if r.Queue == Cancel && r.Condition == Ending { // of a stop with savepoint: the state is the same, and the timeline still has who asked
+		r.Since, r.Reason = s.now, asked
+		s.tell(FromUser, asked)
+	}
+	s.move(Cancel, Ending, FromUser, asked)
 	s.by(o.By)
 	switch {
 	case started:

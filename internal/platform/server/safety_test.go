@@ -437,6 +437,12 @@ func TestEveryActionIsAnEvent(t *testing.T) {
 	actions := []action{
 		{"PUT /v1/jobs/{job}", "version 1 was stored: first", func() { f.want(201, "PUT", "/v1/jobs/clicks?comment=first", definition, nil) }},
 		{"POST /v1/jobs/{job}/start", "version 1 was asked to start", func() { f.want(202, "POST", "/v1/jobs/clicks/start", wire.Start{}, nil) }},
+		{"POST /v1/jobs/{job}/upgrade", "an upgrade to version 1 was asked for", func() {
+			r := f.until("clicks", "started", func(r wire.Run) bool { return r.Attempt != "" })
+			f.world.Of(r.ID, func(c *simulate.Cluster) { c.Status = "RUNNING" })
+			f.until("clicks", "running", func(r wire.Run) bool { return r.Queue == "running" })
+			f.want(202, "POST", "/v1/jobs/clicks/upgrade", wire.UpgradeJob{Version: 1}, nil)
+		}},
 		{"POST /v1/jobs/{job}/stop", "", func() { f.want(202, "POST", "/v1/jobs/clicks/stop", wire.Stop{Mode: "cancel"}, nil) }},
 		{"POST /v1/jobs/{job}/runs/{run}/resolve", "to be resolved as canceled", func() {
 			r := lost()
