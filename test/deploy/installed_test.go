@@ -3,11 +3,16 @@
 package deploy
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -15,6 +20,7 @@ import (
 	"time"
 
 	"flink-entrypoint/test/controlplane"
+	"flink-entrypoint/test/world"
 )
 
 // TestInstalled installs, upgrades and uninstalls the charts on a real API server with its controllers, in namespaces that enforce the restricted
@@ -172,6 +178,7 @@ func (c *installer) platform(t *testing.T) {
 		t.Errorf("tokens of %d and %d characters, or shown by the notes", len(admin), len(workbench))
 	}
 	c.rights(t)
+	c.serves(t, admin)
 
 	// To PostgreSQL, with three servers. The tokens stay.
 	c.do(t, http.MethodPost, "/api/v1/namespaces/platform/secrets", map[string]any{"metadata": map[string]any{"name": "database"}, "stringData": map[string]any{"url": "postgres://u:p@db/platform"}}, nil)
@@ -195,6 +202,109 @@ func (c *installer) platform(t *testing.T) {
 	// The same release again has the same store.
 	c.run(t, "install", "prod", chartFolder("platform"), "--set", "clusters.stateDir=s3://bucket/flink")
 	c.run(t, "uninstall", "prod")
+}
+
+// serves runs the containers of the server's pod as processes of this machine, with the account of the pod: its arguments are right, and its rights
+// are enough for the cluster of a job, whose pods the controllers can make.
+func (c *installer) serves(t *testing.T, admin string) {
+	t.Helper()
+	var d struct {
+		Spec struct {
+			Template struct {
+				Spec struct {
+					ServiceAccountName         string
+					InitContainers, Containers []struct{ Args []string }
+				}
+			}
+		}
+	}
+	c.do(t, http.MethodGet, "/apis/apps/v1/namespaces/platform/deployments/prod-flink-platform", nil, &d)
+	pod, dir := d.Spec.Template.Spec, t.TempDir()
+	for name, content := range map[string]string{"admin/token": admin, "workbench/token": c.secret(t, "prod-flink-platform-workbench")} {
+		if err := errors.Join(os.MkdirAll(filepath.Join(dir, filepath.Dir(name)), 0o755), os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := listener.Addr().String()
+	listener.Close()
+	here := strings.NewReplacer("=/data", "="+filepath.Join(dir, "data"), "=/run/secrets/", "="+dir+"/", "=0.0.0.0:8088", "="+address)
+	command := func(args []string, more ...string) *exec.Cmd {
+		args = slices.Clone(args)
+		for i, a := range args {
+			args[i] = here.Replace(a)
+		}
+		cmd := exec.CommandContext(t.Context(), world.Build(t, "cmd/flink-platform"), append(args, more...)...)
+		cmd.Env = []string{"PATH=/usr/bin:/bin", "HOME=" + dir}
+		cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+		return cmd
+	}
+	for range 2 { // a pod that starts again finds its token
+		if out, err := command(pod.InitContainers[0].Args).CombinedOutput(); err != nil || len(out) > 0 {
+			t.Fatalf("the initContainer: %v\n%s", err, out)
+		}
+	}
+	server := command(pod.Containers[0].Args, "--kubeconfig", c.api.Kubeconfig("server", c.api.TokenOf(t.Context(), "platform", pod.ServiceAccountName), "platform"))
+	var log bytes.Buffer
+	server.Stderr = &log
+	if err := server.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		server.Process.Signal(os.Interrupt)
+		if err := server.Wait(); err != nil || t.Failed() {
+			t.Errorf("the server: %v\n%s", err, log.Bytes())
+		}
+	}()
+	ask := func(method, path, body string) error {
+		req, err := http.NewRequestWithContext(t.Context(), method, "http://"+address+path, strings.NewReader(body))
+		if err != nil {
+			return err
+		}
+		req.Header.Set("Authorization", "Bearer "+admin)
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			return err
+		}
+		defer resp.Body.Close()
+		if answer, _ := io.ReadAll(resp.Body); resp.StatusCode >= 300 {
+			return fmt.Errorf("%s %s: %s %s", method, path, resp.Status, answer)
+		}
+		return nil
+	}
+	c.await(t, "the server", func() error { return ask(http.MethodGet, "/readyz", "") })
+	definition, err := os.ReadFile(filepath.Join(root, "deploy", "overlays", "bounded-configmap", "definition.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range []struct{ method, path, body string }{{http.MethodPut, "/v1/jobs/squares", string(definition)}, {http.MethodPost, "/v1/jobs/squares/start", "{}"}} {
+		if err := ask(r.method, r.path, r.body); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c.pods(t, "flink-platform/job=squares,component=jobmanager", 1)
+	c.await(t, "TaskManagers", func() error {
+		var list struct{ Items []any }
+		c.do(t, http.MethodGet, "/api/v1/namespaces/platform/pods?labelSelector=flink-platform/job=squares,component=taskmanager", nil, &list)
+		if len(list.Items) == 0 {
+			return errors.New("no pods")
+		}
+		return nil
+	})
+	if err := ask(http.MethodPost, "/v1/jobs/squares/stop", `{"mode": "cancel"}`); err != nil {
+		t.Fatal(err)
+	}
+	c.await(t, "the end of the cluster", func() error {
+		for _, name := range c.left(t) {
+			if strings.Contains(name, "/run-") {
+				return errors.New(name + " is still there")
+			}
+		}
+		return nil
+	})
 }
 
 // rights: the account of the server may do what it needs in its namespace, and nothing else.
