@@ -5,6 +5,7 @@ package deploy
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -61,9 +62,6 @@ func eachAtOnce(n int, f func(int)) {
 	wg.Wait()
 }
 
-// release is the name of the release of the tests.
-const release = "clicks"
-
 // hard is a definition that would not survive careless quoting.
 const hard = "# {{ .Values }} \"quotes\" 'and' \\ 100 % <b>&amp;\n\napiVersion: flink-entrypoint/v1\nname: clicks-per-page\nsql:\n  script: |\n    SELECT '\t', U&'\\00e9', 'é€😀'; -- $(POD_NAME) ${x}\n"
 
@@ -112,41 +110,37 @@ func TestChart(t *testing.T) {
 	if len(all) < 100 {
 		t.Fatalf("only %d variants", len(all))
 	}
-	byHelm, byKustomize := map[string]string{}, map[string]string{}
+	byHelm, problems := make(map[string]string, len(all)), make([]error, len(all))
 	var mu sync.Mutex
 	eachAtOnce(len(all), func(i int) {
-		name := fmt.Sprintf("%d", i)
-		dir := filepath.Join(home, name)
-		h, err1 := rendered(t.Context(), program, dir, all[i])
-		k, err2 := kustomized(t.Context(), tools, filepath.Join(dir, "kustomize"), all[i])
+		text, err := rendered(t.Context(), program, filepath.Join(home, releaseOf(i)), releaseOf(i), all[i])
 		mu.Lock()
 		defer mu.Unlock()
-		for _, err := range []error{err1, err2} {
-			if err != nil {
-				t.Errorf("%+v: %v", all[i], err)
-			}
-		}
-		byHelm[name], byKustomize[name] = h, k
+		byHelm[releaseOf(i)], problems[i] = text, err
 	})
-	if t.Failed() {
-		return
+	if err := errors.Join(problems...); err != nil {
+		t.Fatal(err)
 	}
 	answers, err := tools.check(t.Context(), byHelm, versions...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	expected, err := tools.check(t.Context(), byKustomize)
+	text, err := kustomized(t.Context(), tools, filepath.Join(home, "kustomize"), all)
 	if err != nil {
 		t.Fatal(err)
 	}
-	failures := 0
-	for i := range all {
-		name := fmt.Sprintf("%d", i)
-		for _, p := range answers[name].Problems {
-			t.Errorf("%+v: %s", all[i], p)
+	together, err := tools.check(t.Context(), map[string]string{"": text})
+	if err != nil {
+		t.Fatal(err)
+	}
+	expected, failures := clusters(together[""].Objects), 0
+	for i, v := range all {
+		c := answers[releaseOf(i)]
+		for _, p := range c.Problems {
+			t.Errorf("%+v: %s", v, p)
 		}
-		if diff := cmp.Diff(byName(t, expected[name].Objects), byName(t, answers[name].Objects)); diff != "" {
-			t.Errorf("%+v\n(-kustomize +helm)\n%s", all[i], diff)
+		if diff := cmp.Diff(byName(t, expected[releaseOf(i)]), byName(t, c.Objects)); diff != "" {
+			t.Errorf("%+v\n(-kustomize +helm)\n%s", v, diff)
 			if failures++; failures > 3 {
 				t.Fatal("and more")
 			}
@@ -155,7 +149,10 @@ func TestChart(t *testing.T) {
 	t.Logf("%d variants", len(all))
 }
 
-func rendered(ctx context.Context, program, dir string, v chart.Values) (string, error) {
+// releaseOf is the name of the release of a variant.
+func releaseOf(i int) string { return fmt.Sprintf("v%d", i) }
+
+func rendered(ctx context.Context, program, dir, release string, v chart.Values) (string, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", err
 	}
@@ -170,7 +167,8 @@ func rendered(ctx context.Context, program, dir string, v chart.Values) (string,
 	return runHelm(ctx, program, dir, "template", release, filepath.Join(root, "deploy", "chart", "flink"), "-f", values)
 }
 
-func kustomized(ctx context.Context, tools *tools, dir string, v chart.Values) (string, error) {
+// kustomized builds all variants at once: the program reads much before it builds the first.
+func kustomized(ctx context.Context, tools *tools, dir string, all []chart.Values) (string, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", err
 	}
@@ -182,24 +180,39 @@ func kustomized(ctx context.Context, tools *tools, dir string, v chart.Values) (
 	if err != nil {
 		return "", err
 	}
-	up, err := filepath.Rel(dir, deploy)
-	if err != nil {
-		return "", err
-	}
-	files, err := chart.Overlay(v, release, up)
-	if err != nil {
-		return "", err
-	}
-	for name, text := range files {
-		if err := os.WriteFile(filepath.Join(dir, name), text, 0o644); err != nil {
+	resources := []string{}
+	for i, v := range all {
+		folder := filepath.Join(dir, releaseOf(i))
+		up, err := filepath.Rel(folder, deploy)
+		if err != nil {
 			return "", err
 		}
+		files, err := chart.Overlay(v, releaseOf(i), up)
+		if err != nil {
+			return "", err
+		}
+		if err := os.Mkdir(folder, 0o755); err != nil {
+			return "", err
+		}
+		for name, text := range files {
+			if err := os.WriteFile(filepath.Join(folder, name), text, 0o644); err != nil {
+				return "", err
+			}
+		}
+		resources = append(resources, releaseOf(i))
+	}
+	text, err := json.Marshal(map[string]any{"resources": resources})
+	if err != nil {
+		return "", err
+	}
+	if err := os.WriteFile(filepath.Join(dir, "kustomization.yaml"), text, 0o644); err != nil {
+		return "", err
 	}
 	return tools.build(ctx, dir)
 }
 
 // definitionName is the name of a definition's ConfigMap, in whose end Helm and Kustomize differ.
-var definitionName = regexp.MustCompile(`clicks-flink-definition-[0-9a-f]{10}`)
+var definitionName = regexp.MustCompile(`([a-z0-9]+-flink-definition)-[0-9a-f]{10}`)
 
 // byName returns the objects by kind and name, as values that can be compared.
 func byName(t *testing.T, objects []object) map[string]any {
@@ -211,7 +224,7 @@ func byName(t *testing.T, objects []object) map[string]any {
 			t.Fatal(err)
 		}
 		var value map[string]any
-		if err := json.Unmarshal(definitionName.ReplaceAll(text, []byte("clicks-flink-definition")), &value); err != nil {
+		if err := json.Unmarshal(definitionName.ReplaceAll(text, []byte("$1")), &value); err != nil {
 			t.Fatal(err)
 		}
 		name := o.Kind + " " + value["metadata"].(map[string]any)["name"].(string)
@@ -272,7 +285,7 @@ func TestChartValues(t *testing.T) {
 		if err := os.WriteFile(definition, []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		out, err := runHelm(t.Context(), program, home, append([]string{"template", release, flink, "--set", "cluster=streaming"}, inline...)...)
+		out, err := runHelm(t.Context(), program, home, append([]string{"template", "clicks", flink, "--set", "cluster=streaming"}, inline...)...)
 		if err != nil {
 			t.Fatal(err)
 		}
