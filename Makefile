@@ -150,8 +150,9 @@ test-kubelet: need-go need-java need-pip need-podman build ## pods of deploy/ an
 
 # API server and controllers are built first, as for test-kubelet.
 .PHONY: test-kubernetes
-test-kubernetes: need-go ## the platform's clusters, and the Helm charts, on a real API server and its controllers, without nodes (Debian)
+test-kubernetes: need-go ## the platform's clusters, its server, and the Helm charts, on a real API server and its controllers, without nodes (Debian)
 	go test -tags kubernetes -p 1 -count 1 -timeout 60m ./internal/platform/cluster/kubernetes ./test/deploy
+	go test -tags kubernetes -count 1 -timeout 10m -run '^TestOnKubernetes$$' ./internal/platform/server
 
 # How often the platform is killed at its own places, and at system calls, no two of which are alike; FLINK_SEED chooses.
 KILLS      ?= 300

@@ -21,9 +21,13 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"sigs.k8s.io/kustomize/api/krusty"
+	"sigs.k8s.io/kustomize/kyaml/filesys"
 )
 
 // A Server is a running control plane.
@@ -272,6 +276,44 @@ current-context: test
 		s.t.Fatal(err)
 	}
 	return file
+}
+
+// Path is where objects of a kind are in a namespace; name "": all of them.
+func Path(namespace, version, plural, name string) string {
+	p := "/apis/" + version
+	if version == "v1" {
+		p = "/api/v1"
+	}
+	return strings.TrimSuffix(p+"/namespaces/"+namespace+"/"+plural+"/"+name, "/")
+}
+
+// Namespace makes a namespace with the account of the platform, as deploy/platform/rights has it, and returns a kubeconfig of that account.
+func (s *Server) Namespace(name string) (kubeconfig string) {
+	s.t.Helper()
+	ctx := s.t.Context()
+	post := func(path string, object any) {
+		s.t.Helper()
+		if _, err := s.Do(ctx, http.MethodPost, path, "", object); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+	post("/api/v1/namespaces", map[string]any{"metadata": map[string]any{"name": name}})
+	s.await("the account default", func() error {
+		_, err := s.Do(ctx, http.MethodGet, Path(name, "v1", "serviceaccounts", "default"), "", nil)
+		return err
+	})
+	built, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(filesys.MakeFsOnDisk(), filepath.Join(project(s.t), "deploy", "platform", "rights"))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	for _, r := range built.Resources() {
+		b, err := r.MarshalJSON()
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		post(Path(name, r.GetGvk().ApiVersion(), strings.ToLower(r.GetKind())+"s", ""), json.RawMessage(b))
+	}
+	return s.Kubeconfig(name, s.TokenOf(ctx, name, "flink-platform"), name)
 }
 
 // TokenOf makes a token of an account.

@@ -320,7 +320,7 @@ func (c *installer) rights(t *testing.T) {
 		account, verb, group, resource, subresource string
 		want                                        bool
 	}{
-		{"prod-flink-platform", "create", "batch", "jobs", "", true},
+		{"prod-flink-platform", "create", "batch", "jobs", "", false},
 		{"prod-flink-platform", "patch", "apps", "statefulsets", "", true},
 		{"prod-flink-platform", "delete", "apps", "deployments", "", true},
 		{"prod-flink-platform", "create", "", "services", "", true},
@@ -330,7 +330,7 @@ func (c *installer) rights(t *testing.T) {
 		{"prod-flink-platform", "get", "", "pods", "log", true},
 		{"prod-flink-platform", "get", "", "secrets", "", false},
 		{"prod-flink-platform", "list", "", "secrets", "", false},
-		{"prod-flink-platform", "create", "", "pods", "", false},
+		{"prod-flink-platform", "create", "", "pods", "", true},
 		{"prod-flink-platform", "create", "", "pods", "exec", false},
 		{"prod-flink-platform", "create", "rbac.authorization.k8s.io", "roles", "", false},
 		{"flink", "create", "", "configmaps", "", true},

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/spf13/pflag"
+	"k8s.io/klog/v2"
 
 	"flink-entrypoint/internal/platform/alert"
 	"flink-entrypoint/internal/platform/api"
@@ -257,6 +258,9 @@ func serve(c *call) error {
 	onKubernetes, err := c.kubernetes()
 	if err != nil {
 		return err
+	}
+	if onKubernetes != nil {
+		klog.SetSlogLogger(log.With("source", "kubernetes client")) // which would write to stderr in a form of its own
 	}
 	entrypoint := c.text("entrypoint")
 	if entrypoint == "" && onKubernetes == nil {

@@ -1,4 +1,4 @@
-// Package kubernetes is the driver whose clusters are objects of Kubernetes in one namespace: the JobManagers (a Job, or with high availability a
+// Package kubernetes is the driver whose clusters are objects of Kubernetes in one namespace: the JobManagers (a pod, or with high availability a
 // StatefulSet), the TaskManagers (a Deployment), a Service, and what their pods read.
 //
 // In: a [cluster.Spec]. It becomes a kustomization on the manifests of deploy/ (manifests.go), and its objects are applied with a field manager of
@@ -164,6 +164,7 @@ const (
 	keySpec    = "spec.json"    // the spec, without the token
 	keyObjects = "objects.json" // what was to be made
 	keyToken   = "token"        // the UID of the Secret: the token was written
+	keyPod     = "jobmanager"   // the UID of the JobManager's pod, where it has no controller: it is not made again
 	keyDeleted = "deleted"      // it is not started again
 )
 
@@ -220,7 +221,7 @@ func (d *Driver) Start(ctx context.Context, s cluster.Spec) error {
 	// What pods need is there before the pods are: a pod that waits for its ConfigMap is tried again only after a while.
 	slices.SortStableFunc(all[1:], func(a, b *unstructured.Unstructured) int { return order(a) - order(b) })
 	for _, o := range all[1:] {
-		if isToken(o) {
+		if isToken(o) || o.GetKind() == "Pod" {
 			continue
 		}
 		if _, err := d.apply(ctx, o); err != nil {
@@ -228,12 +229,43 @@ func (d *Driver) Start(ctx context.Context, s cluster.Spec) error {
 		}
 		d.at(o.GetKind() + " made")
 	}
+	for _, o := range all[1:] {
+		if o.GetKind() == "Pod" {
+			if err := d.makePod(ctx, made, o); err != nil {
+				return err
+			}
+		}
+	}
 	return nil
 }
 
 // order: workloads come last, JobManagers before TaskManagers.
 func order(o *unstructured.Unstructured) int {
-	return slices.Index([]string{"StatefulSet", "Job", "Deployment"}, o.GetKind())
+	return slices.Index([]string{"StatefulSet", "Deployment"}, o.GetKind())
+}
+
+// makePod makes the pod of a JobManager that has no controller, once: a pod that was made and is gone has ended.
+func (d *Driver) makePod(ctx context.Context, run, pod *unstructured.Unstructured) error {
+	if _, done, _ := unstructured.NestedString(run.Object, "data", keyPod); done {
+		return nil
+	}
+	// Deleted meanwhile? What is made after that is removed, but a pod could begin to work first.
+	if now, err := d.read(ctx, run.GetLabels()[labelRun]); errors.Is(err, cluster.ErrUnknown) || err == nil && (isDeleted(now) || now.GetUID() != run.GetUID()) {
+		return &cluster.Refusal{Err: errors.New("the cluster of this run was deleted")}
+	} else if err != nil {
+		return err
+	}
+	owners := pod.GetOwnerReferences()
+	controls := true // kubectl drain evicts pods that have a controller
+	owners[0].Controller = &controls
+	pod.SetOwnerReferences(owners)
+	made, err := d.apply(ctx, pod)
+	if err != nil {
+		return err
+	}
+	d.at("Pod made")
+	_, err = d.mark(ctx, run, keyPod, string(made.GetUID()))
+	return err
 }
 
 // fillRun writes what the run is into its ConfigMap.
@@ -271,7 +303,7 @@ func (d *Driver) applyAs(ctx context.Context, o *unstructured.Unstructured, mana
 	case apierrors.IsInvalid(err), apierrors.IsBadRequest(err), apierrors.IsMethodNotSupported(err):
 		return nil, &cluster.Refusal{Err: fmt.Errorf("%s: %w", what, err)}
 	case apierrors.IsForbidden(err):
-		return nil, fmt.Errorf("%s: %w (the rights of the server are in deploy/platform/rights)", what, err)
+		return nil, fmt.Errorf("%s: %w (quotas and policies of the namespace refuse it, or the server has not the rights of deploy/platform/rights)", what, err)
 	}
 	return nil, fmt.Errorf("%s: %w", what, err)
 }

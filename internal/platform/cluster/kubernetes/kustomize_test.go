@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/yaml"
 
 	"flink-entrypoint/test/deploy"
@@ -74,6 +75,13 @@ patches:
 					if err := yaml.Unmarshal([]byte(one), into); err != nil {
 						t.Fatal(err)
 					}
+				}
+				if o.Kind == "Job" { // the platform makes its pod
+					pod, err := podOfJob(&unstructured.Unstructured{Object: whole.(map[string]any)})
+					if err != nil {
+						t.Fatal(err)
+					}
+					o.Kind, whole = "Pod", pod.Object
 				}
 				built[o.Kind+"/"+o.Metadata.Name] = whole
 			}

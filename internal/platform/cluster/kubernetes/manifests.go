@@ -77,6 +77,11 @@ func (d *Driver) manifests(s cluster.Spec) ([]*unstructured.Unstructured, error)
 		if err := o.UnmarshalJSON(b); err != nil {
 			return nil, err
 		}
+		if o.GetKind() == "Job" {
+			if o, err = podOfJob(o); err != nil {
+				return nil, err
+			}
+		}
 		if o.GetKind() == "ConfigMap" && o.GetLabels()[labelObject] == "run" {
 			all = slices.Insert(all, 0, o)
 		} else {
@@ -87,6 +92,22 @@ func (d *Driver) manifests(s cluster.Spec) ([]*unstructured.Unstructured, error)
 		return nil, errors.New("the manifests of the run have no ConfigMap " + prefixOf(s.Run) + runName)
 	}
 	return all, nil
+}
+
+// podOfJob is the pod of a Job, under the Job's name. A Job with backoffLimit 0 can make a second pod: when the API server dies between what its
+// controller writes about the end of the first one (seen on 1.32). Without high availability that would run the job from its beginning, so nothing
+// but the platform makes this pod, and it makes it once.
+func podOfJob(job *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+	spec, there, err := unstructured.NestedMap(job.Object, "spec", "template", "spec")
+	if err != nil || !there {
+		return nil, errors.Join(errors.New("the manifests of the run have a Job without a template"), err)
+	}
+	labels, _, err := unstructured.NestedStringMap(job.Object, "spec", "template", "metadata", "labels")
+	pod := &unstructured.Unstructured{Object: object{"apiVersion": "v1", "kind": "Pod", "spec": spec}}
+	pod.SetName(job.GetName())
+	pod.SetNamespace(job.GetNamespace())
+	pod.SetLabels(labels)
+	return pod, err
 }
 
 // files are the manifests of deploy/, the operator's component, and the kustomization of the run.

@@ -9,10 +9,15 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
-	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"flink-entrypoint/internal/platform/cluster"
 )
@@ -37,18 +42,22 @@ func (d *Driver) Observe(ctx context.Context, run string) (cluster.Status, error
 		if err != nil {
 			return cluster.Status{}, err
 		}
-		return d.status(s, isDeleted(made)), nil
+		data, _, err = unstructured.NestedStringMap(made.Object, "data")
+		if err != nil {
+			return cluster.Status{}, err
+		}
+		return d.status(ctx, s, data, isDeleted(made))
 	}
 	var s cluster.Spec
 	if err := json.Unmarshal([]byte(data[keySpec]), &s); err != nil {
 		return cluster.Status{}, fmt.Errorf("the ConfigMap of run %s: %w", run, err)
 	}
 	_, deleted := data[keyDeleted]
-	return d.status(s, deleted), nil
+	return d.status(ctx, s, data, deleted)
 }
 
-// status is a cluster by the watches.
-func (d *Driver) status(s cluster.Spec, deleted bool) cluster.Status {
+// status is a cluster by the watches. data is what its ConfigMap has.
+func (d *Driver) status(ctx context.Context, s cluster.Spec, data map[string]string, deleted bool) (cluster.Status, error) {
 	pods := of[corev1.Pod](d.watches.pods, s.Run)
 	slices.SortFunc(pods, func(a, b *corev1.Pod) int {
 		return cmp.Or(a.CreationTimestamp.Compare(b.CreationTimestamp.Time), strings.Compare(a.Name, b.Name))
@@ -64,10 +73,20 @@ func (d *Driver) status(s cluster.Spec, deleted bool) cluster.Status {
 		}
 	}
 	r := reader{spec: s, deleted: deleted, warnings: warnings}
+	if len(jobManagers) == 0 && data[keyPod] != "" {
+		// It was made. The watch of pods can be a moment late: only the server knows that it is gone.
+		p, err := d.readPod(ctx, s.Run)
+		if err != nil {
+			return status, err
+		}
+		if p != nil {
+			jobManagers = append(jobManagers, p)
+		}
+	}
 	for _, p := range jobManagers {
 		status.Processes = append(status.Processes, r.processes(p, true)...)
 	}
-	status.Processes = append(status.Processes, d.missingJobManagers(r, jobManagers)...)
+	status.Processes = append(status.Processes, d.missingJobManagers(r, jobManagers, data)...)
 	for _, p := range taskManagers {
 		status.Processes = append(status.Processes, r.processes(p, false)...)
 	}
@@ -79,7 +98,20 @@ func (d *Driver) status(s cluster.Spec, deleted bool) cluster.Status {
 		}
 	}
 	status.REST = d.addresses(s, jobManagers)
-	return status
+	return status, nil
+}
+
+// readPod asks for the pod of a JobManager that has no controller; nil: it is gone.
+func (d *Driver) readPod(ctx context.Context, run string) (*corev1.Pod, error) {
+	o, err := d.of(schema.GroupVersionKind{Version: "v1", Kind: "Pod"}).Get(ctx, prefixOf(run)+jobManagerName, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	p := &corev1.Pod{}
+	return p, runtime.DefaultUnstructuredConverter.FromUnstructured(o.Object, p)
 }
 
 func replicas(n *int32) int {
@@ -101,9 +133,9 @@ func standing(pods []*corev1.Pod) int {
 }
 
 // missingJobManagers are those that have no pod: not yet, or not any more.
-func (d *Driver) missingJobManagers(r reader, pods []*corev1.Pod) []cluster.Process {
+func (d *Driver) missingJobManagers(r reader, pods []*corev1.Pod, data map[string]string) []cluster.Process {
 	p := cluster.Process{Name: "jobmanager", Place: "jobmanager", JobManager: true}
-	jobs, sets := of[batchv1.Job](d.watches.jobs, r.spec.Run), of[appsv1.StatefulSet](d.watches.sets, r.spec.Run)
+	sets := of[appsv1.StatefulSet](d.watches.sets, r.spec.Run)
 	switch {
 	case r.deleted:
 		return nil
@@ -113,31 +145,14 @@ func (d *Driver) missingJobManagers(r reader, pods []*corev1.Pod) []cluster.Proc
 		}
 		p.Returns = true
 		p.Waits, p.Stuck = r.notMade(sets[0].Name)
-	case len(jobs) == 0:
-		if len(pods) > 0 {
-			return nil // the watch of pods is ahead
-		}
-		p.Waits = "it is not started yet"
 	case len(pods) > 0:
-		return nil // a Job of the platform has one pod in its life
+		return nil
+	case data[keyPod] != "":
+		p.Attempt, p.Code, p.Ended, p.Message = data[keyPod], cluster.Unknown, time.Now(), "its pod was deleted, and how it ended is not known"
 	default:
-		if end := endOf(jobs[0]); end != nil {
-			p.Code, p.Ended, p.Message = cluster.Unknown, end.LastTransitionTime.Time, "its pod was deleted, and how it ended is not known"
-		} else {
-			p.Waits, p.Stuck = r.notMade(jobs[0].Name)
-		}
+		p.Waits = "it is not started yet"
 	}
 	return []cluster.Process{p}
-}
-
-// endOf is why a Job has ended; nil: it has not.
-func endOf(j *batchv1.Job) *batchv1.JobCondition {
-	for i := range j.Status.Conditions {
-		if c := &j.Status.Conditions[i]; c.Status == corev1.ConditionTrue && (c.Type == batchv1.JobFailed || c.Type == batchv1.JobComplete) {
-			return c
-		}
-	}
-	return nil
 }
 
 // A reader turns pods into processes.

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
-	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -94,9 +93,6 @@ func show(s cluster.Status) string {
 // TestProcesses: what pods and workloads mean.
 func TestProcesses(t *testing.T) {
 	two, one := int32(2), int32(1)
-	job := &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Name: "run-r1-flink-jobmanager", Labels: map[string]string{labelRun: "r1"}}}
-	failed := job.DeepCopy()
-	failed.Status.Conditions = []batchv1.JobCondition{{Type: batchv1.JobFailed, Status: corev1.ConditionTrue, LastTransitionTime: begun}}
 	set := &appsv1.StatefulSet{ObjectMeta: metav1.ObjectMeta{Name: "run-r1-flink-jobmanager", Labels: map[string]string{labelRun: "r1"}}, Spec: appsv1.StatefulSetSpec{Replicas: &two}}
 	deployment := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Name: "run-r1-flink-taskmanager", Labels: map[string]string{labelRun: "r1"}}, Spec: appsv1.DeploymentSpec{Replicas: &one}}
 	never, always := corev1.RestartPolicyNever, corev1.RestartPolicyAlways
@@ -104,20 +100,21 @@ func TestProcesses(t *testing.T) {
 		name    string
 		objects []any
 		deleted bool
+		made    string // the UID of the JobManager's pod
 		want    string
 		gone    bool
 	}{
 		{name: "nothing yet", want: "jobmanager  waits (it is not started yet) jm\n"},
-		{name: "no pod yet", objects: []any{job, deployment}, want: "jobmanager  waits (its pod is not made yet) jm\ntaskmanager  waits (its pod is not made yet) returns\n"},
-		{name: "the pod is gone", objects: []any{failed}, gone: true, want: "jobmanager  ended -1 jm: its pod was deleted, and how it ended is not known\n"},
-		{name: "it runs", objects: []any{job, podOf("jobmanager", "jobmanager-x", never, containerIs(0, isRunning, nil))}, want: "jobmanager-x uid-jobmanager-x alive jm\n"},
-		{name: "the job failed", objects: []any{job, podOf("jobmanager", "jobmanager-x", never, containerIs(0, corev1.ContainerState{Terminated: exit(163, "Error", "the end of the log")}, nil))}, gone: true,
+		{name: "no pod yet", objects: []any{deployment}, want: "jobmanager  waits (it is not started yet) jm\ntaskmanager  waits (its pod is not made yet) returns\n"},
+		{name: "the pod is gone", made: "uid-1", gone: true, want: "jobmanager uid-1 ended -1 jm: its pod was deleted, and how it ended is not known\n"},
+		{name: "it runs", objects: []any{podOf("jobmanager", "jobmanager-x", never, containerIs(0, isRunning, nil))}, want: "jobmanager-x uid-jobmanager-x alive jm\n"},
+		{name: "the job failed", objects: []any{podOf("jobmanager", "jobmanager-x", never, containerIs(0, corev1.ContainerState{Terminated: exit(163, "Error", "the end of the log")}, nil))}, gone: true,
 			want: "jobmanager-x uid-jobmanager-x ended 163 jm\n"},
-		{name: "the entrypoint refused", objects: []any{job, podOf("jobmanager", "jobmanager-x", never, containerIs(0, corev1.ContainerState{Terminated: exit(22, "Error", "definition invalid\n")}, nil))}, gone: true,
+		{name: "the entrypoint refused", objects: []any{podOf("jobmanager", "jobmanager-x", never, containerIs(0, corev1.ContainerState{Terminated: exit(22, "Error", "definition invalid\n")}, nil))}, gone: true,
 			want: "jobmanager-x uid-jobmanager-x ended 22 jm: definition invalid\n"},
-		{name: "evicted before it ran", objects: []any{job, podOf("jobmanager", "jobmanager-x", never, corev1.PodStatus{Phase: corev1.PodFailed, Reason: "Evicted", Message: "low on memory"})}, gone: true,
+		{name: "evicted before it ran", objects: []any{podOf("jobmanager", "jobmanager-x", never, corev1.PodStatus{Phase: corev1.PodFailed, Reason: "Evicted", Message: "low on memory"})}, gone: true,
 			want: "jobmanager-x uid-jobmanager-x ended -1 jm: its node evicted it: low on memory\n"},
-		{name: "its node is drained", objects: []any{job, podOf("jobmanager", "jobmanager-x", never, corev1.PodStatus{Phase: corev1.PodFailed,
+		{name: "its node is drained", objects: []any{podOf("jobmanager", "jobmanager-x", never, corev1.PodStatus{Phase: corev1.PodFailed,
 			Conditions: []corev1.PodCondition{{Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue, Reason: "EvictionByEvictionAPI", Message: "Eviction API: evicting"}}})}, gone: true,
 			want: "jobmanager-x uid-jobmanager-x ended -1 jm: Kubernetes ended it (EvictionByEvictionAPI): Eviction API: evicting\n"},
 		{name: "a second life", objects: []any{set, podOf("jobmanager", "jobmanager-0", always, containerIs(1, isRunning, exit(239, "Error", ""))), podOf("jobmanager", "jobmanager-1", always, containerIs(0, isRunning, nil))},
@@ -128,7 +125,7 @@ func TestProcesses(t *testing.T) {
 			want: "jobmanager-0.3 uid-jobmanager-0.3 ended 22 jm returns: definition invalid\njobmanager-1 uid-jobmanager-1 ended 22 jm returns: definition invalid\n"},
 		{name: "the service was away in each life", objects: []any{set, podOf("jobmanager", "jobmanager-0", always, containerIs(3, backsOff, exit(21, "Error", "no answer"))), podOf("jobmanager", "jobmanager-1", always, containerIs(0, isRunning, nil))},
 			want: "jobmanager-0.3 uid-jobmanager-0.3 ended 21 jm replaced returns: no answer\njobmanager-0.4  waits (it ended several times in a row: exit code 21, no answer; Kubernetes waits before it starts it again) jm stuck returns\njobmanager-1 uid-jobmanager-1 alive jm returns\n"},
-		{name: "out of memory", objects: []any{job, podOf("jobmanager", "jobmanager-x", never, containerIs(0, isRunning, nil)), deployment, podOf("taskmanager", "taskmanager-a", always, containerIs(1, isRunning, exit(137, "OOMKilled", "")))},
+		{name: "out of memory", objects: []any{podOf("jobmanager", "jobmanager-x", never, containerIs(0, isRunning, nil)), deployment, podOf("taskmanager", "taskmanager-a", always, containerIs(1, isRunning, exit(137, "OOMKilled", "")))},
 			want: "jobmanager-x uid-jobmanager-x alive jm\ntaskmanager-a uid-taskmanager-a ended 137 replaced returns: it used more memory than its container may, and was killed: OOMKilled, the limit is 2Gi; give resources.taskManager.memory more, or leave more outside of the heap\ntaskmanager-a.2 uid-taskmanager-a.2 alive returns\n"},
 		{name: "it is being deleted", deleted: true, objects: []any{set, deployment, podOf("jobmanager", "jobmanager-0", always, containerIs(0, corev1.ContainerState{Terminated: exit(143, "Error", "")}, nil))}, gone: true,
 			want: "jobmanager-0 uid-jobmanager-0 ended 143 jm returns\n"},
@@ -138,8 +135,6 @@ func TestProcesses(t *testing.T) {
 			for _, o := range c.objects {
 				i := d.watches.pods
 				switch o.(type) {
-				case *batchv1.Job:
-					i = d.watches.jobs
 				case *appsv1.StatefulSet:
 					i = d.watches.sets
 				case *appsv1.Deployment:
@@ -149,7 +144,10 @@ func TestProcesses(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			s := d.status(cluster.Spec{Run: "r1"}, c.deleted)
+			s, err := d.status(t.Context(), cluster.Spec{Run: "r1"}, map[string]string{keyPod: c.made}, c.deleted)
+			if err != nil {
+				t.Fatal(err)
+			}
 			if got := show(s); got != c.want {
 				t.Errorf("got\n%s\nwant\n%s", got, c.want)
 			}

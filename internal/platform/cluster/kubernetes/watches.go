@@ -7,7 +7,6 @@ import (
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
-	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -23,7 +22,7 @@ const resync = 10 * time.Minute
 // watches are copies of what the API server has of this platform. Each begins with a list, follows it by a watch, and begins again when the watch
 // has expired or the server was away.
 type watches struct {
-	pods, jobs, sets, deployments, runs, events cache.SharedIndexInformer
+	pods, sets, deployments, runs, events cache.SharedIndexInformer
 }
 
 const byRun = "run"
@@ -32,9 +31,6 @@ func (w *watches) init(d *Driver) {
 	ours := labelInstance + "=" + d.o.Instance
 	w.pods = watched[corev1.Pod](d, "v1", "Pod", metav1.ListOptions{LabelSelector: ours}, func(p *corev1.Pod) *corev1.Pod {
 		return &corev1.Pod{ObjectMeta: slim(p.ObjectMeta), Status: p.Status, Spec: corev1.PodSpec{NodeName: p.Spec.NodeName, RestartPolicy: p.Spec.RestartPolicy, Containers: containers(p.Spec.Containers)}}
-	})
-	w.jobs = watched[batchv1.Job](d, "batch/v1", "Job", metav1.ListOptions{LabelSelector: ours}, func(j *batchv1.Job) *batchv1.Job {
-		return &batchv1.Job{ObjectMeta: slim(j.ObjectMeta), Status: j.Status}
 	})
 	w.sets = watched[appsv1.StatefulSet](d, "apps/v1", "StatefulSet", metav1.ListOptions{LabelSelector: ours}, func(s *appsv1.StatefulSet) *appsv1.StatefulSet {
 		return &appsv1.StatefulSet{ObjectMeta: slim(s.ObjectMeta), Spec: appsv1.StatefulSetSpec{Replicas: s.Spec.Replicas}}
@@ -142,7 +138,7 @@ func runOf(o any) string {
 }
 
 func (w *watches) all() []cache.SharedIndexInformer {
-	return []cache.SharedIndexInformer{w.pods, w.jobs, w.sets, w.deployments, w.runs, w.events}
+	return []cache.SharedIndexInformer{w.pods, w.sets, w.deployments, w.runs, w.events}
 }
 
 // Run follows what becomes of the clusters, until ctx ends.
