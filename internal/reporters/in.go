@@ -40,7 +40,7 @@ func In(conf *flinkconf.Conf) []Reporter {
 		if url == "" {
 			url = text("hostUrl")
 		}
-		found = append(found, Reporter{Name: name, Class: e.Value.String(), Port: text("port"), URL: url, Labels: text("scope.variables.additional"),
+		found = append(found, Reporter{Name: name, Class: e.Value.String(), Port: strings.TrimSuffix(text("port"), ","), URL: url, Labels: text("scope.variables.additional"),
 			Source: e.Source.Where, Started: !set || slices.Contains(listed, name)})
 	}
 	slices.SortFunc(found, func(a, b Reporter) int { return strings.Compare(a.Name, b.Name) })

@@ -182,11 +182,11 @@ func (w *Wanted) Configure(v flinkversion.Version, conf *settings.Layers, argume
 	}
 	prometheus, otlp := kinds()
 	if w.prometheus != "" {
-		// A number or a boolean of a config.yaml does not reach a reporter of Flink 1.19 and 1.20, which takes its default then: so the port
-		// is written as a range, and false as a text that is not a boolean for YAML 1.2 but is for Java.
+		// A number or a boolean of a config.yaml does not reach a reporter of Flink 1.19 and 1.20, which takes its default then. So one port is
+		// written as a list, and false as a text that is not a boolean for YAML 1.2 but is for Java.
 		port := w.prometheus
 		if !strings.Contains(port, "-") {
-			port += "-" + port
+			port += ","
 		}
 		// Without the second, '_' takes the place of each character of a label's value but letters, digits, ':' and '_': clicks_per_minute,
 		// 10_0_0_7.

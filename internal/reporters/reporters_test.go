@@ -79,11 +79,11 @@ func TestLabelsThatAreSplit(t *testing.T) {
 func TestFlag(t *testing.T) {
 	const metrics = "{prometheus: {port: 9300}, otlp: 'http://h:4317', labels: {team: web, env: test}}"
 	for flag, want := range map[string]string{
-		"":                                "9300-9300 http://h:4317 flink_job:clicks,team:web,env:test",
-		"prometheus":                      "9300-9300 http://h:4317 flink_job:clicks,team:web,env:test",
+		"":                                "9300, http://h:4317 flink_job:clicks,team:web,env:test",
+		"prometheus":                      "9300, http://h:4317 flink_job:clicks,team:web,env:test",
 		"prometheus=off":                  " http://h:4317 ",
 		"otlp=off, prometheus=9400-9410":  "9400-9410  flink_job:clicks,team:web,env:test",
-		"otlp=https://x/m,labels.env=a:b": "9300-9300 https://x/m flink_job:clicks,team:web,'env:''a:b'''",
+		"otlp=https://x/m,labels.env=a:b": "9300, https://x/m flink_job:clicks,team:web,'env:''a:b'''",
 		"off":                             "  ",
 		"off,prometheus":                  "9249-9259  flink_job:clicks,team:web,env:test",
 	} {

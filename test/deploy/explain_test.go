@@ -98,7 +98,7 @@ func plansOf(t *testing.T, folder string, objects []object, binary, home string)
 			}
 		}
 		if slices.ContainsFunc(c.Ports, func(p port) bool { return p.Name == "metrics" }) { // of the component metrics
-			want["metrics.reporter.prometheus.port"] = "9249-9249"
+			want["metrics.reporter.prometheus.port"] = "9249,"
 		}
 		for key, value := range want {
 			if have := e.Config.Effective[key]; have != value {

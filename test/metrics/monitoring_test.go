@@ -120,8 +120,11 @@ func expressions(t *testing.T) map[string]string {
 var without = map[string]string{
 	"Kafka":                "the job reads no topic",
 	"Late records dropped": "no operator has a window",
+	"Watermark":            "the job has no event time",
 	"Alerts A":             "the job has no alert",
 	"by condition":         "no run is lost or restarts",
+	"Runs in queues":       "the platform has no run",
+	"Delay of queues":      "the platform has no run",
 }
 
 // TestBoards evaluates each query of each dashboard in a Prometheus that scrapes a real job and the platform.
@@ -180,6 +183,10 @@ sql:
 		}
 		if err := get(p.url+"/api/v1/rules", &rules); err != nil {
 			t.Fatal(err)
+		}
+		all, err := p.query(`count by (instance) ({__name__=~"flink_(jobmanager|taskmanager)_.*"})`)
+		if err != nil || len(all) != 2 {
+			t.Errorf("%v %v", all, err)
 		}
 		n := 0
 		for _, g := range rules.Data.Groups {
