@@ -92,6 +92,8 @@ func hostileSQL(s *person) {
 // replace puts a text in the place of all that the editor has.
 func (s *person) replace(text string) {
 	s.t.Helper()
+	// A click that comes while the page still moves hits something else, and the keys would be for the whole page.
+	s.until("the editor has the focus", `(document.querySelector(".cm-content").focus(), document.activeElement.matches(".cm-content"))`)
 	s.do("select all", chromedp.KeyEvent("a", chromedp.KeyModifiers(2))) // Ctrl
 	s.paste(text)
 }
