@@ -444,7 +444,7 @@ func (d *Driver) Delete(ctx context.Context, run string) (bool, error) {
 		}
 		d.at("Secret deleted")
 	}
-	gone, err := d.deleteExactly(ctx, made)
+	gone, err := d.deleteExactly(ctx, made, metav1.DeletePropagationBackground)
 	d.at("run deleted")
 	return gone, err
 }
@@ -461,14 +461,15 @@ func (d *Driver) deleteOne(ctx context.Context, r reference, run string) (there 
 	if l := o.GetLabels(); l[labelInstance] != d.o.Instance || l[labelRun] != run {
 		return false, nil // another one's, of the same name
 	}
-	_, err = d.deleteExactly(ctx, o)
+	// In the foreground: a Deployment is there until its ReplicaSet is gone, which could make pods until then.
+	_, err = d.deleteExactly(ctx, o, metav1.DeletePropagationForeground)
 	return true, err
 }
 
 // deleteExactly deletes the object that was read, and no later one of the same name. asked false: it has changed since, and is deleted the next
 // time.
-func (d *Driver) deleteExactly(ctx context.Context, o *unstructured.Unstructured) (asked bool, err error) {
-	uid, version, policy := o.GetUID(), o.GetResourceVersion(), metav1.DeletePropagationBackground
+func (d *Driver) deleteExactly(ctx context.Context, o *unstructured.Unstructured, policy metav1.DeletionPropagation) (asked bool, err error) {
+	uid, version := o.GetUID(), o.GetResourceVersion()
 	err = d.of(o.GroupVersionKind()).Delete(ctx, o.GetName(), metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &uid, ResourceVersion: &version}, PropagationPolicy: &policy})
 	switch {
 	case apierrors.IsConflict(err):
@@ -487,7 +488,7 @@ func (d *Driver) deleteElection(ctx context.Context, clusterID string) (there bo
 	}
 	var errs []error
 	for i := range list.Items {
-		_, err := d.deleteExactly(ctx, &list.Items[i])
+		_, err := d.deleteExactly(ctx, &list.Items[i], metav1.DeletePropagationBackground)
 		errs = append(errs, err)
 	}
 	return len(list.Items) > 0, errors.Join(errs...)

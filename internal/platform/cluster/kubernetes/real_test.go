@@ -22,6 +22,7 @@ import (
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/klog/v2"
 
@@ -500,7 +501,7 @@ func lateDelete(w *world) {
 	}
 	w.do(http.MethodDelete, service, nil)
 	w.start(w.d, s)
-	if asked, err := w.d.deleteExactly(w.Context(), read); asked || err != nil {
+	if asked, err := w.d.deleteExactly(w.Context(), read, metav1.DeletePropagationBackground); asked || err != nil {
 		w.Errorf("%v, %v", asked, err)
 	}
 	w.do(http.MethodGet, service, nil) // it is there
@@ -508,7 +509,7 @@ func lateDelete(w *world) {
 		w.Fatal(err)
 	}
 	w.do(http.MethodPatch, service, object{"metadata": object{"annotations": object{"x": "y"}}})
-	if asked, err := w.d.deleteExactly(w.Context(), read); asked || err != nil {
+	if asked, err := w.d.deleteExactly(w.Context(), read, metav1.DeletePropagationBackground); asked || err != nil {
 		w.Errorf("one that has changed: %v, %v", asked, err)
 	}
 	w.do(http.MethodGet, service, nil)
