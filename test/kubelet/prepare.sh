@@ -32,13 +32,16 @@ if [ ! -e "$dir/debian/usr/bin/etcd" ]; then
 fi
 
 version=$(sed -n 's/^.*k8s.io\/kubernetes \(v[0-9.]*\)$/\1/p' go.mod)
-bin=$dir/kubernetes-$version
+bin=$dir/kubernetes-$version-named
+minor=${version#v1.}
+# What a server says of its version: Helm compares it.
+named="-X k8s.io/component-base/version.gitVersion=$version -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=${minor%%.*}"
 for command; do
 	[ -e "$bin/$command" ] && continue
 	mkdir -p "$bin"
 	echo "building $command $version (once)" >&2
-	CGO_ENABLED=0 nice go build -trimpath -buildvcs=false -ldflags '-s -w' -o "$bin/$command.new" "k8s.io/kubernetes/cmd/$command" ||
+	CGO_ENABLED=0 nice go build -trimpath -buildvcs=false -ldflags "-s -w $named" -o "$bin/$command.new" "k8s.io/kubernetes/cmd/$command" ||
 		fail "$command $version cannot be built" "Go's module proxy is needed (go env GOPROXY)"
 	mv "$bin/$command.new" "$bin/$command"
 done
-ln -sfn "kubernetes-$version" "$dir/kubernetes"
+ln -sfn "kubernetes-$version-named" "$dir/kubernetes"
