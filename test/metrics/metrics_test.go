@@ -46,6 +46,7 @@ func write(t *testing.T, c *cluster.Cluster, text string) string {
 // start starts a JobManager and a TaskManager of a definition, and waits until the job runs.
 func start(t *testing.T, c *cluster.Cluster, definition string) {
 	t.Helper()
+	var processes []*cluster.Process
 	for name, words := range map[string][]string{
 		"jm": {"--definition", definition, "--memory-limit", "1600m", "standalone-job"},
 		"tm": {"--definition", definition, "--memory-limit", "1728m", "taskmanager"},
@@ -54,6 +55,7 @@ func start(t *testing.T, c *cluster.Cluster, definition string) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		processes = append(processes, p)
 		t.Cleanup(func() {
 			if t.Failed() {
 				t.Log(p.Tail(40))
@@ -61,6 +63,13 @@ func start(t *testing.T, c *cluster.Cluster, definition string) {
 		})
 	}
 	poll(t, func() error {
+		for _, p := range processes {
+			select {
+			case <-p.Done():
+				return fmt.Errorf("%s has ended", p.Name)
+			default:
+			}
+		}
 		jobs, err := c.Jobs(t.Context())
 		if err != nil {
 			return err

@@ -139,7 +139,7 @@ metrics:
 configuration: {execution.checkpointing.interval: 500 ms, state.backend.type: rocksdb, state.backend: rocksdb}
 sql:
   script: |
-    CREATE TABLE numbers (n BIGINT, at AS PROCTIME()) WITH ('connector' = 'datagen', 'rows-per-second' = '100');
+    CREATE TABLE numbers (n BIGINT) WITH ('connector' = 'datagen', 'rows-per-second' = '100');
     CREATE TABLE nothing (k BIGINT, n BIGINT) WITH ('connector' = 'blackhole');
     INSERT INTO nothing SELECT MOD(n, 10), COUNT(*) FROM numbers GROUP BY MOD(n, 10);
 `, first, first+1))
