@@ -49,28 +49,7 @@ func (c *installer) run(t *testing.T, args ...string) string {
 	return out
 }
 
-// chart is a copy of a chart without the versions of Kubernetes that it is for: a server that is built from its modules does not know its own.
-func (c *installer) chart(t *testing.T, name string) string {
-	t.Helper()
-	dir := filepath.Join(t.TempDir(), name)
-	if err := os.CopyFS(dir, os.DirFS(filepath.Join(root, "deploy", "chart", name))); err != nil {
-		t.Fatal(err)
-	}
-	file := filepath.Join(dir, "Chart.yaml")
-	text, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	before, after, found := strings.Cut(string(text), "kubeVersion: ")
-	_, rest, _ := strings.Cut(after, "\n")
-	if !found {
-		t.Fatalf("%s has no kubeVersion", file)
-	}
-	if err := os.WriteFile(file, []byte(before+rest), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	return dir
-}
+func chartFolder(name string) string { return filepath.Join(root, "deploy", "chart", name) }
 
 // restricted makes a namespace for a test.
 func (c *installer) restricted(t *testing.T, name string) {
@@ -186,7 +165,7 @@ func (c *installer) secret(t *testing.T, name string) string {
 func (c *installer) platform(t *testing.T) {
 	c.restricted(t, "platform")
 	workers := "workbench.workers=[{\"version\": \"2.2\", \"image\": \"flink-workbench:2.2\"}]"
-	notes := c.run(t, "install", "prod", c.chart(t, "platform"), "--set", "clusters.stateDir=s3://bucket/flink", "--set-json", workers)
+	notes := c.run(t, "install", "prod", chartFolder("platform"), "--set", "clusters.stateDir=s3://bucket/flink", "--set-json", workers)
 	for _, want := range []string{"rollout status deployment/prod-flink-platform", "get secret prod-flink-platform-admin", "delete persistentvolumeclaim prod-flink-platform-data"} {
 		if !strings.Contains(notes, want) {
 			t.Errorf("the notes do not say %q:\n%s", want, notes)
@@ -203,7 +182,7 @@ func (c *installer) platform(t *testing.T) {
 
 	// To PostgreSQL, with three servers. The tokens stay.
 	c.do(t, http.MethodPost, "/api/v1/namespaces/platform/secrets", map[string]any{"metadata": map[string]any{"name": "database"}, "stringData": map[string]any{"url": "postgres://u:p@db/platform"}}, nil)
-	c.run(t, "upgrade", "prod", c.chart(t, "platform"), "--reuse-values", "--set", "replicas=3,store.postgres.secretName=database")
+	c.run(t, "upgrade", "prod", chartFolder("platform"), "--reuse-values", "--set", "replicas=3,store.postgres.secretName=database")
 	c.pods(t, "component=server", 4) // the one before goes when a new one is ready, and without a kubelet none gets ready
 	if a, w := c.secret(t, "prod-flink-platform-admin"), c.secret(t, "prod-flink-platform-workbench"); a != admin || w != workbench {
 		t.Error("an upgrade has made new tokens")
@@ -221,7 +200,7 @@ func (c *installer) platform(t *testing.T) {
 		return nil
 	})
 	// The same release again has the same store.
-	c.run(t, "install", "prod", c.chart(t, "platform"), "--set", "clusters.stateDir=s3://bucket/flink")
+	c.run(t, "install", "prod", chartFolder("platform"), "--set", "clusters.stateDir=s3://bucket/flink")
 	c.run(t, "uninstall", "prod")
 }
 
@@ -380,7 +359,7 @@ func (c *installer) flink(t *testing.T) {
 		t.Fatal(err)
 	}
 	write(string(example))
-	args := []string{c.chart(t, "flink"), "--set", "cluster=streaming,highAvailability.enabled=true,disruptionBudget.enabled=true,networkPolicy.enabled=true,topologySpread.enabled=true", "--set-file", "definition.inline=" + definition}
+	args := []string{chartFolder("flink"), "--set", "cluster=streaming,highAvailability.enabled=true,disruptionBudget.enabled=true,networkPolicy.enabled=true,topologySpread.enabled=true", "--set-file", "definition.inline=" + definition}
 	c.run(t, append([]string{"install", "orders"}, args...)...)
 	c.pods(t, "component=jobmanager", 2)
 	c.pods(t, "component=taskmanager", 2)
@@ -400,7 +379,7 @@ func (c *installer) flink(t *testing.T) {
 		t.Errorf("definitions before and after an upgrade: %v, %v", before, after)
 	}
 	// A second release beside it, of another kind.
-	c.run(t, "install", "shared", c.chart(t, "flink"), "--set", "taskManager.replicas=1")
+	c.run(t, "install", "shared", chartFolder("flink"), "--set", "taskManager.replicas=1")
 	c.pods(t, "component=jobmanager,cluster=shared", 1)
 	c.pods(t, "component=taskmanager,cluster=shared", 1)
 	c.run(t, "uninstall", "shared")
