@@ -3,12 +3,20 @@
 package platform
 
 import (
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"flink-entrypoint/internal/platform/wire"
+	"flink-entrypoint/test/world"
 )
 
 // TestRealUpgrade: a version that runs, one that fails, and one that does not get its slots follow each other. Together the runs of the versions that
@@ -70,4 +78,77 @@ func TestRealUpgrade(t *testing.T) {
 		t.Logf("%d numbers by %d runs", len(rows), len(kept))
 		r.owned()
 	})
+}
+
+// TestUpgradeKilled kills the server at one of its places after an upgrade to a version that the entrypoint refuses was asked for, and starts it again:
+// each step is done once, and the version before is back from its own savepoint.
+func TestUpgradeKilled(t *testing.T) {
+	kills, seed := 12, uint64(1)
+	if v := os.Getenv("KILLS"); v != "" {
+		kills, _ = strconv.Atoi(v)
+	}
+	if v := os.Getenv("FLINK_SEED"); v != "" {
+		seed, _ = strconv.ParseUint(v, 10, 64)
+	}
+	t.Logf("seed %d", seed)
+	fake := world.Build(t, "test/platform/fakeflink")
+	rnd := rand.New(rand.NewPCG(seed, 4))
+	var mu sync.Mutex
+	places := map[string]int{}
+	t.Run("places", func(t *testing.T) {
+		for i := range kills {
+			at := 1 + rnd.IntN(110)
+			t.Run(fmt.Sprint(i, "-at-", at), func(t *testing.T) {
+				t.Parallel()
+				s := newSite(t, fake)
+				s.start(0)
+				definition := func(name string) string { return "apiVersion: flink-entrypoint/v1\nname: " + name + "\n" + script }
+				for _, c := range []struct{ method, path, body string }{{"PUT", "/v1/jobs/clicks", definition("endless")}, {"POST", "/v1/jobs/clicks/start", "{}"}, {"PUT", "/v1/jobs/clicks", definition("refused")}} {
+					if code, err := s.call(c.method, c.path, c.body, nil); err != nil {
+						t.Fatalf("%s %s: %d %v", c.method, c.path, code, err)
+					}
+				}
+				first := s.until("clicks", "running", func(r wire.Run) bool { return r.Queue == "running" })
+				s.kill()
+				s.start(at)
+				// 409: the answer of an earlier try was lost.
+				if code, err := s.call("POST", "/v1/jobs/clicks/upgrade", wire.UpgradeJob{Within: 60}, nil); err != nil && code != http.StatusConflict {
+					t.Fatalf("%d %v", code, err)
+				}
+				last := s.until("clicks", "back", func(r wire.Run) bool {
+					return r.ID != first.ID && r.Upgrade != nil && r.Upgrade.State == "back" && r.Queue == "running" && r.Condition == ""
+				})
+				var all struct{ Runs []wire.Run }
+				if _, err := s.call("GET", "/v1/jobs/clicks/runs", nil, &all); err != nil {
+					t.Fatal(err)
+				}
+				if len(all.Runs) != 3 || all.Runs[2].ID != first.ID || all.Runs[2].Outcome != "stopped" || all.Runs[1].Outcome != "failed" || all.Runs[1].Upgrade.State != "failed" || all.Runs[0].ID != last.ID {
+					t.Fatalf("%+v", all.Runs)
+				}
+				if save := all.Runs[2].Savepoint; save == "" || all.Runs[1].From != save || last.From != save || last.Version != 1 || !strings.Contains(last.Upgrade.Reason, "definition invalid") {
+					t.Errorf("%+v %+v", all.Runs, last.Upgrade)
+				}
+				b, err := os.ReadFile(filepath.Join(s.home, "oracle"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				truth := string(b) // the second version never began
+				if strings.Count(truth, " start\n") != 2 || strings.Count(truth, " savepoint\n") != 1 || strings.Count(truth, "end FINISHED") != 1 || strings.Contains(truth, all.Runs[1].ID) {
+					t.Errorf("the jobs wrote\n%s", truth)
+				}
+				if b, err := os.ReadFile(filepath.Join(s.dir, "killed")); err == nil {
+					mu.Lock()
+					places[string(b)]++
+					mu.Unlock()
+				}
+			})
+		}
+	})
+	t.Logf("%d kills at %d distinct places", kills, len(places))
+	for p, n := range places {
+		t.Logf("%3d %s", n, p)
+	}
+	if len(places) < min(kills/3, 20) {
+		t.Errorf("only %d places were reached", len(places))
+	}
 }
