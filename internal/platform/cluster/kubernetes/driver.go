@@ -461,6 +461,9 @@ func (d *Driver) deleteOne(ctx context.Context, r reference, run string) (there 
 	if l := o.GetLabels(); l[labelInstance] != d.o.Instance || l[labelRun] != run {
 		return false, nil // another one's, of the same name
 	}
+	if o.GetDeletionTimestamp() != nil {
+		return true, nil // it is on its way
+	}
 	// In the foreground: a Deployment is there until its ReplicaSet is gone, which could make pods until then.
 	_, err = d.deleteExactly(ctx, o, metav1.DeletePropagationForeground)
 	return true, err

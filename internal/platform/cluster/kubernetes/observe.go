@@ -253,10 +253,12 @@ func (d *Driver) addresses(s cluster.Spec, pods []*corev1.Pod) []string {
 	switch d.o.REST {
 	case ThroughServer:
 		for _, p := range pods {
-			all = append(all, forwardURL(p.Name))
+			if c := statusOf(p); c != nil && c.State.Running != nil {
+				all = append(all, forwardURL(p.Name))
+			}
 		}
 		if len(all) == 0 {
-			all = []string{forwardURL(service)} // asking says that the pod does not exist
+			all = []string{forwardURL(noPod)} // who asks gets no answer, and the API server is not asked
 		}
 	case ByService:
 		if s.ClusterID != "" {

@@ -160,7 +160,9 @@ func TestProcesses(t *testing.T) {
 
 // TestAddresses: how JobManagers are reached.
 func TestAddresses(t *testing.T) {
-	pods := []*corev1.Pod{{ObjectMeta: metav1.ObjectMeta{Name: "run-r1-flink-jobmanager-0"}, Status: corev1.PodStatus{PodIP: "10.0.0.1"}}, {ObjectMeta: metav1.ObjectMeta{Name: "run-r1-flink-jobmanager-1"}, Status: corev1.PodStatus{PodIP: "fd00::2"}}}
+	pods := []*corev1.Pod{podOf("jobmanager", "jobmanager-0", corev1.RestartPolicyAlways, containerIs(0, isRunning, nil)), podOf("jobmanager", "jobmanager-1", corev1.RestartPolicyAlways, containerIs(0, isRunning, nil))}
+	pods[1].Status.PodIP = "fd00::2"
+	waits := podOf("jobmanager", "jobmanager-2", corev1.RestartPolicyAlways, containerIs(1, backsOff, nil))
 	alone, available := cluster.Spec{Run: "r1", Job: "orders"}, cluster.Spec{Run: "r1", Job: "orders", ClusterID: "c"}
 	for _, c := range []struct {
 		rest string
@@ -169,7 +171,9 @@ func TestAddresses(t *testing.T) {
 		want string
 	}{
 		{ThroughServer, available, pods, "http://run-r1-flink-jobmanager-0.pod.invalid:8081 http://run-r1-flink-jobmanager-1.pod.invalid:8081"},
-		{ThroughServer, alone, nil, "http://run-r1-flink-jobmanager.pod.invalid:8081"},
+		{ThroughServer, available, []*corev1.Pod{pods[0], waits}, "http://run-r1-flink-jobmanager-0.pod.invalid:8081"},
+		{ThroughServer, available, []*corev1.Pod{waits}, "http://none.pod.invalid:8081"},
+		{ThroughServer, alone, nil, "http://none.pod.invalid:8081"},
 		{ByService, alone, pods[:1], "http://run-r1-flink-jobmanager.flink.svc:8081"},
 		{ByService, available, pods, "http://10.0.0.1:8081 http://[fd00::2]:8081"},
 		{ByService, available, nil, "http://run-r1-flink-jobmanager.flink.svc:8081"},

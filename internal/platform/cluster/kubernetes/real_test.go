@@ -339,7 +339,7 @@ func lifeWithHighAvailability(w *world) {
 	pod := w.pod(s.Run, "jobmanager")
 	w.says(pod, running(0, nil))
 	w.until(w.d, s.Run, "one runs", func(s cluster.Status) bool {
-		return slices.ContainsFunc(s.Processes, func(p cluster.Process) bool { return p.Alive && p.Returns }) && len(s.REST) == 2
+		return slices.ContainsFunc(s.Processes, func(p cluster.Process) bool { return p.Alive && p.Returns }) && len(s.REST) == 1
 	})
 	w.says(pod, running(1, terminated(239, "Error", "x")))
 	seen := w.until(w.d, s.Run, "its second life", func(c cluster.Status) bool {

@@ -24,6 +24,9 @@ import (
 // forwardSuffix is of hosts that are pods, reached through the API server. No such host can be on the network (RFC 2606).
 const forwardSuffix = ".pod.invalid"
 
+// noPod is the name instead of a pod where no JobManager runs.
+const noPod = "none"
+
 func forwardURL(pod string) string { return "http://" + hostPort(pod+forwardSuffix, restPort) }
 
 func hostPort(host string, port int) string { return net.JoinHostPort(host, strconv.Itoa(port)) }
@@ -35,6 +38,9 @@ func (d *Driver) Dial(ctx context.Context, network, address string) (net.Conn, e
 		return nil, err
 	}
 	if pod, ok := strings.CutSuffix(host, forwardSuffix); ok {
+		if pod == noPod {
+			return nil, errors.New("no JobManager runs")
+		}
 		return d.forward.dial(ctx, pod, port)
 	}
 	return (&net.Dialer{Timeout: timeout}).DialContext(ctx, network, address)

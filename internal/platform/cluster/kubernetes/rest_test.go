@@ -178,6 +178,9 @@ func TestForwardFails(t *testing.T) {
 	}
 	c.Close()
 	c.Close()
+	if _, err := d.Dial(t.Context(), "tcp", "none.pod.invalid:8081"); err == nil || err.Error() != "no JobManager runs" {
+		t.Errorf("no pod: %v", err)
+	}
 	g.refusing.Store(true)
 	if _, err := d.Dial(t.Context(), "tcp", "x.pod.invalid:8081"); err == nil || !strings.Contains(err.Error(), `port-forward to pod x: `) {
 		t.Errorf("a pod that is not there: %v", err)
