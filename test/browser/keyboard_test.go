@@ -82,6 +82,8 @@ func (s *person) walk(where string, keeps ...string) {
 			}
 		}
 		s.press(kb.Tab)
+		// The editor notes a moment later that it has the focus.
+		s.until("the editor knows it", `(document.activeElement.closest(".cm-editor:not(.cm-focused)") === null)`)
 		wrong, err := eval[string](s, step)
 		if err != nil {
 			s.t.Fatalf("%s: %v", where, err)
