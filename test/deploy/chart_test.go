@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -121,25 +122,34 @@ func TestChart(t *testing.T) {
 	if err := errors.Join(problems...); err != nil {
 		t.Fatal(err)
 	}
-	answers, err := tools.check(t.Context(), byHelm, versions...)
+	matchSchemas(t, tools, byHelm)
+	answers, err := tools.check(t.Context(), byHelm)
 	if err != nil {
 		t.Fatal(err)
 	}
-	text, err := kustomized(t.Context(), tools, filepath.Join(home, "kustomize"), all)
+	// Several are built at once: the program reads much before it builds the first, and compares each object with all others of a build.
+	const together = 20
+	groups := slices.Collect(slices.Chunk(all, together))
+	byGroup, problems := make(map[string]string, len(groups)), make([]error, len(groups))
+	eachAtOnce(len(groups), func(i int) {
+		text, err := kustomized(t.Context(), tools, filepath.Join(home, fmt.Sprintf("kustomize-%d", i)), groups[i], i*together)
+		mu.Lock()
+		defer mu.Unlock()
+		byGroup[fmt.Sprint(i)], problems[i] = text, err
+	})
+	if err := errors.Join(problems...); err != nil {
+		t.Fatal(err)
+	}
+	built, err := tools.check(t.Context(), byGroup)
 	if err != nil {
 		t.Fatal(err)
 	}
-	together, err := tools.check(t.Context(), map[string]string{"": text})
-	if err != nil {
-		t.Fatal(err)
+	expected, failures := map[string][]object{}, 0
+	for _, c := range built {
+		maps.Copy(expected, clusters(c.Objects))
 	}
-	expected, failures := clusters(together[""].Objects), 0
 	for i, v := range all {
-		c := answers[releaseOf(i)]
-		for _, p := range c.Problems {
-			t.Errorf("%+v: %s", v, p)
-		}
-		if diff := cmp.Diff(byName(t, expected[releaseOf(i)]), byName(t, c.Objects)); diff != "" {
+		if diff := cmp.Diff(byName(t, expected[releaseOf(i)]), byName(t, answers[releaseOf(i)].Objects)); diff != "" {
 			t.Errorf("%+v\n(-kustomize +helm)\n%s", v, diff)
 			if failures++; failures > 3 {
 				t.Fatal("and more")
@@ -149,8 +159,31 @@ func TestChart(t *testing.T) {
 	t.Logf("%d variants", len(all))
 }
 
+// matchSchemas checks the objects of all variants against the schemas of Kubernetes: each once, since most differ in the name of their release only.
+func matchSchemas(t *testing.T, tools *tools, byRelease map[string]string) {
+	t.Helper()
+	one := map[string]bool{}
+	for _, text := range byRelease {
+		for document := range strings.SplitSeq(releaseName.ReplaceAllString(text, "clicks"), "---\n") {
+			one[document] = true
+		}
+	}
+	answers, err := tools.check(t.Context(), map[string]string{"": strings.Join(slices.Sorted(maps.Keys(one)), "---\n")}, versions...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := len(answers[""].Objects); n < 50 {
+		t.Errorf("only %d different objects", n)
+	}
+	for _, p := range answers[""].Problems {
+		t.Error(p)
+	}
+}
+
 // releaseOf is the name of the release of a variant.
-func releaseOf(i int) string { return fmt.Sprintf("v%d", i) }
+func releaseOf(i int) string { return fmt.Sprintf("clicks%d", i) }
+
+var releaseName = regexp.MustCompile("clicks[0-9]+")
 
 func rendered(ctx context.Context, program, dir, release string, v chart.Values) (string, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
@@ -167,8 +200,8 @@ func rendered(ctx context.Context, program, dir, release string, v chart.Values)
 	return runHelm(ctx, program, dir, "template", release, filepath.Join(root, "deploy", "chart", "flink"), "-f", values)
 }
 
-// kustomized builds all variants at once: the program reads much before it builds the first.
-func kustomized(ctx context.Context, tools *tools, dir string, all []chart.Values) (string, error) {
+// kustomized builds variants at once. first is the number of the first one.
+func kustomized(ctx context.Context, tools *tools, dir string, variants []chart.Values, first int) (string, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", err
 	}
@@ -181,13 +214,14 @@ func kustomized(ctx context.Context, tools *tools, dir string, all []chart.Value
 		return "", err
 	}
 	resources := []string{}
-	for i, v := range all {
-		folder := filepath.Join(dir, releaseOf(i))
+	for i, v := range variants {
+		release := releaseOf(first + i)
+		folder := filepath.Join(dir, release)
 		up, err := filepath.Rel(folder, deploy)
 		if err != nil {
 			return "", err
 		}
-		files, err := chart.Overlay(v, releaseOf(i), up)
+		files, err := chart.Overlay(v, release, up)
 		if err != nil {
 			return "", err
 		}
@@ -199,7 +233,7 @@ func kustomized(ctx context.Context, tools *tools, dir string, all []chart.Value
 				return "", err
 			}
 		}
-		resources = append(resources, releaseOf(i))
+		resources = append(resources, release)
 	}
 	text, err := json.Marshal(map[string]any{"resources": resources})
 	if err != nil {
