@@ -56,7 +56,7 @@ func (s *person) harmless(where string, shows bool) {
 		s.t.Errorf("%s: %s (%v)", where, strings.Join(found, "\n  "), err)
 	}
 	if shows {
-		s.is(where+" shows the text", `[...document.querySelectorAll("body, input, textarea")].some((e) => (e.value ?? e.innerText).includes("<fp-evil"))`)
+		s.until(where+" shows the text", `[...document.querySelectorAll("body, input, textarea")].some((e) => (e.value ?? e.innerText).includes("<fp-evil"))`)
 	}
 }
 
