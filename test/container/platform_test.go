@@ -12,6 +12,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -83,6 +84,17 @@ func TestPlatformImages(t *testing.T) {
 		}
 		if of.name == "server" {
 			w.onlyServer(prefix + ".files")
+			root := w.do("image", "mount", of.image)
+			for _, name := range []string{"data", "tmp"} {
+				info, err := os.Stat(filepath.Join(root, name))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if s := info.Sys().(*syscall.Stat_t); s.Uid != 9999 || s.Gid != 9999 {
+					t.Errorf("/%s is of %d:%d", name, s.Uid, s.Gid)
+				}
+			}
+			w.do("image", "unmount", of.image)
 		}
 	}
 	if out, code := w.once("--entrypoint", `["/bin/sh", "-c", "echo a shell"]`, images.Server); code != 127 {
@@ -105,6 +117,13 @@ func TestPlatformImages(t *testing.T) {
 	if err == nil {
 		err = os.MkdirAll(home, 0o755)
 	}
+	data := filepath.Join(dir, "data")
+	if err == nil {
+		err = os.Mkdir(data, 0o700)
+	}
+	if err == nil {
+		err = os.Chown(data, 9999, 9999)
+	}
 	if err == nil {
 		err = os.WriteFile(token, []byte("a-token-of-servers\n"), 0o644)
 	}
@@ -117,7 +136,7 @@ func TestPlatformImages(t *testing.T) {
 	w.join()
 	worker := w.start("worker", nil, append(slices.Clone(locked), "-v", token+":/run/secrets/workbench/token:ro", "--memory", "3g", images.Worker)...)
 	release := w.version[:strings.LastIndex(w.version, ".")]
-	common := append(slices.Clone(locked), "--tmpfs", "/data:mode=0777", "-v", token+":/run/secrets/workbench/token:ro", "-v", filepath.Dir(home)+":/flink:ro", "-v", script+":/scripts/clicks.sql:ro")
+	common := append(slices.Clone(locked), "-v", data+":/data", "-v", token+":/run/secrets/workbench/token:ro", "-v", filepath.Dir(home)+":/flink:ro", "-v", script+":/scripts/clicks.sql:ro")
 	server := w.start("server", nil, append(common, "--entrypoint", `["`+platformProgram+`", "serve", "--listen", "127.0.0.1:8088", "--data-dir", "/data", "--flink-home", "/flink", "--workbench", "`+release+`=http://worker:8089", "--workbench-token-file", "/run/secrets/workbench/token"]`, images.Server)...)
 	var out string
 	for end := time.Now().Add(3 * time.Minute); ; time.Sleep(time.Second) {
@@ -185,14 +204,28 @@ func TestPlatformOtherArchitecture(t *testing.T) {
 				}
 			}
 			var said bytes.Buffer
-			// The stage with the certificates is this machine's: no program of it runs.
-			image, err := w.build(w.ctx, &said, "-f", "../../docker/Dockerfile.platform", "--build-arg", "CERTIFICATES_IMAGE="+OSImage, "--platform", "linux/"+arch, "../..")
+			// An image of that architecture with a bundle, of which nothing runs.
+			dir, bundle, name := t.TempDir(), "-----BEGIN CERTIFICATE-----\n", prefix+"certificates-"+arch+":1"
+			for file, text := range map[string]string{"Dockerfile": "FROM scratch\nCOPY bundle /etc/ssl/certs/ca-certificates.crt\n", "bundle": bundle} {
+				if err := os.WriteFile(filepath.Join(dir, file), []byte(text), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			certificates, err := w.build(w.ctx, &said, "-t", name, "--platform", "linux/"+arch, dir)
+			if err != nil {
+				t.Fatalf("%v\n%s", err, said.String())
+			}
+			defer w.remove("rmi", "-f", certificates)
+			image, err := w.build(w.ctx, &said, "-f", "../../docker/Dockerfile.platform", "--build-arg", "CERTIFICATES_IMAGE="+name, "--platform", "linux/"+arch, "../..")
 			if err != nil {
 				t.Fatalf("%v\n%s", err, said.String())
 			}
 			defer w.remove("rmi", "-f", image)
 			root := w.do("image", "mount", image)
 			defer w.remove("image", "unmount", image)
+			if text, err := os.ReadFile(filepath.Join(root, "etc/ssl/certs/ca-certificates.crt")); err != nil || string(text) != bundle {
+				t.Errorf("its certificates are %q, %v", text, err)
+			}
 			for _, name := range []string{platformProgram, entrypoint} {
 				f, err := elf.Open(filepath.Join(root, name))
 				if err != nil {

@@ -77,9 +77,11 @@ type member struct {
 	late      bool            // it was started again after it was deleted, and has found no definition
 	stops     map[string]bool // triggers of its stops
 	savepoint string
-	cancels   int
-	lives     int     // pods that had their definition
-	next      *member // the cluster of the run after this one's
+	// unanswered: its archive may have been taken, but no answer has said so.
+	unanswered bool
+	cancels    int
+	lives      int     // pods that had their definition
+	next       *member // the cluster of the run after this one's
 
 	checks  atomic.Int64
 	last    atomic.Int64 // nanoseconds: when it was asked last
@@ -294,6 +296,7 @@ func (f *fleet) serveControl(w http.ResponseWriter, r *http.Request, path string
 			f.bug("%s: cluster of run %s is started for run %s", m.name(), m.run, b.Run)
 		}
 		m.starts++
+		m.late = again
 		if first {
 			m.run, m.id, m.token, m.events = b.Run, b.JobID, b.Token, b.Events
 		}
@@ -450,7 +453,7 @@ func (f *fleet) becomes(m *member, state string) {
 	}
 	if m.way == byListener || m.way == byArchive {
 		url := strings.TrimSuffix(events, "/v1/flink-events") + "/v1/runs/" + run + "/archive/" + id
-		if err := f.send(http.MethodPut, url, token, recorded.Archive(m.version, state, id)); err != nil {
+		if err := f.send(http.MethodPut, url, token, recorded.Archive(m.version, state, id)); err != nil && !(f.served && m.refused()) {
 			f.bug("%s: the archive: %v", m.name(), err)
 		}
 	}

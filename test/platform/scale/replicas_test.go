@@ -254,16 +254,14 @@ func (g *group) users(started *atomic.Int64) {
 	all.Wait()
 }
 
-// stop stops a job when it runs.
+// stop stops a job once the platform says that it runs: before, it has no state to save.
 func (g *group) stop(m *member, mode string) {
 	for range 600 {
-		m.mu.Lock()
-		running := m.state == recorded.Running
-		m.mu.Unlock()
-		if running {
+		var j wire.Job
+		if err := g.w.call(http.MethodGet, "/v1/jobs/"+m.name(), nil, &j); err == nil && j.Run != nil && j.Run.Queue == "running" {
 			break
 		}
-		wait(g.w.fleet.ctx, 100*time.Millisecond)
+		wait(g.w.fleet.ctx, 300*time.Millisecond)
 	}
 	body, err := json.Marshal(wire.Stop{Mode: mode})
 	if err == nil {
@@ -457,8 +455,13 @@ func (g *group) judge() {
 		chain := first.chain()
 		for i, m := range chain {
 			m.mu.Lock()
-			run, lives, stops, cancels := m.run, m.lives, len(m.stops), m.cancels
+			run, lives, stops, cancels, unanswered := m.run, m.lives, len(m.stops), m.cancels, m.unanswered
 			m.mu.Unlock()
+			if unanswered { // its cluster is gone, so only the archive can say it
+				if err := g.w.call(http.MethodGet, "/v1/jobs/"+m.name()+"/checkpoints?run="+run, nil, nil); err != nil {
+					fault("%s: its archive was refused, and is not stored: %v", m.name(), err)
+				}
+			}
 			known[run] = true
 			events := of[run]
 			if run == "" || lives != 1 {

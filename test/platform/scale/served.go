@@ -44,9 +44,6 @@ func (f *fleet) pod(m *member, b begin, again bool) {
 	case again && got:
 		f.bug("%s: its job begins again after its end", m.name())
 	case again:
-		m.mu.Lock()
-		m.late = true
-		m.mu.Unlock()
 		f.lates.Add(1)
 	case !got:
 		f.bug("%s: its definition is refused", m.name())
@@ -160,4 +157,13 @@ func (f *fleet) asked(w http.ResponseWriter, r *http.Request, m *member) bool {
 		return false
 	}
 	return true
+}
+
+// refused notes that an archive was not taken, and reports whether its cluster is deleted by then. A server that was killed before it answered leaves
+// the JobManager to send the archive again, with a token that has ended; whether the platform has it is looked at in the end.
+func (m *member) refused() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.unanswered = !m.deletedAt.IsZero()
+	return m.unanswered
 }
