@@ -179,7 +179,7 @@ func (g *group) plan(number int) *member {
 	m := memberOf(number, 0)
 	m.fate, m.end = ends, recorded.Finished
 	// A life is longer than a server is frozen: a request to start it, which a frozen one does later, finds that it has begun.
-	m.cycle = longestPause + 2*time.Second + time.Duration(g.rnd.IntN(15000))*time.Millisecond
+	m.cycle = longestPause + 2*time.Second + time.Duration(g.rnd.IntN(8000))*time.Millisecond
 	switch n := g.rnd.IntN(20); {
 	case n < 8:
 	case n < 10:
