@@ -354,7 +354,11 @@ func TestEnvironment(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer f.pool.used(j)
-	environ, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", j.process.PID()))
+	var environ []byte
+	f.until("the program's environment is there", func() bool { // while the kernel replaces the program, there is none
+		environ, err = os.ReadFile(fmt.Sprintf("/proc/%d/environ", j.process.PID()))
+		return err != nil || len(environ) > 0
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
