@@ -129,7 +129,8 @@ func (c Call) ForksProcess() bool { return c.Name == "clone" && c.Args[0]&unix.C
 func Run(cmd *exec.Cmd, calls map[uint64]string, at func(Call) bool) (killed bool, err error) {
 	runtime.LockOSThread() // the thread that starts a process is the one that may trace it
 	defer runtime.UnlockOSThread()
-	cmd.SysProcAttr = &syscall.SysProcAttr{Ptrace: true}
+	// A process group of its own tells its threads from processes that this thread has started for others, who wait for them.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Ptrace: true, Setpgid: true}
 	if err := cmd.Start(); err != nil {
 		return false, err
 	}
@@ -153,7 +154,7 @@ func Run(cmd *exec.Cmd, calls map[uint64]string, at func(Call) bool) (killed boo
 		return false, err
 	}
 	for {
-		tid, err := unix.Wait4(-1, &ws, unix.WALL|noThread, nil)
+		tid, err := unix.Wait4(-pid, &ws, unix.WALL|noThread, nil)
 		switch {
 		case errors.Is(err, unix.EINTR):
 			continue
