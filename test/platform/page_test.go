@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -46,13 +47,32 @@ func TestPage(t *testing.T) {
 		}
 		block, _, _ = strings.Cut(block, "```")
 		var servers []*exec.Cmd
+		serve := func(command string) {
+			s := exec.Command("/bin/sh", "-c", "exec "+command)
+			s.Dir, s.Env = dir, env
+			s.Stderr = os.Stderr
+			if err := s.Start(); err != nil {
+				t.Fatal(err)
+			}
+			servers = append(servers, s)
+			t.Cleanup(func() { s.Process.Kill(); s.Wait() })
+			waitServer(t, listen)
+		}
+		started := func() {
+			mustRun(t, dir, env, "flink-platform start clicks")
+			for end := time.Now().Add(30 * time.Second); !strings.Contains(mustRun(t, dir, env, "flink-platform jobs"), "running"); time.Sleep(50 * time.Millisecond) {
+				if time.Now().After(end) {
+					t.Fatal("it does not run")
+				}
+			}
+		}
 		for line := range strings.Lines(block) {
 			command, _, _ := strings.Cut(strings.TrimSpace(line), "  #")
 			command = strings.TrimSpace(command)
 			if !strings.HasPrefix(command, "flink-platform ") {
 				continue
 			}
-			if verb := strings.Fields(command)[1]; verb == "validate" || verb == "debug" || verb == "lineage" {
+			if slices.Contains([]string{"validate", "debug", "lineage", "workbench"}, strings.Fields(command)[1]) || strings.Contains(block, "--workbench ") {
 				continue // a real Flink plans and runs these: internal/platform/server has their tests
 			}
 			executed++
@@ -85,24 +105,16 @@ func TestPage(t *testing.T) {
 					t.Fatal(err)
 				}
 				mustRun(t, dir, env, "flink-platform submit forever.yaml clicks")
-				mustRun(t, dir, env, "flink-platform start clicks")
-				for end := time.Now().Add(30 * time.Second); !strings.Contains(mustRun(t, dir, env, "flink-platform jobs"), "running"); time.Sleep(50 * time.Millisecond) {
-					if time.Now().After(end) {
-						t.Fatal("it does not run")
-					}
-				}
+				started()
+				command += " --wait"
+			}
+			if strings.HasPrefix(command, "flink-platform upgrade") { // the server and the job of the first steps
+				serve("flink-platform serve --data-dir data")
+				started()
 				command += " --wait"
 			}
 			if strings.HasPrefix(command, "flink-platform serve") {
-				s := exec.Command("/bin/sh", "-c", "exec "+command)
-				s.Dir, s.Env = dir, env
-				s.Stderr = os.Stderr
-				if err := s.Start(); err != nil {
-					t.Fatal(err)
-				}
-				servers = append(servers, s)
-				t.Cleanup(func() { s.Process.Kill(); s.Wait() })
-				waitServer(t, listen)
+				serve(command)
 				continue
 			}
 			out := mustRun(t, dir, env, command)
@@ -112,7 +124,7 @@ func TestPage(t *testing.T) {
 				}
 			}
 		}
-		if strings.Contains(block, "start clicks --savepoint latest") {
+		if strings.Contains(block, "start clicks --savepoint latest") || strings.Contains(block, "flink-platform upgrade") {
 			mustRun(t, dir, env, "flink-platform stop clicks --wait")
 		}
 		for _, s := range servers {
