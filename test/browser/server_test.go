@@ -53,7 +53,7 @@ func serve(t *testing.T, jobs ...string) *platform {
 			}
 		}
 		// A run has ended before its cluster is deleted, and a server that ends leaves clusters alone.
-		p.until("no process of a cluster is left", func() error { return noneBelow(filepath.Join(data, "runs")) })
+		p.until("no process of a cluster is left", func() error { return served.NoneBelow(filepath.Join(data, "runs")) })
 		if err := server.Process.Signal(syscall.SIGTERM); err != nil {
 			t.Error(err)
 		}
@@ -63,17 +63,6 @@ func serve(t *testing.T, jobs ...string) *platform {
 	})
 	p.until("the server answers", func() error { _, err := p.run("health"); return err })
 	return p
-}
-
-// noneBelow looks for a process that has a directory in its arguments: the shims of processes of clusters have.
-func noneBelow(dir string) error {
-	files, err := filepath.Glob("/proc/[0-9]*/cmdline")
-	for _, file := range files {
-		if args, err := os.ReadFile(file); err == nil && bytes.Contains(args, []byte(dir+"/")) { // else it has ended
-			return fmt.Errorf("%s: %s", file, bytes.ReplaceAll(args, []byte{0}, []byte{' '}))
-		}
-	}
-	return err
 }
 
 // until waits until f has no error any more.

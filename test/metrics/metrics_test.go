@@ -84,7 +84,7 @@ func start(t *testing.T, c *cluster.Cluster, definition string) {
 // poll waits until f succeeds.
 func poll(t *testing.T, f func() error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 3*time.Minute) // cleanups poll too
 	defer cancel()
 	if err := cluster.Poll(ctx, f); err != nil {
 		t.Fatal(err)

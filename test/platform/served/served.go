@@ -3,6 +3,7 @@ package served
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -127,4 +128,15 @@ func MakeToken(t testing.TB, dir, name string) string {
 		t.Fatalf("%v: %s", err, out)
 	}
 	return strings.TrimSpace(string(out))
+}
+
+// NoneBelow looks for a process that has a directory in its arguments: the shims of processes of clusters have.
+func NoneBelow(dir string) error {
+	files, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	for _, file := range files {
+		if args, err := os.ReadFile(file); err == nil && bytes.Contains(args, []byte(dir+"/")) { // else it has ended
+			return fmt.Errorf("%s: %s", file, bytes.ReplaceAll(args, []byte{0}, []byte{' '}))
+		}
+	}
+	return err
 }
