@@ -355,7 +355,7 @@ func TestEnvironment(t *testing.T) {
 	}
 	defer f.pool.used(j)
 	var environ []byte
-	f.until("the program's environment is there", func() bool { // while the kernel replaces the program, there is none
+	f.until("the program's environment is there", func() bool { // while the kernel replaces the program, it is empty
 		environ, err = os.ReadFile(fmt.Sprintf("/proc/%d/environ", j.process.PID()))
 		return err != nil || len(environ) > 0
 	})
