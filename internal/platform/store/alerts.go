@@ -26,9 +26,15 @@ type Alert struct {
 	Told     bool      // a receiver has heard of it, as it is now
 }
 
-// setAlerts begins and ends the alerts of a job by the state that a run of it gets, in the transaction of the transition. What was not sent
+// setAlerts begins and ends the alerts of a job by the state that its newest run gets, in the transaction of the transition. What was not sent
 // when it ends is forgotten.
 func (s *Store) setAlerts(ctx context.Context, tx *sql.Tx, job, team string, r jobstate.Run, now int64) error {
+	if r.HasEnded() { // its archive may be stored, and its cluster deleted, when the job runs again
+		var earlier bool
+		if err := tx.QueryRowContext(ctx, "SELECT ? <> (SELECT id FROM runs WHERE job = ? ORDER BY created DESC, id DESC LIMIT 1)", r.ID, job).Scan(&earlier); err != nil || earlier {
+			return err
+		}
+	}
 	active, unknown := jobstate.Alerts(r)
 	args := []any{job}
 	for _, a := range slices.Concat(active, unknown) {

@@ -208,3 +208,30 @@ func TestAlertOfAFailure(t *testing.T) {
 		t.Fatalf("%+v", over)
 	}
 }
+
+// TestAlertsOfAnEarlierRun: what is still done for a run that has ended says nothing about the job, which has another run.
+func TestAlertsOfAnEarlierRun(t *testing.T) {
+	s, first := begun(t)
+	first = shift(t, s, first, func(r *jobstate.Run) {
+		r.Queue, r.Condition, r.Outcome, r.Reason, r.Since, r.Ended = jobstate.Failed, jobstate.None, jobstate.IsFailed, "boom", now(t, s), now(t, s)
+	})
+	second, err := start(t, s, "clicks")
+	if err != nil {
+		t.Fatal(err)
+	}
+	second = find(t, s, second)
+	for _, over := range claimed(t, s) {
+		if err := s.AlertSent(t.Context(), over, 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	first = shift(t, s, first, func(*jobstate.Run) {}) // its archive is stored
+	if all, _, err := s.AlertsNow(t.Context(), ""); err != nil || len(all) != 0 {
+		t.Errorf("the job runs, and has the alerts %s; %v", names(all), err)
+	}
+	lose(t, s, second, "no answer")
+	shift(t, s, first, func(*jobstate.Run) {}) // its cluster is gone
+	if all, _, err := s.AlertsNow(t.Context(), ""); err != nil || names(all) != "FlinkJobLost" || all[0].Run != second.State.ID {
+		t.Errorf("the job is lost, and has the alerts %s; %v", names(all), err)
+	}
+}
