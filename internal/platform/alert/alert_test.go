@@ -174,6 +174,33 @@ func TestAlertmanager(t *testing.T) {
 	}
 }
 
+// TestAlertmanagersThatHang: members that take a connection and never answer do not keep an alert from the one that does.
+func TestAlertmanagersThatHang(t *testing.T) {
+	s, run := world(t, t.TempDir())
+	there := serve(t)
+	arrived := make(chan struct{})
+	hang := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		io.Copy(io.Discard, r.Body) // the end of the connection is noticed after it
+		select {
+		case <-arrived: // the other one has it
+		case <-r.Context().Done():
+			t.Error("it was given up before the next member was asked")
+		}
+	}))
+	t.Cleanup(hang.Close)
+	has := sync.OnceFunc(func() { close(arrived) })
+	there.fail = func(int, string) int { has(); return 0 }
+	members, err := NewAlertmanagers([]string{hang.URL, hang.URL, there.URL}, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	shift(t, s, run, jobstate.Lost, "no answer")
+	once(t, sender(s, members, t.Output()), 1)
+	if len(there.got()) != 1 {
+		t.Errorf("the member that answers got %q", there.got())
+	}
+}
+
 // TestWebhook: one message when it begins and one when it ends, with ids that stay the same; a receiver that is away or refuses loses none, and
 // a restart of the server doubles none.
 func TestWebhook(t *testing.T) {

@@ -12,6 +12,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"flink-entrypoint/internal/platform/mask"
@@ -101,13 +102,13 @@ func (a *Alertmanagers) Send(ctx context.Context, all []Notice) []error {
 	if err != nil {
 		return slices.Repeat([]error{err}, len(all))
 	}
-	var errs []error
-	for _, u := range a.URLs {
-		if err := a.post(ctx, u+"/api/v2/alerts", body); err != nil {
-			errs = append(errs, err)
-		}
+	errs := make([]error, len(a.URLs))
+	var sending sync.WaitGroup
+	for i, u := range a.URLs { // at the same time: those that hang would use up the time of the others
+		sending.Go(func() { errs[i] = a.post(ctx, u+"/api/v2/alerts", body) })
 	}
-	if len(errs) < len(a.URLs) {
+	sending.Wait()
+	if slices.Contains(errs, nil) {
 		return make([]error, len(all))
 	}
 	return slices.Repeat([]error{errors.Join(errs...)}, len(all))
