@@ -53,7 +53,7 @@ func upgradeOf(r store.Run) *wire.Upgrade {
 		u := &wire.Upgrade{State: "done", From: r.Asked.Upgrade.From, To: r.Version}
 		switch t := s.Trial; {
 		case t == nil, s.Outcome == jobstate.IsFinished, s.Outcome == jobstate.IsStopped:
-		case t.Failed || s.Outcome == jobstate.IsFailed:
+		case t.Failed || s.Outcome == jobstate.IsFailed && s.Desired == jobstate.WantRun:
 			u.State = "failed"
 		case s.HasEnded():
 			u.State = "canceled"

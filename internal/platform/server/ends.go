@@ -221,6 +221,9 @@ const stable = 10 * time.Minute
 // The version of an upgrade that did not run is not restarted: the version before starts again, from the same savepoint.
 func (s *Server) restart(ctx context.Context, r store.Run) (done bool, err error) {
 	if t := r.State.Trial; t != nil {
+		if !t.Failed && r.State.Desired != jobstate.WantRun { // the user was ending it
+			return true, nil
+		}
 		reason := t.Reason
 		if !t.Failed {
 			reason = r.State.Reason

@@ -88,6 +88,25 @@ func TestUpgradeFails(t *testing.T) {
 	f.back("clicks", next, "java.lang.ArithmeticException: / by zero")
 }
 
+// TestUpgradeIsStopped: what the user stops while its upgrade is not decided stays ended, also if it fails meanwhile.
+func TestUpgradeIsStopped(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, false)
+	_, next := f.upgrading("clicks", 60)
+	f.world.Of(next.ID, func(c *simulate.Cluster) { c.Status, c.Savepoint = "RUNNING", `{"status":{"id":"IN_PROGRESS"}}` })
+	f.until("clicks", "running", func(r wire.Run) bool { return r.Queue == "running" })
+	f.want(202, "POST", "/v1/jobs/clicks/stop", wire.Stop{}, nil)
+	f.world.Of(next.ID, func(c *simulate.Cluster) { c.Status = "FAILED" })
+	f.until("clicks", "failed", func(r wire.Run) bool { return r.Outcome == "failed" })
+	f.until("clicks", "cleaned up", func(wire.Run) bool {
+		run, err := f.s.Store.Run(t.Context(), next.ID)
+		return err == nil && len(run.Pending) == 0
+	})
+	if now := f.run("clicks"); now.ID != next.ID || now.Upgrade.State != "canceled" {
+		t.Errorf("the user stopped the job, and version %d is there: %+v %+v", now.Version, now, now.Upgrade)
+	}
+}
+
 // TestUpgradeTakesTooLong: a new version that does not run in time is ended first. The server is another one meanwhile.
 func TestUpgradeTakesTooLong(t *testing.T) {
 	t.Parallel()
