@@ -200,6 +200,9 @@ type Upgrade struct {
 type Trial struct {
 	From  int       `json:"from"` // the version that starts again if it does not run
 	Until time.Time `json:"until"`
+	// Whole is since when every task runs, as far as the last answer says; zero: not every one does. A run whose tasks come up again after a
+	// failure is in Running, too.
+	Whole time.Time `json:"whole,omitzero"`
 	// Failed: its time has passed, and it is being ended.
 	Failed bool   `json:"failed,omitempty"`
 	Reason string `json:"reason,omitempty"` // of that

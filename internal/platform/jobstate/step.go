@@ -378,6 +378,14 @@ func (s *step) alive(jobs []Seen) {
 	if open > 0 {
 		r.Gone = false // whoever said so looked before
 	}
+	if t := r.Trial; t != nil && open > 0 {
+		switch {
+		case !all:
+			t.Whole = time.Time{}
+		case t.Whole.IsZero():
+			t.Whole = s.now
+		}
+	}
 	switch {
 	case open == 0: // every job known has ended; the application has not
 	case unknown:
@@ -745,14 +753,18 @@ func (s *step) trial() {
 	if t == nil || t.Failed || r.HasEnded() || r.Desired != WantRun || r.Claim != nil || r.Resolve != nil || r.Exit != nil && !r.HighAvailability {
 		return
 	}
-	runs := r.Queue == Running && r.Condition == None && r.Misses == 0
+	runs := r.Queue == Running && r.Condition == None && r.Misses == 0 && !t.Whole.IsZero()
 	switch {
-	case runs && s.now.Sub(r.Since) >= TrialStable:
+	case runs && min(s.now.Sub(r.Since), s.now.Sub(t.Whole)) >= TrialStable:
 		r.Trial = nil
 		s.tell(FromREST, "the upgrade from version %d is done: every task runs for %s", t.From, TrialStable)
 	case !runs && !s.now.Before(t.Until):
 		t.Failed, t.Reason = true, r.Reason
-		if t.Reason == "" {
+		switch {
+		case t.Reason != "":
+		case r.Queue == Running && r.Misses == 0:
+			t.Reason = "not every task of it runs"
+		default:
 			t.Reason = "nothing says that it does"
 		}
 		r.Desired = WantCancel
