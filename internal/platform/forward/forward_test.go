@@ -62,6 +62,7 @@ type gateway struct {
 	*httptest.Server
 	mu     sync.Mutex
 	groups map[string]map[string]string // by path, then by the name of the metric
+	refuse string                       // the end of a path whose pushes are refused, "": none
 	away   bool
 	pushes int
 }
@@ -84,6 +85,8 @@ func newGateway(t testing.TB) *gateway {
 		case r.Method == http.MethodDelete:
 			delete(g.groups, r.URL.Path)
 			w.WriteHeader(http.StatusAccepted)
+		case r.Method == http.MethodPost && g.refuse != "" && strings.HasSuffix(r.URL.Path, g.refuse):
+			http.Error(w, "pushed metrics are invalid or inconsistent with existing metrics", http.StatusBadRequest)
 		case r.Method == http.MethodPost:
 			g.pushes++
 			if g.groups[r.URL.Path] == nil {
@@ -237,6 +240,19 @@ func TestGatewayIsAway(t *testing.T) {
 	if g.line("clicks", "flink_a_avg") == "" {
 		t.Error("a metric of an earlier push is gone")
 	}
+}
+
+// TestOneJobIsNoHindrance: what one job calls its metrics, and a push that the Pushgateway refuses, do not keep the metrics of others back.
+func TestOneJobIsNoHindrance(t *testing.T) {
+	k, g := broker(t, "flink-jobs", "aggregated"), newGateway(t)
+	c := client(t, k)
+	write(t, c, "flink-jobs", Job{Job: "alike", Run: "r1", Created: 1}, Job{Job: "bad", Run: "r2", Created: 1}, Job{Job: "clicks", Run: "r3", Created: 1})
+	g.refuse = "/bad"
+	forwarder(t, k, g)
+	write(t, c, "aggregated", aggregate("alike", "my.count", 10, 1), aggregate("alike", "my-count", 20, 2), aggregate("bad", "a", 10, 1), aggregate("clicks", "a", 10, 5))
+	until(t, "the metrics of another job", func() bool { return g.line("clicks", "flink_a_avg") == `flink_a_avg{team="web",version="3"} 5` })
+	until(t, "two names that are one for Prometheus", func() bool { return g.line("alike", "flink_my_count_avg") == `flink_my_count_avg{team="web",version="3"} 2` })
+	until(t, "committed", func() bool { return committed(t, c) == 4 })
 }
 
 // TestJobs: the topic has the newest state of each job, whatever is written how often.

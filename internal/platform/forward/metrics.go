@@ -53,7 +53,7 @@ type Metrics struct {
 	over  map[string]bool // jobs that ended or were deleted and whose groups may be there
 	ready chan struct{}
 
-	forwarded, skipped atomic.Int64 // records
+	forwarded atomic.Int64 // records
 }
 
 // pushJob is the label job of all groups: Pushgateway wants one.
@@ -211,26 +211,29 @@ func (m *Metrics) runs(job string) bool {
 
 // forward pushes what records have, and removes groups of jobs that have ended. It reports false where ctx ended before everything was done.
 func (m *Metrics) forward(ctx context.Context, records []*kgo.Record) bool {
-	newest := map[string]map[string]Aggregate{} // by job and metric
+	newest := map[string]map[string]Aggregate{} // by job and the metric's name for Prometheus, which two names of Flink can share
+	strange := 0
 	for _, r := range records {
 		var a Aggregate
 		switch {
 		case r.Value == nil: // what an update of a changelog leaves
 			continue
 		case json.Unmarshal(r.Value, &a) != nil || a.Job == "" || metricName(a.Metric) == "":
-			m.skipped.Add(1)
+			strange++
 			continue
 		case !m.runs(a.Job): // its last windows come after its end
-			m.skipped.Add(1)
 			continue
 		}
 		if newest[a.Job] == nil {
 			newest[a.Job] = map[string]Aggregate{}
 		}
-		if a.Window >= newest[a.Job][a.Metric].Window {
-			newest[a.Job][a.Metric] = a
+		if name := metricName(a.Metric); a.Window >= newest[a.Job][name].Window {
+			newest[a.Job][name] = a
 		}
 		m.forwarded.Add(1)
+	}
+	if strange > 0 {
+		m.Log.Warn("records of the topic of aggregated metrics that are none are left out", "topic", m.MetricsTopic, "records", strange)
 	}
 	for _, job := range slices.Sorted(maps.Keys(newest)) {
 		if !m.retry(ctx, "Pushgateway", func() error { return m.push(ctx, job, newest[job]) }) {
@@ -271,21 +274,42 @@ func (m *Metrics) pusher(job string) *push.Pusher {
 	return p
 }
 
-// push adds metrics to the group of a job; metrics of the same names are replaced, others stay.
+// push adds metrics to the group of a job; metrics of the same names are replaced, others stay. What the Pushgateway refuses it would refuse
+// again, and the metrics of all other jobs would wait for it: it is left out.
 func (m *Metrics) push(ctx context.Context, job string, all map[string]Aggregate) error {
-	return m.pusher(job).Collector(samples(all)).AddContext(ctx)
+	answer := &answered{client: m.HTTP}
+	err := m.pusher(job).Client(answer).Collector(samples(all)).AddContext(ctx)
+	if err != nil && (answer.status == http.StatusBadRequest || answer.status == http.StatusRequestEntityTooLarge) {
+		m.Log.Warn("the Pushgateway refuses metrics of a job; they are left out", "job", job, "metrics", len(all), "error", err)
+		return nil
+	}
+	return err
 }
 
-// samples are the metrics of a job as Prometheus knows them.
+// answered is a client that remembers the status of the answer, which the errors of package push have in their texts only.
+type answered struct {
+	client *http.Client
+	status int
+}
+
+func (a *answered) Do(r *http.Request) (*http.Response, error) {
+	resp, err := a.client.Do(r)
+	if err == nil {
+		a.status = resp.StatusCode
+	}
+	return resp, err
+}
+
+// samples are the metrics of a job as Prometheus knows them, by their names.
 type samples map[string]Aggregate
 
 func (s samples) Describe(chan<- *prometheus.Desc) {}
 
 func (s samples) Collect(to chan<- prometheus.Metric) {
-	for _, a := range s {
+	for name, a := range s {
 		labels := prometheus.Labels{"team": a.Team, "version": strconv.Itoa(a.Version)}
 		for suffix, v := range map[string]float64{"avg": a.Avg, "max": a.Max, "sum": a.Sum} {
-			to <- prometheus.MustNewConstMetric(prometheus.NewDesc(metricName(a.Metric)+"_"+suffix, "The "+suffix+" over the subtasks and the window.", nil, labels), prometheus.GaugeValue, v)
+			to <- prometheus.MustNewConstMetric(prometheus.NewDesc(name+"_"+suffix, "The "+suffix+" over the subtasks and the window.", nil, labels), prometheus.GaugeValue, v)
 		}
 	}
 }
