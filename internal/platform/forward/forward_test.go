@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -251,8 +252,54 @@ func TestOneJobIsNoHindrance(t *testing.T) {
 	forwarder(t, k, g)
 	write(t, c, "aggregated", aggregate("alike", "my.count", 10, 1), aggregate("alike", "my-count", 20, 2), aggregate("bad", "a", 10, 1), aggregate("clicks", "a", 10, 5))
 	until(t, "the metrics of another job", func() bool { return g.line("clicks", "flink_a_avg") == `flink_a_avg{team="web",version="3"} 5` })
-	until(t, "two names that are one for Prometheus", func() bool { return g.line("alike", "flink_my_count_avg") == `flink_my_count_avg{team="web",version="3"} 2` })
+	until(t, "two names that are one for Prometheus", func() bool {
+		return g.line("alike", "flink_my_count_avg") == `flink_my_count_avg{team="web",version="3"} 2`
+	})
 	until(t, "committed", func() bool { return committed(t, c) == 4 })
+}
+
+// TestJobsTopicWithoutRecords: a topic whose records are all gone (another policy than compact) has said everything.
+func TestJobsTopicWithoutRecords(t *testing.T) {
+	k, g := broker(t, "flink-jobs", "aggregated"), newGateway(t)
+	c := client(t, k)
+	write(t, c, "flink-jobs", Job{Job: "clicks", Run: "r1", Created: 1})
+	admin := kadm.NewClient(c)
+	ends, err := admin.ListEndOffsets(t.Context(), "flink-jobs")
+	if err == nil {
+		_, err = admin.DeleteRecords(t.Context(), ends.Offsets())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.groups["/metrics/job/flink/job_name/gone"] = map[string]string{"x": "of a job that the topic does not know"}
+	forwarder(t, k, g)
+	until(t, "forwarding", func() bool { return !g.has("gone") })
+}
+
+// TestTopicThatExists: who may write to a topic, but not make one, uses the one that is there.
+func TestTopicThatExists(t *testing.T) {
+	const topic = 2 // of the kinds of what an ACL is for
+	may := func(o kadm.ACLOperation) kfake.ACL {
+		return kfake.ACL{Resource: topic, Name: "flink-jobs", Pattern: kadm.ACLPatternLiteral, Operation: o, Allow: true}
+	}
+	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(1, "flink-jobs"), kfake.EnableSASL(), kfake.EnableACLs(),
+		kfake.User("PLAIN", "platform", "s3cret", may(kadm.OpWrite), may(kadm.OpDescribe)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(cluster.Close)
+	password := filepath.Join(t.TempDir(), "password")
+	if err := os.WriteFile(password, []byte("s3cret\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c := client(t, Kafka{Brokers: cluster.ListenAddrs(), User: "platform", PasswordFile: password})
+	if err := makeCompacted(t.Context(), c, "flink-jobs"); err != nil {
+		t.Error(err)
+	}
+	write(t, c, "flink-jobs", Job{Job: "clicks", Run: "r1", Created: 1})
+	if err := makeCompacted(t.Context(), c, "missing"); err == nil {
+		t.Error("made a topic without the right to")
+	}
 }
 
 // TestJobs: the topic has the newest state of each job, whatever is written how often.

@@ -44,10 +44,14 @@ func (k Kafka) auth(context.Context) (plain.Auth, error) {
 	return plain.Auth{User: k.User, Pass: strings.TrimRight(string(password), "\r\n")}, err
 }
 
-// makeCompacted makes a topic whose newest record of each key stays, unless it exists.
+// makeCompacted makes a topic whose newest record of each key stays, unless it exists: who may write to it may not be allowed to make one.
 func makeCompacted(ctx context.Context, client *kgo.Client, topic string) error {
 	policy := "compact"
-	_, err := kadm.NewClient(client).CreateTopic(ctx, 1, -1, map[string]*string{"cleanup.policy": &policy}, topic)
+	admin := kadm.NewClient(client)
+	if have, err := admin.ListTopics(ctx, topic); err == nil && have.Has(topic) && have[topic].Err == nil {
+		return nil
+	}
+	_, err := admin.CreateTopic(ctx, 1, -1, map[string]*string{"cleanup.policy": &policy}, topic)
 	if err != nil && !errors.Is(err, kerr.TopicAlreadyExists) {
 		return fmt.Errorf("topic %s: %w", topic, err)
 	}

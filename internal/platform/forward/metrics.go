@@ -129,18 +129,22 @@ func (m *Metrics) retry(ctx context.Context, what string, f func() error) bool {
 
 // readJobs keeps the topic of jobs. ready is closed when everything was read that was there at the beginning.
 func (m *Metrics) readJobs(ctx context.Context, client *kgo.Client) {
-	var ends kadm.ListedOffsets
+	var starts, ends kadm.ListedOffsets
 	if !m.retry(ctx, "topic "+m.JobsTopic, func() (err error) {
-		if ends, err = kadm.NewClient(client).ListEndOffsets(ctx, m.JobsTopic); err == nil {
-			err = ends.Error()
+		admin := kadm.NewClient(client)
+		if starts, err = admin.ListStartOffsets(ctx, m.JobsTopic); err == nil {
+			err = starts.Error()
 		}
-		return err
+		if err == nil {
+			ends, err = admin.ListEndOffsets(ctx, m.JobsTopic)
+		}
+		return cmp.Or(err, ends.Error())
 	}) {
 		return
 	}
 	left := map[int32]int64{}
 	ends.Each(func(o kadm.ListedOffset) {
-		if o.Offset > 0 {
+		if start, _ := starts.Lookup(o.Topic, o.Partition); o.Offset > start.Offset { // else nothing is left of what was written
 			left[o.Partition] = o.Offset
 		}
 	})
