@@ -239,11 +239,13 @@ func tokenOf(t store.Token) wire.Token {
 	return out
 }
 
-// TokenFault says what is wrong with the name or the role of a token of a user; "": nothing.
-func TokenFault(name string, role store.Role) (fault, hint string) {
+// TokenFault says what is wrong with a token of a user; "": nothing. The name of its team is a part of names and labels of Kubernetes.
+func TokenFault(name string, role store.Role, team string) (fault, hint string) {
 	switch {
 	case !nameForm.MatchString(name):
 		return fmt.Sprintf("%q is not a name of a token", name), "small letters, digits and hyphens, at most 63"
+	case !nameForm.MatchString(team):
+		return fmt.Sprintf("%q is not a name of a team", team), "small letters, digits and hyphens, at most 63"
 	case role != store.RoleView && role != store.RoleEdit && role != store.RoleAdmin:
 		return fmt.Sprintf("unknown role %q", role), "view, edit or admin"
 	}
@@ -263,7 +265,7 @@ func (a *API) makeToken(w http.ResponseWriter, r *http.Request) error {
 	if in.Expires != nil {
 		t.Expires = *in.Expires
 	}
-	if fault, hint := TokenFault(t.Name, t.Role); fault != "" {
+	if fault, hint := TokenFault(t.Name, t.Role, t.Team); fault != "" {
 		return refuse(http.StatusBadRequest, fault, hint)
 	}
 	secret, err := a.Store.MakeToken(r.Context(), t)

@@ -781,7 +781,7 @@ func firstToken(c *call) error {
 	if t.Team == "" {
 		t.Team = "default"
 	}
-	if fault, hint := api.TokenFault(t.Name, t.Role); fault != "" {
+	if fault, hint := api.TokenFault(t.Name, t.Role, t.Team); fault != "" {
 		return usagef("%s, expected %s", fault, hint)
 	}
 	var given string

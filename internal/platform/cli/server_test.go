@@ -86,6 +86,7 @@ func TestFirstToken(t *testing.T) {
 		{[]string{"admin", "--role", "admin", "--data-dir", data, "--secret-file", file}, 0, "", ""},
 		{[]string{"ann", "--role", "edit", "--data-dir", data}, 0, "fp_", ""},
 		{[]string{"ann", "--role", "edit", "--data-dir", data}, 28, "", "there is a token ann"},
+		{[]string{"bob", "--team", "Web.1", "--data-dir", data}, 20, "", `"Web.1" is not a name of a team, expected small letters, digits and hyphens, at most 63`},
 		{[]string{"ann", "--role", "root", "--data-dir", data}, 20, "", `unknown role "root", expected view, edit or admin`},
 		{[]string{"An n", "--data-dir", data}, 20, "", `"An n" is not a name of a token`},
 		{[]string{"admin", "--role", "admin", "--data-dir", data, "--secret-file", short}, 20, "", "has no secret of a token, expected fp_ and 43 or more"},

@@ -2,8 +2,10 @@ package document
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -231,7 +233,7 @@ func (r *reader) mapping(n *yaml.Node, path string, fields map[string]func(*yaml
 	for _, p := range n.Pairs {
 		read := fields[p.Key.Text]
 		if read == nil {
-			r.wrong(p.Key, path, fmt.Sprintf("unknown field %q", p.Key.Text), "")
+			r.wrong(p.Key, path, fmt.Sprintf("unknown field %.80q", p.Key.Text), "known: "+strings.Join(slices.Sorted(maps.Keys(fields)), ", "))
 			continue
 		}
 		read(p.Value, path+"."+p.Key.Text)
@@ -241,7 +243,7 @@ func (r *reader) mapping(n *yaml.Node, path string, fields map[string]func(*yaml
 func (r *reader) number(n *yaml.Node, path string, least, most int) int {
 	v, err := strconv.Atoi(n.Text)
 	if err != nil || v < least || v > most {
-		r.wrong(n, path, fmt.Sprintf("expected a whole number from %d to %d", least, most), "")
+		r.wrong(n, path, fmt.Sprintf("found %.80q, expected a whole number from %d to %d", n.Text, least, most), "")
 		return least
 	}
 	return v
@@ -252,7 +254,7 @@ func (r *reader) duration(n *yaml.Node, path string) time.Duration {
 	text := strings.ReplaceAll(strings.ReplaceAll(n.Text, " ", ""), "min", "m")
 	d, err := time.ParseDuration(text)
 	if err != nil || d <= 0 {
-		r.wrong(n, path, "expected a duration", "30 s, 5 min or 1 h")
+		r.wrong(n, path, fmt.Sprintf("found %.80q, expected a duration", n.Text), "30 s, 5 min or 1 h")
 		return time.Minute
 	}
 	return d

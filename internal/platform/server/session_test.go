@@ -326,7 +326,8 @@ func TestSessionDefinitions(t *testing.T) {
 		{"jobs", jarJob("http://x/v1/artifacts/job.jar", strings.Repeat("0", 64), ""), 4, "jar.sha256: the artifact job.jar has " + stored + ", expected " + strings.Repeat("0", 64), ""},
 		{"jobs", jarJob("http://x/v1/artifacts/job.jar", stored, ", args: [{fromEnv: X}]"), 4, "jar.args[0] is {fromEnv: X}, which only a pod can read: a job of a session cluster cannot have secrets", ""},
 		{"clusters", definition, 4, "sql: a session cluster has no job of its own", ""},
-		{"clusters", sessionCluster + "x-platform: {jobManagers: 3}\n", 4, `x-platform: unknown field "jobManagers"`, ""},
+		{"clusters", sessionCluster + "x-platform: {jobManagers: 3}\n", 4, `x-platform: unknown field "jobManagers"`, "known: lostAfter, restart, secrets, startWithin, taskManagers"},
+		{"jobs", strings.Replace(onShared(""), "cluster: session shared", "taskManagers: many", 1), 3, `x-platform.taskManagers: found "many", expected a whole number from 1 to 1000`, ""},
 		{"jobs", onShared(available), 4, "highAvailability: a job of a session cluster cannot have it", "say it in the definition of the cluster: then its jobs outlive their JobManager"},
 		{"clusters", sessionCluster + "x-platform: {cluster: session shared}\n", 4, `x-platform: unknown field "cluster"`, ""},
 	} {
