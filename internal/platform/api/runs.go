@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -179,10 +180,8 @@ func (a *API) start(w http.ResponseWriter, r *http.Request) error {
 	if j.Kind == store.KindCluster && in.Savepoint != "" {
 		return refuse(http.StatusBadRequest, fmt.Sprintf("%s is a session cluster, which has no savepoint", j.Name), "start it without, and its jobs from theirs")
 	}
-	if in.Version == 0 {
-		in.Version = j.Newest
-	}
 	return a.once(w, r, fmt.Appendf(nil, "start %s %+v", j.Name, in), func() (int, any, error) {
+		in.Version = cmp.Or(in.Version, j.Newest)
 		run, err := a.Begin(r.Context(), j.Name, in.Version, store.Asked{By: who(r).name, Savepoint: in.Savepoint})
 		switch {
 		case errors.Is(err, store.ErrExists):
@@ -207,22 +206,19 @@ func savepointForm(path string) error {
 }
 
 // decide applies a user's wish to a run that has not ended.
-func (a *API) decide(w http.ResponseWriter, r *http.Request, run store.Run, o jobstate.Observation) error {
+func (a *API) decide(r *http.Request, run store.Run, o jobstate.Observation) (int, any, error) {
 	if run.State.HasEnded() {
-		return refuse(http.StatusConflict, fmt.Sprintf("the run has ended (%s)", run.State.Outcome), "")
+		return 0, nil, refuse(http.StatusConflict, fmt.Sprintf("the run has ended (%s)", run.State.Outcome), "")
 	}
 	if err := a.acts(); err != nil {
-		return err
+		return 0, nil, err
 	}
 	after, err := a.Decide(r.Context(), run.State.ID, o)
-	if err != nil {
-		return err
-	}
-	return answer(w, http.StatusAccepted, runOf(after))
+	return http.StatusAccepted, runOf(after), err
 }
 
 func (a *API) stop(w http.ResponseWriter, r *http.Request) error {
-	run, err := a.run(r)
+	_, err := a.job(r)
 	var in wire.Stop
 	if err == nil {
 		err = read(w, r, &in)
@@ -230,24 +226,30 @@ func (a *API) stop(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if !slices.Contains([]string{"", "savepoint", "drain", "cancel"}, in.Mode) {
+	var o jobstate.Observation
+	switch by := who(r).name; in.Mode {
+	case "", "savepoint":
+		o = jobstate.AskStop{By: by}
+	case "drain":
+		o = jobstate.AskStop{By: by, Drain: true}
+	case "cancel":
+		o = jobstate.AskCancel{By: by}
+	default:
 		return refuse(http.StatusBadRequest, fmt.Sprintf("unknown mode %q", in.Mode), "savepoint, drain or cancel")
 	}
-	if run.State.Cluster {
-		if in.Mode != "cancel" {
-			return refuse(http.StatusConflict, fmt.Sprintf("%s is a session cluster, which has no savepoint", run.Job), "stop its jobs with savepoints, then cancel it")
+	return a.once(w, r, fmt.Appendf(nil, "stop %s %+v", r.URL, in), func() (int, any, error) {
+		run, err := a.run(r)
+		if err == nil && run.State.Cluster {
+			if in.Mode != "cancel" {
+				return 0, nil, refuse(http.StatusConflict, fmt.Sprintf("%s is a session cluster, which has no savepoint", run.Job), "stop its jobs with savepoints, then cancel it")
+			}
+			err = a.unused(r)
 		}
-		if err := a.unused(r); err != nil {
-			return err
+		if err != nil {
+			return 0, nil, err
 		}
-	}
-	switch in.Mode {
-	case "", "savepoint":
-		return a.decide(w, r, run, jobstate.AskStop{By: who(r).name})
-	case "drain":
-		return a.decide(w, r, run, jobstate.AskStop{By: who(r).name, Drain: true})
-	}
-	return a.decide(w, r, run, jobstate.AskCancel{By: who(r).name})
+		return a.decide(r, run, o)
+	})
 }
 
 // Bounds of the time in which a new version has to run, in seconds.
@@ -259,22 +261,34 @@ const (
 // upgrade: POST /v1/jobs/{job}/upgrade: a stop with savepoint, and the start of another version from it.
 func (a *API) upgrade(w http.ResponseWriter, r *http.Request) error {
 	j, err := a.job(r)
+	var in wire.UpgradeJob
+	if err == nil {
+		err = read(w, r, &in)
+	}
 	if err != nil {
 		return err
 	}
-	in := wire.UpgradeJob{Version: j.Newest, Within: usualWithin}
-	if err := read(w, r, &in); err != nil {
-		return err
-	}
-	run, err := a.run(r)
-	if err != nil {
-		return err
-	}
-	if in.Within < 1 || in.Within > mostWithin {
-		return refuse(http.StatusBadRequest, fmt.Sprintf("within is %d, expected seconds from 1 to %d", in.Within, mostWithin), "")
-	}
-	if _, err := a.Store.Version(r.Context(), j.Name, in.Version); errors.Is(err, store.ErrNotFound) {
-		return notFound("version", fmt.Sprint(in.Version))
+	return a.once(w, r, fmt.Appendf(nil, "upgrade %s %+v", r.URL, in), func() (int, any, error) {
+		run, err := a.run(r)
+		if err != nil {
+			return 0, nil, err
+		}
+		within := cmp.Or(in.Within, usualWithin)
+		if within < 1 || within > mostWithin {
+			return 0, nil, refuse(http.StatusBadRequest, fmt.Sprintf("within is %d, expected seconds from 1 to %d", within, mostWithin), "")
+		}
+		then := jobstate.Upgrade{Version: cmp.Or(in.Version, j.Newest), Within: time.Duration(within) * time.Second, By: who(r).name}
+		if err := a.upgradable(r.Context(), run, then.Version); err != nil {
+			return 0, nil, err
+		}
+		return a.decide(r, run, jobstate.AskStop{By: then.By, Drain: in.Drain, Then: &then})
+	})
+}
+
+// upgradable refuses an upgrade that cannot begin.
+func (a *API) upgradable(ctx context.Context, run store.Run, version int) error {
+	if _, err := a.Store.Version(ctx, run.Job, version); errors.Is(err, store.ErrNotFound) {
+		return noVersion(run.Job, fmt.Sprint(version))
 	} else if err != nil {
 		return err
 	}
@@ -289,36 +303,49 @@ func (a *API) upgrade(w http.ResponseWriter, r *http.Request) error {
 	case s.Trial != nil:
 		return refuse(http.StatusConflict, fmt.Sprintf("the upgrade from version %d is not decided yet", s.Trial.From), "wait, or stop the job")
 	}
-	return a.decide(w, r, run, jobstate.AskStop{By: who(r).name, Drain: in.Drain, Then: &jobstate.Upgrade{Version: in.Version, Within: time.Duration(in.Within) * time.Second, By: who(r).name}})
+	return nil
 }
 
 func (a *API) resolve(w http.ResponseWriter, r *http.Request) error {
+	run, o, err := a.resolution(w, r)
+	if err != nil {
+		return err
+	}
+	status, after, err := a.decide(r, run, o)
+	if err != nil {
+		return err
+	}
+	return answer(w, status, after)
+}
+
+// resolution is the run that a person decides about, and how.
+func (a *API) resolution(w http.ResponseWriter, r *http.Request) (store.Run, jobstate.Observation, error) {
 	run, err := a.run(r)
 	var in wire.Resolve
 	if err == nil {
 		err = read(w, r, &in)
 	}
 	if err != nil {
-		return err
+		return run, nil, err
 	}
 	as := jobstate.Outcome(in.As)
 	switch as {
 	case jobstate.IsFinished, jobstate.IsFailed, jobstate.IsCanceled:
 	case "empty":
 		if run.State.Condition != jobstate.Parked {
-			return refuse(http.StatusConflict, "only a parked run is started without state", "")
+			return run, nil, refuse(http.StatusConflict, "only a parked run is started without state", "")
 		}
-		return a.decide(w, r, run, jobstate.AskStartEmpty{By: who(r).name})
+		return run, jobstate.AskStartEmpty{By: who(r).name}, nil
 	default:
-		return refuse(http.StatusBadRequest, fmt.Sprintf("unknown outcome %q", in.As), "finished, failed or canceled; empty starts a parked run without state")
+		return run, nil, refuse(http.StatusBadRequest, fmt.Sprintf("unknown outcome %q", in.As), "finished, failed or canceled; empty starts a parked run without state")
 	}
 	if strings.TrimSpace(in.Reason) == "" {
-		return refuse(http.StatusBadRequest, "the reason is missing", "the timeline shows it to those who ask later")
+		return run, nil, refuse(http.StatusBadRequest, "the reason is missing", "the timeline shows it to those who ask later")
 	}
 	if c := run.State.Condition; c != jobstate.Lost && c != jobstate.Parked && c != jobstate.Ending {
-		return refuse(http.StatusConflict, "only a run that is lost, parked or ending is resolved by a person; this one answers", "stop it instead")
+		return run, nil, refuse(http.StatusConflict, "only a run that is lost, parked or ending is resolved by a person; this one answers", "stop it instead")
 	}
-	return a.decide(w, r, run, jobstate.AskResolve{By: who(r).name, As: as, Reason: in.Reason})
+	return run, jobstate.AskResolve{By: who(r).name, As: as, Reason: in.Reason}, nil
 }
 
 // exceptions are of the cluster while it answers, and of the archive after it.

@@ -17,7 +17,8 @@ func (f *fixture) upgrading(job string, within int) (before, next wire.Run) {
 	f.t.Helper()
 	before = f.running(job)
 	f.want(201, "PUT", "/v1/jobs/"+job, strings.Replace(definition, "print", "blackhole", 1), nil)
-	stopping := decode[wire.Run](f.t, f.want(202, "POST", "/v1/jobs/"+job+"/upgrade", wire.UpgradeJob{Within: within}, nil))
+	key := header{"Idempotency-Key": "upgrade " + job}
+	stopping := decode[wire.Run](f.t, f.want(202, "POST", "/v1/jobs/"+job+"/upgrade", wire.UpgradeJob{Within: within}, key))
 	if u := stopping.Upgrade; stopping.ID != before.ID || stopping.Desired != "stop" || u == nil || u.State != "stopping" || u.From != 1 || u.To != 2 {
 		f.t.Errorf("%+v %+v", stopping, stopping.Upgrade)
 	}
@@ -27,6 +28,12 @@ func (f *fixture) upgrading(job string, within int) (before, next wire.Run) {
 	if u := next.Upgrade; next.Version != 2 || next.From != "file:/savepoints/one" || u == nil || u.State != "starting" || u.From != 1 || u.To != 2 || u.Until == nil {
 		f.t.Errorf("%+v %+v", next, next.Upgrade)
 	}
+	// Who has not got the answer repeats it, and a version that was made meanwhile changes nothing.
+	f.want(201, "PUT", "/v1/jobs/"+job, definition+"#3\n", nil)
+	if again := decode[wire.Run](f.t, f.want(202, "POST", "/v1/jobs/"+job+"/upgrade", wire.UpgradeJob{Within: within}, key)); again.ID != before.ID || again.Revision != stopping.Revision {
+		f.t.Errorf("%+v", again)
+	}
+	f.want(422, "POST", "/v1/jobs/"+job+"/stop", wire.Stop{}, key)
 	if r := decode[wire.Run](f.t, f.want(200, "GET", "/v1/jobs/"+job+"/runs/"+before.ID, nil, nil)); r.Outcome != "stopped" || r.Upgrade.State != "stopped" {
 		f.t.Errorf("%+v %+v", r, r.Upgrade)
 	}
@@ -135,6 +142,7 @@ func TestUpgradeIsNotBegun(t *testing.T) {
 	f.until("clicks", "running", func(r wire.Run) bool { return r.Queue == "running" })
 	f.want(404, "POST", "/v1/jobs/clicks/upgrade", wire.UpgradeJob{Version: 7}, nil)
 	f.want(400, "POST", "/v1/jobs/clicks/upgrade", wire.UpgradeJob{Within: -1}, nil)
+	f.want(400, "POST", "/v1/jobs/clicks/upgrade", wire.UpgradeJob{Within: 1 << 62}, nil)
 	f.want(202, "POST", "/v1/jobs/clicks/upgrade", wire.UpgradeJob{Version: 1}, nil)
 	f.world.Of(r.ID, func(c *simulate.Cluster) {
 		c.Savepoint = `{"status":{"id":"COMPLETED"},"operation":{"failure-cause":{"class":"x.CheckpointException","stack-trace":"x.CheckpointException: no space\n\tat y"}}}`
