@@ -48,7 +48,7 @@ func forwardFlags(f *pflag.FlagSet) {
 	kafkaFlags(f)
 	f.String("kafka-metrics", "flink-metrics-aggregated", "topic with aggregated metrics (`TOPIC`)")
 	f.String("kafka-group", "flink-platform-forward", "consumer group of the forwarders (`NAME`)")
-	f.String("pushgateway", "http://127.0.0.1:9091", "`URL` of the Pushgateway; it may have a user and password")
+	f.String("pushgateway", "http://127.0.0.1:9091", "`URL` of the Pushgateway; one with a user and password is set as "+prefix+"PUSHGATEWAY")
 	f.String("log-format", "text", "of the log on stderr: text or json (`FORMAT`)")
 	f.String("log-level", "info", "debug, info, warn or error (`LEVEL`)")
 }
@@ -65,6 +65,9 @@ func forwardMetrics(c *call) error {
 	}
 	if len(k.Brokers) == 0 {
 		return usagef("no Kafka broker: give it with --kafka HOST:PORT")
+	}
+	if c.shows("pushgateway", c.text("pushgateway")) {
+		return usagef("--pushgateway has a password, which every user of this machine can read: set %sPUSHGATEWAY", prefix)
 	}
 	m := &forward.Metrics{Kafka: k, JobsTopic: c.text("kafka-jobs"), MetricsTopic: c.text("kafka-metrics"), Group: c.text("kafka-group"), Gateway: c.text("pushgateway"), Log: log}
 	log.Info("forwarding", "from", m.MetricsTopic)

@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"bytes"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -69,5 +71,25 @@ func TestKafkaFlags(t *testing.T) {
 		if _, err := serveCall(t, args...).kafka(); err == nil {
 			t.Errorf("%q is taken", args)
 		}
+	}
+}
+
+// TestPasswordsInArguments: a URL with a password is for a variable, which other users of the machine cannot read.
+func TestPasswordsInArguments(t *testing.T) {
+	const secret = "http://u:hunter2@127.0.0.1:1"
+	var stderr bytes.Buffer
+	forward := []string{"flink-platform", "forward", "--kafka", "127.0.0.1:1"}
+	if code := Main(append(forward, "--pushgateway", secret), nil, nil, io.Discard, &stderr); code != exitUsage || !strings.Contains(stderr.String(), "set FLINK_PLATFORM_PUSHGATEWAY") || strings.Contains(stderr.String(), "hunter2") {
+		t.Errorf("%d %s", code, &stderr)
+	}
+	if _, _, err := serveCall(t, "--alertmanager", secret).alerts(); err == nil || !strings.Contains(err.Error(), "set FLINK_PLATFORM_ALERTMANAGER") || strings.Contains(err.Error(), "hunter2") {
+		t.Error(err)
+	}
+	byVariable := serveCall(t)
+	if err := twins(byVariable.flags, []string{"FLINK_PLATFORM_ALERTMANAGER=" + secret}); err != nil {
+		t.Fatal(err)
+	}
+	if r, _, err := byVariable.alerts(); err != nil || r == nil {
+		t.Error(err)
 	}
 }

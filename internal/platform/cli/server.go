@@ -44,10 +44,20 @@ func (c *call) store() (string, error) {
 	if err != nil {
 		return "", usagef("--store is not a URL, expected postgres://USER@HOST/DATABASE")
 	}
-	if _, has := u.User.Password(); (has || u.Query().Has("password")) && c.flags.Changed("store") {
+	if c.shows("store", text) || u.Query().Has("password") && c.flags.Changed("store") {
 		return "", usagef("--store has a password, which every user of this machine can read: set %sSTORE, PGPASSWORD or PGPASSFILE", prefix)
 	}
 	return text, nil
+}
+
+// shows reports whether a URL of the arguments has a password: every user of the machine can read those, and not the variable of the flag.
+func (c *call) shows(flag, address string) bool {
+	u, err := url.Parse(strings.TrimSpace(address))
+	if err != nil || !c.flags.Changed(flag) {
+		return false
+	}
+	_, has := u.User.Password()
+	return has
 }
 
 func serveFlags(f *pflag.FlagSet) {
@@ -193,6 +203,11 @@ func (c *call) alerts() (alert.Receiver, map[jobstate.Alert]time.Duration, error
 	members, err := c.flags.GetStringArray("alertmanager")
 	if err != nil {
 		return nil, nil, err
+	}
+	for _, u := range members {
+		if c.shows("alertmanager", u) {
+			return nil, nil, usagef("--alertmanager has a password, which every user of this machine can read: set %sALERTMANAGER, or use --alertmanager-token-file", prefix)
+		}
 	}
 	file := c.text("alert-webhook-file")
 	switch {
