@@ -130,6 +130,9 @@ func hintOfListen(err error) string {
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return ": another program, or another flink-platform, serves there; choose another port"
 	}
+	if _, ok := errors.AsType[*net.AddrError](err); ok {
+		return ": expected HOST:PORT such as 127.0.0.1:8088"
+	}
 	return ""
 }
 

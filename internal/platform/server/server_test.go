@@ -720,6 +720,7 @@ func TestStartIsRefused(t *testing.T) {
 		want string
 	}{
 		"an open address without tokens": {Options{DataDir: t.TempDir(), Listen: "0.0.0.0:0"}, "start it with --auth"},
+		"an address without a host":      {Options{DataDir: t.TempDir(), Listen: "8088"}, "--listen 8088: listen tcp: address 8088: missing port in address: expected HOST:PORT such as 127.0.0.1:8088"},
 		"a port in use":                  {Options{DataDir: t.TempDir(), Listen: strings.TrimPrefix(f.s.URL, "http://")}, "another program, or another flink-platform, serves there"},
 		"a store in use":                 {Options{DataDir: f.dir, Listen: "127.0.0.1:0"}, "is used by another flink-platform"},
 	} {
