@@ -7,10 +7,12 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
+	"golang.org/x/sys/unix"
 
 	"flink-entrypoint/internal/platform/workbench"
 )
@@ -19,7 +21,7 @@ func workbenchFlags(f *pflag.FlagSet) {
 	f.String("listen", "127.0.0.1:8089", "`ADDRESS` to serve on")
 	f.String("token-file", "", "`FILE` with the token that servers send; it is read again at each request")
 	f.StringArray("flink-home", nil, "Flink distribution (`DIR`; $FLINK_HOME)")
-	f.String("dir", "", "`DIR` for files of the JVMs; what is in it is removed (one below $TMPDIR)")
+	f.String("dir", "", "`DIR` in which the worker keeps files of the JVMs and artifacts, in a directory "+workDirName+" of its own (a new one below $TMPDIR)")
 	benchFlags(f)
 	logFlagsOfServers(f)
 }
@@ -73,6 +75,29 @@ func (c *call) workers() ([]*workbench.Worker, error) {
 	return workers, nil
 }
 
+const workDirName = "flink-platform-workbench"
+
+// workDir is the directory that a worker empties at its start and removes at its end: never the user's own, which can have anything. free lets another
+// worker have it.
+func workDir(in string) (dir string, free func() error, err error) {
+	if in == "" {
+		dir, err = os.MkdirTemp("", workDirName+"-")
+		return dir, func() error { return os.RemoveAll(dir) }, err
+	}
+	if err := os.MkdirAll(in, 0o700); err != nil {
+		return "", nil, fmt.Errorf("--dir: %w", err)
+	}
+	dir = filepath.Join(in, workDirName)
+	lock, err := os.OpenFile(dir+".lock", os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return "", nil, fmt.Errorf("--dir: %w", err)
+	}
+	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		return "", nil, errors.Join(fmt.Errorf("--dir %s is used by another worker: end that one first, or use another --dir", in), lock.Close())
+	}
+	return dir, lock.Close, nil
+}
+
 // runWorkbench is a worker: a workbench of one version of Flink, without a store.
 func runWorkbench(c *call) error {
 	log, err := c.logger()
@@ -98,12 +123,12 @@ func runWorkbench(c *call) error {
 	if err != nil {
 		return err
 	}
-	o.Home, o.Dir, o.Env, o.Log, o.Self = homes[0], c.text("dir"), c.env, log, []string{self, "wall-forward"}
-	if o.Dir == "" {
-		if o.Dir, err = os.MkdirTemp("", "flink-platform-workbench-"); err != nil {
-			return err
-		}
+	var free func() error
+	if o.Dir, free, err = workDir(c.text("dir")); err != nil {
+		return err
 	}
+	defer free()
+	o.Home, o.Env, o.Log, o.Self = homes[0], c.env, log, []string{self, "wall-forward"}
 	listener, err := net.Listen("tcp", c.text("listen"))
 	if err != nil {
 		return fmt.Errorf("--listen %s: %w", c.text("listen"), err)

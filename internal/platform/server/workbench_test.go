@@ -44,6 +44,7 @@ type workerProcess struct {
 	command func() *exec.Cmd
 	cmd     *exec.Cmd
 	url     string
+	own     string // a file of the user in its --dir
 	log     bytes.Buffer
 	client  *workbench.Worker
 }
@@ -56,8 +57,13 @@ func newWorker(t *testing.T) *workerProcess {
 	file := world.File(t, filepath.Join(dir, "token"), token+"\n", 0o600)
 	w := &workerProcess{t: t, url: "http://" + address}
 	program := served.Program(t)
+	own := filepath.Join(dir, "workbench", "own") // a file of the user
+	if err := os.Mkdir(filepath.Dir(own), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	world.File(t, own, "own", 0o600)
 	w.command = func() *exec.Cmd {
-		c := exec.Command(program, "workbench", "--listen", address, "--token-file", file, "--flink-home", filepath.Join(dir, "flink"), "--dir", filepath.Join(dir, "workbench"), "--debug-wall", "off")
+		c := exec.Command(program, "workbench", "--listen", address, "--token-file", file, "--flink-home", filepath.Join(dir, "flink"), "--dir", filepath.Dir(own), "--debug-wall", "off")
 		c.Env = []string{"PATH=" + os.Getenv("PATH"), "JAVA_HOME=" + filepath.Join(dir, "java")}
 		c.Stderr = &w.log
 		return c
@@ -66,6 +72,7 @@ func newWorker(t *testing.T) *workerProcess {
 	if w.client, err = workbench.NewWorker("2.2", w.url, func() (string, error) { return token, nil }); err != nil {
 		t.Fatal(err)
 	}
+	w.own = own
 	t.Cleanup(w.stop)
 	return w
 }
@@ -99,6 +106,20 @@ func (w *workerProcess) stop() {
 		w.t.Errorf("the worker ended with %v\n%s", err, w.log.String())
 	}
 	w.cmd = nil
+}
+
+// TestWorkerDirectory: a worker removes what it has made in its --dir, and nothing else; two do not share one.
+func TestWorkerDirectory(t *testing.T) {
+	w := newWorker(t)
+	w.start()
+	if err := w.command().Run(); err == nil || !strings.Contains(w.log.String(), "is used by another worker") {
+		t.Errorf("a second worker on the directory: %v %s", err, w.log.String())
+	}
+	w.stop()
+	left, err := filepath.Glob(filepath.Join(filepath.Dir(w.own), "*"))
+	if err != nil || strings.Join(left, " ") != filepath.Join(filepath.Dir(w.own), "flink-platform-workbench.lock")+" "+w.own {
+		t.Errorf("the worker has left %q; %v", left, err)
+	}
 }
 
 // TestWorkerGoesAway: the server says so, goes on, and uses it again when it is back.
