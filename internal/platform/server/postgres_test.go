@@ -49,7 +49,7 @@ func TestTwoServers(t *testing.T) {
 	}
 	one.stop()
 	set("FINISHED")
-	if err := two.s.Store.WakeAll(t.Context()); err != nil {
+	if err := two.s.Store.WakeWithin(t.Context(), 0); err != nil {
 		t.Fatal(err)
 	}
 	for name, run := range runs {

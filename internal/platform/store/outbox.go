@@ -20,23 +20,23 @@ func (s *Store) jobChanged(ctx context.Context, tx *sql.Tx, job, change string, 
 
 // A Waiting is a message of the outbox that is due.
 type Waiting struct {
-	ID    int64
-	Tries int
-	Message
+	ID      int64
+	Tries   int    // how often it was taken, this one included
+	Payload string // of OutboxJob: the name of the job
 }
 
 // Outbox takes up to limit messages of a kind that are due; they are due again after lease unless Delivered says that they arrived.
 func (s *Store) Outbox(ctx context.Context, kind string, limit int, lease time.Duration) ([]Waiting, error) {
 	var all []Waiting
 	err := s.fenced(ctx, func(tx *sql.Tx) error {
-		rows, err := tx.QueryContext(ctx, "UPDATE outbox SET due = "+s.d.now+" + ?, tries = tries + 1 WHERE id IN (SELECT id FROM outbox WHERE kind = ? AND due <= "+s.d.now+" ORDER BY due, id LIMIT ? "+s.d.skipLocked+") RETURNING id, tries, kind, name, payload",
+		rows, err := tx.QueryContext(ctx, "UPDATE outbox SET due = "+s.d.now+" + ?, tries = tries + 1 WHERE id IN (SELECT id FROM outbox WHERE kind = ? AND due <= "+s.d.now+" ORDER BY due, id LIMIT ? "+s.d.skipLocked+") RETURNING id, tries, payload",
 			lease.Milliseconds(), kind, limit)
 		if err != nil {
 			return err
 		}
 		all, err = collect(rows, func(rows *sql.Rows) (Waiting, error) {
 			var w Waiting
-			err := rows.Scan(&w.ID, &w.Tries, &w.Kind, &w.Name, &w.Payload)
+			err := rows.Scan(&w.ID, &w.Tries, &w.Payload)
 			return w, err
 		})
 		return err

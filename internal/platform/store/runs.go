@@ -250,7 +250,6 @@ type Change struct {
 	Asked   *Asked            // nil: as it was
 	Next    time.Duration     // until it is due again; 0: not looked at again
 	Started *Attempt          // an attempt to write down
-	Outbox  []Message
 }
 
 // An Attempt is one JobManager process of a run.
@@ -261,9 +260,6 @@ type Attempt struct {
 	Code    int
 	Message string
 }
-
-// A Message waits in the outbox until it was delivered. It is made once for each kind and name.
-type Message struct{ Kind, Name, Payload string }
 
 // Transition writes a change of a run whose row still has this revision, and gives it back to its queue. ErrConflict: it has changed
 // since. owner is the worker's, or empty for those who write without a lease (push, archive, users).
@@ -313,11 +309,6 @@ func (s *Store) Transition(ctx context.Context, id string, revision int64, owner
 		}
 		if a := c.Started; a != nil {
 			if err := s.putAttempt(ctx, tx, id, *a, now); err != nil {
-				return err
-			}
-		}
-		for _, m := range c.Outbox {
-			if _, err := tx.ExecContext(ctx, "INSERT INTO outbox (kind, name, payload, created, due, tries) VALUES (?, ?, ?, ?, ?, 0) ON CONFLICT (kind, name) DO NOTHING", m.Kind, m.Name, m.Payload, now, now); err != nil {
 				return err
 			}
 		}
@@ -423,10 +414,8 @@ func (s *Store) Attended(ctx context.Context) (yes bool, err error) {
 	return yes, s.Explain(err)
 }
 
-// WakeAll makes every open run due now: a server that starts looks at what happened while there was none.
-func (s *Store) WakeAll(ctx context.Context) error { return s.WakeWithin(ctx, 0) }
-
-// WakeWithin makes every open run due within a time, each at another moment of it.
+// WakeWithin makes every open run due within a time, each at another moment of it; 0: now. A server that starts looks at what happened while there
+// was none.
 func (s *Store) WakeWithin(ctx context.Context, within time.Duration) error {
 	return s.fenced(ctx, func(tx *sql.Tx) error {
 		ms := within.Milliseconds()

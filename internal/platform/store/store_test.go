@@ -203,13 +203,13 @@ func TestTransitionsAreFenced(t *testing.T) {
 		t.Errorf("due %s, %v", got.Due, err)
 	}
 	// A server that starts looks at every open run, and takes none from a worker that still has it.
-	if err := s.WakeAll(ctx); err != nil {
+	if err := s.WakeWithin(ctx, 0); err != nil {
 		t.Fatal(err)
 	}
 	if c, err := s.Claim(ctx, jobstate.Accept, "w5", 1, time.Minute); err != nil || len(c) != 1 {
 		t.Errorf("claimed %v, %v", c, err)
 	}
-	if err := s.WakeAll(ctx); err != nil {
+	if err := s.WakeWithin(ctx, 0); err != nil {
 		t.Fatal(err)
 	}
 	if c, err := s.Claim(ctx, jobstate.Accept, "w6", 1, time.Minute); err != nil || len(c) != 0 {
@@ -451,21 +451,23 @@ func TestSetToken(t *testing.T) {
 
 func TestOutboxAndAnswers(t *testing.T) {
 	s, ctx := opened(t), t.Context()
+	s.TellJobs = true
 	put(t, s, "clicks", "a")
 	r, err := start(t, s, "clicks")
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i := range int64(2) {
-		if _, err := s.Transition(ctx, r.State.ID, r.Revision+i, "", Change{State: r.State, Outbox: []Message{{"alert", "clicks/lost", "{}"}}}); err != nil {
+	r.State.Outcome, r.State.Ended = jobstate.IsFinished, time.Now()
+	for i := range int64(2) { // its end, and what is done after it
+		if _, err := s.Transition(ctx, r.State.ID, r.Revision+i, "", Change{State: r.State}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	waiting, err := s.Outbox(ctx, "alert", 10, time.Hour)
-	if err != nil || len(waiting) != 1 || waiting[0].Tries != 1 {
+	waiting, err := s.Outbox(ctx, OutboxJob, 10, time.Hour)
+	if err != nil || len(waiting) != 2 || waiting[0].Tries != 1 || waiting[0].Payload != "clicks" { // of its begin and of its end
 		t.Fatal(waiting, err)
 	}
-	if again, err := s.Outbox(ctx, "alert", 10, time.Hour); err != nil || len(again) != 0 {
+	if again, err := s.Outbox(ctx, OutboxJob, 10, time.Hour); err != nil || len(again) != 0 {
 		t.Error(again, err)
 	}
 	if err := s.Delivered(ctx, waiting[0].ID); err != nil {
@@ -650,7 +652,7 @@ func TestWakeWithin(t *testing.T) {
 	if len(different) < 10 {
 		t.Errorf("the runs are due at %d different times", len(different))
 	}
-	if err := s.WakeAll(ctx); err != nil {
+	if err := s.WakeWithin(ctx, 0); err != nil {
 		t.Fatal(err)
 	}
 	for _, d := range dues() {
