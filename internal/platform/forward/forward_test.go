@@ -56,6 +56,24 @@ func until(t *testing.T, what string, ok func() bool) {
 	}
 }
 
+// A diary is a log that tests read while it is written.
+type diary struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (d *diary) Write(b []byte) (int, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.text.Write(b)
+}
+
+func (d *diary) count(part string) int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return strings.Count(d.text.String(), part)
+}
+
 func quiet(t testing.TB) *slog.Logger { return slog.New(slog.NewTextHandler(t.Output(), nil)) }
 
 // A gateway is a Pushgateway as far as the forwarder uses it: groups by their path, to which pushes add texts.
@@ -256,6 +274,27 @@ func TestOneJobIsNoHindrance(t *testing.T) {
 		return g.line("alike", "flink_my_count_avg") == `flink_my_count_avg{team="web",version="3"} 2`
 	})
 	until(t, "committed", func() bool { return committed(t, c) == 4 })
+}
+
+// TestUnknownJobs: who wonders where the metrics of a job are finds it in the log, once for each job.
+func TestUnknownJobs(t *testing.T) {
+	k, g := broker(t, "flink-jobs", "aggregated"), newGateway(t)
+	c := client(t, k)
+	write(t, c, "flink-jobs", Job{Job: "clicks", Run: "r1", Created: 1}, Job{Job: "old", Run: "r0", Created: 1, Ended: true})
+	log := &diary{}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	m := &Metrics{Kafka: k, JobsTopic: "flink-jobs", MetricsTopic: "aggregated", Group: "forward", Gateway: g.URL, Log: slog.New(slog.NewTextHandler(log, nil))}
+	go func() { done <- m.Run(ctx) }()
+	write(t, c, "aggregated", aggregate("unknown", "a", 10, 1), aggregate("unknown", "a", 20, 1), aggregate("old", "a", 10, 1), aggregate("clicks", "a", 10, 5))
+	until(t, "read", func() bool { return committed(t, c) == 4 })
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	if log.count("job=unknown") != 1 || log.count("job=old") != 0 || log.count("job=clicks") != 0 {
+		t.Error(log.text.String())
+	}
 }
 
 // TestJobsTopicWithoutRecords: a topic whose records are all gone (another policy than compact) has said everything.

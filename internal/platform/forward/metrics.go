@@ -51,6 +51,7 @@ type Metrics struct {
 	mu    sync.Mutex
 	jobs  map[string]Job  // of the topic of jobs
 	over  map[string]bool // jobs that ended or were deleted and whose groups may be there
+	said  map[string]bool // jobs that the topic of jobs does not know, as the log says
 	ready chan struct{}
 
 	forwarded atomic.Int64 // records
@@ -68,7 +69,7 @@ func (m *Metrics) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	m.jobs, m.over, m.ready = map[string]Job{}, map[string]bool{}, make(chan struct{})
+	m.jobs, m.over, m.said, m.ready = map[string]Job{}, map[string]bool{}, map[string]bool{}, make(chan struct{})
 	if m.HTTP == nil {
 		m.HTTP = &http.Client{Timeout: 30 * time.Second}
 	}
@@ -213,6 +214,19 @@ func (m *Metrics) runs(job string) bool {
 	return ok && !j.Ended
 }
 
+// mostSaid is of how many unknown jobs the log says so: their names are what the records have.
+const mostSaid = 1000
+
+// leftOut says once that metrics of a job are left out because the topic of jobs does not have it.
+func (m *Metrics) leftOut(job string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if _, ok := m.jobs[job]; !ok && !m.said[job] && len(m.said) < mostSaid {
+		m.said[job] = true
+		m.Log.Warn("metrics are left out: the topic of jobs does not have the job; it was deleted, or flink-platform serve runs without --kafka", "job", job, "topic", m.JobsTopic)
+	}
+}
+
 // forward pushes what records have, and removes groups of jobs that have ended. It reports false where ctx ended before everything was done.
 func (m *Metrics) forward(ctx context.Context, records []*kgo.Record) bool {
 	newest := map[string]map[string]Aggregate{} // by job and the metric's name for Prometheus, which two names of Flink can share
@@ -226,6 +240,7 @@ func (m *Metrics) forward(ctx context.Context, records []*kgo.Record) bool {
 			strange++
 			continue
 		case !m.runs(a.Job): // its last windows come after its end
+			m.leftOut(a.Job)
 			continue
 		}
 		if newest[a.Job] == nil {
