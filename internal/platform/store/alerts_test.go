@@ -215,6 +215,7 @@ func TestAlertsOfAnEarlierRun(t *testing.T) {
 	first = shift(t, s, first, func(r *jobstate.Run) {
 		r.Queue, r.Condition, r.Outcome, r.Reason, r.Since, r.Ended = jobstate.Failed, jobstate.None, jobstate.IsFailed, "boom", now(t, s), now(t, s)
 	})
+	later(t, s, first)
 	second, err := start(t, s, "clicks")
 	if err != nil {
 		t.Fatal(err)

@@ -81,7 +81,8 @@ func scanRun(row interface{ Scan(...any) error }) (Run, error) {
 	return r, nil
 }
 
-// CreateRun stores a new run whose start is due now, with its first event. ErrExists: the job has a run that has not ended.
+// CreateRun stores a new run whose start is due now, with its first event. ErrExists: the job has a run that has not ended, or another run has followed
+// the one that this one follows.
 func (s *Store) CreateRun(ctx context.Context, job string, version int, asked Asked, state func(id string, now time.Time) jobstate.Run) (Run, error) {
 	var r Run
 	err := s.tx(ctx, func(tx *sql.Tx) error {
@@ -92,6 +93,15 @@ func (s *Store) CreateRun(ctx context.Context, job string, version int, asked As
 		}
 		if _, err := s.version(ctx, tx, job, version); err != nil {
 			return err
+		}
+		if asked.After != "" { // a server that was frozen after it did this, and one that took its place, both do
+			var newest string
+			if err := tx.QueryRowContext(ctx, "SELECT id FROM runs WHERE job = ? ORDER BY created DESC, id DESC LIMIT 1", job).Scan(&newest); err != nil {
+				return found(err)
+			}
+			if newest != asked.After {
+				return ErrExists
+			}
 		}
 		state := state(NewID(), at(now))
 		event := jobstate.Event{Queue: state.Queue, Condition: state.Condition, Source: jobstate.FromUser, By: asked.By, Text: fmt.Sprintf("version %d was asked to start", version)}

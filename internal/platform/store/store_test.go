@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -446,6 +447,49 @@ func TestSetToken(t *testing.T) {
 	}
 	if strings.Contains(everything(t, s), second) {
 		t.Error("the secret is stored")
+	}
+}
+
+// later waits until a run that is created is newer than r: two of one millisecond are ordered by their ids.
+func later(t *testing.T, s *Store, r Run) {
+	t.Helper()
+	for now(t, s).UnixMilli() <= r.Created.UnixMilli() {
+		runtime.Gosched()
+	}
+}
+
+// TestFollowingRun: what follows a run is made once, also when it is asked for again after its end: a user may have ended it.
+func TestFollowingRun(t *testing.T) {
+	s := opened(t)
+	put(t, s, "clicks", "a")
+	after := func(id string) (Run, error) {
+		return s.CreateRun(t.Context(), "clicks", 1, Asked{After: id}, func(id string, now time.Time) jobstate.Run {
+			return jobstate.New(id, "", false, false, now, time.Minute)
+		})
+	}
+	end := func(r Run) {
+		t.Helper()
+		later(t, s, r)
+		r.State.Outcome, r.State.Ended = jobstate.IsFailed, time.Now()
+		if _, err := s.Transition(t.Context(), r.State.ID, r.Revision, "", Change{State: r.State}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	first, err := start(t, s, "clicks")
+	if err != nil {
+		t.Fatal(err)
+	}
+	end(first)
+	second, err := after(first.State.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	end(second)
+	if again, err := after(first.State.ID); !errors.Is(err, ErrExists) {
+		t.Errorf("%+v, %v", again, err)
+	}
+	if _, err := after(second.State.ID); err != nil {
+		t.Error(err)
 	}
 }
 
