@@ -70,7 +70,7 @@ var commands = []command{
 	{name: "debug", words: "FILE", group: groupScripts, short: "run a script on generated rows; nothing of its tables is reached", flags: with(debugFlags), run: debugScript, least: 1, most: 1},
 	{name: "lineage", words: "FILE", group: groupScripts, short: "what feeds what in a script", flags: with(), run: lineageOf, least: 1, most: 1},
 
-	{name: "submit", words: "FILE [NAME]", group: groupJobs, short: "make a version of a job: a definition, or a .sql file alone (-: standard input)", flags: with(submitFlags), run: asks(submit), least: 1, most: 2},
+	{name: "submit", words: "FILE [NAME]", group: groupJobs, short: "make a version of the job NAME (else the name of the file): a definition, or a .sql file alone (-: standard input)", flags: with(submitFlags), run: asks(submit), least: 1, most: 2},
 	{name: "start", words: "NAME", group: groupJobs, short: "start a job", flags: with(startFlags), run: asks(start), least: 1, most: 1},
 	{name: "stop", words: "NAME", group: groupJobs, short: "cancel a job, or stop it with a savepoint", flags: with(stopFlags), run: asks(stop), least: 1, most: 1},
 	{name: "upgrade", words: "NAME", group: groupJobs, short: "stop a job with a savepoint and start another version from it", flags: with(upgradeFlags), run: asks(upgrade), least: 1, most: 1},
@@ -187,7 +187,9 @@ func list[T any](c *call, all []T, err error, none, head string, line func(w io.
 }
 
 func (c *call) client() (*client.Client, error) {
-	cl := &client.Client{Base: c.text("server")}
+	cl := &client.Client{Base: c.text("server"), Away: func(u *client.Unreachable) {
+		fmt.Fprintf(c.stderr, "warning: %v; it is waited for, Ctrl-C ends that\n", u)
+	}}
 	if u, err := url.Parse(cl.Base); err != nil || u.Host == "" {
 		return nil, usagef("--server is %q, expected a URL such as http://127.0.0.1:8088", cl.Base)
 	}

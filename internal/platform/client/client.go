@@ -24,6 +24,8 @@ type Client struct {
 	Base  string // URL of the server
 	Token string // empty: none
 	HTTP  *http.Client
+	// Away, if not nil, hears once of each time in which Follow waits for a server that does not answer.
+	Away func(*Unreachable)
 }
 
 // A Problem is an answer that is an error.
@@ -321,6 +323,7 @@ func (c *Client) Follow(ctx context.Context, name string, after int64, f func(wi
 	if name != "" {
 		path = job(name) + "/events"
 	}
+	away := false
 	for wait := time.Duration(0); ; wait = time.Second {
 		select {
 		case <-ctx.Done():
@@ -329,12 +332,17 @@ func (c *Client) Follow(ctx context.Context, name string, after int64, f func(wi
 		}
 		header := http.Header{"Accept": {"text/event-stream"}, "Last-Event-ID": {strconv.FormatInt(after, 10)}}
 		resp, err := c.Send(ctx, http.MethodGet, path, header, nil)
-		if _, gone := errors.AsType[*Unreachable](err); gone && ctx.Err() == nil {
+		if gone, ok := errors.AsType[*Unreachable](err); ok && ctx.Err() == nil {
+			if c.Away != nil && !away {
+				c.Away(gone)
+			}
+			away = true
 			continue
 		}
 		if err != nil {
 			return err
 		}
+		away = false
 		lines := bufio.NewScanner(resp.Body)
 		lines.Buffer(nil, 1<<20)
 		for lines.Scan() {
