@@ -34,8 +34,14 @@ run: need-go need-java need-pip build ## run the example job on a real Flink (FL
 platform: need-go need-java need-pip build build-platform ## run the platform with an example job, until Ctrl-C (ONCE=1: until the job's end)
 	@home=$$(go run ./test/flinkhome $(FLINK)); go build -o bin/demo-platform ./test/demo/platform; exec bin/demo-platform -home "$$home" $(if $(ONCE),-once)
 
+# A stage that fails does not keep the others from being run: one run tells all that is wrong, and what each stage took.
+TEST_STAGES := lint test-unit test-bundle test-deploy test-flink test-vm test-containers-quick test-platform-quick test-browser test-metrics-quick
 .PHONY: test
-test: need-go need-java need-pip need-podman need-npm need-chromium lint test-unit test-bundle test-deploy test-flink test-vm test-containers-quick test-platform-quick test-browser test-metrics-quick ## all tests on the main versions of Flink
+test: need-go need-java need-pip need-podman need-mvn need-npm need-chromium need-curl ## all tests on the main versions of Flink
+	@report= failed=; for stage in $(TEST_STAGES); do began=$$SECONDS; result=ok; \
+	  $(MAKE) --no-print-directory -k $$stage || { result=FAILED; failed+=" $$stage"; }; \
+	  report+=$$(printf '\n%-22s %5d s  %s' $$stage $$((SECONDS - began)) $$result); \
+	done; echo "$$report"; [ -z "$$failed" ] || { echo "error: these stages have failed:$$failed"; echo "hint: repeat one by: make STAGE"; exit 1; }
 
 .PHONY: build
 build: need-go ## build bin/flink-entrypoint for this machine
@@ -51,13 +57,16 @@ clean: ## remove what was built (not what was brought)
 
 ##@ For a change: single suites (test/README.md says what each proves)
 # Once, with all tags: then no file is left out, as none asks for a tag's absence.
-.PHONY: lint
-lint: need-go staticcheck ## gofmt, go vet, staticcheck
+.PHONY: lint format vet staticcheck
+lint: format vet staticcheck ## gofmt, go vet, staticcheck
+
+format: need-go
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$unformatted" ] || { echo "gofmt: $$unformatted"; exit 1; }
 	@! git grep -nE '^//go:build.*!' -- '*.go' || { echo "error: with all tags, lint would not see these files"; exit 1; }
+
+vet: need-go
 	go vet -tags '$(TAGS)' ./...
 
-.PHONY: staticcheck
 staticcheck: need-go
 	go run honnef.co/go/tools/cmd/staticcheck@v0.8.2 -checks inherit,-ST1005 -tags '$(TAGS)' ./...
 
@@ -91,7 +100,7 @@ bundle: need-npm ## build internal/platform/web/assets/editor.js from its source
 	cd $(BUNDLE) && npm ci --silent && node build.mjs
 
 test-bundle: need-npm ## the tests of the pages' JavaScript, and whether editor.js is what its sources make
-	cd $(BUNDLE) && npm ci --silent && node --test test/*.test.js && node build.mjs --check
+	cd $(BUNDLE) && npm ci --silent && { failed=0; node --test test/*.test.js || failed=1; node build.mjs --check || failed=1; exit $$failed; }
 
 # One seed for the random comparisons here, so that a commit's result is the same each time; test-full takes new ones.
 SEED ?= 1
@@ -104,8 +113,8 @@ test-flink: need-go need-java need-pip need-mvn build ## against real Flink, on 
 
 .PHONY: test-deploy
 test-deploy: need-go need-pip need-mvn ## the Kubernetes manifests and Helm charts: built, held against schemas and against the code
-	go test -tags deploy -count 1 -timeout 20m ./test/deploy
-	go test -tags deploy -count 1 -timeout 15m -run TestKustomize ./internal/platform/cluster/kubernetes
+	failed=0; go test -tags deploy -count 1 -timeout 20m ./test/deploy || failed=1; \
+	  go test -tags deploy -count 1 -timeout 15m -run TestKustomize ./internal/platform/cluster/kubernetes || failed=1; exit $$failed
 
 .PHONY: test-vm
 test-vm: need-go build ## limits under a real cgroup v2 kernel (qemu and a Debian kernel, brought by apt)
@@ -169,8 +178,8 @@ test-platform: need-go need-java need-pip need-curl ## the platform: killed anyw
 .PHONY: test-platform-quick
 test-platform-quick: need-go need-java need-pip need-curl ## 40 kills of the platform and 40 at its system calls, servers of two versions on one PostgreSQL, its page, and its jobs on one version of Flink
 	go run ./test/flinkhome $(lastword $(MAIN_VERSIONS)) >/dev/null
-	FLINK_VERSIONS="$(lastword $(MAIN_VERSIONS))" KILLS=40 CALL_KILLS=40 FLINK_SEED=$(SEED) go test -tags platform -parallel 8 -count 1 -timeout 20m -run '^(TestKilled|TestKilledAtCalls|TestPage|TestRealJobs)$$' ./test/platform
-	go test -tags platform -count 1 -timeout 10m -run '^TestOlderReplicas$$' ./test/platform/scale
+	failed=0; FLINK_VERSIONS="$(lastword $(MAIN_VERSIONS))" KILLS=40 CALL_KILLS=40 FLINK_SEED=$(SEED) go test -tags platform -parallel 8 -count 1 -timeout 20m -run '^(TestKilled|TestKilledAtCalls|TestPage|TestRealJobs)$$' ./test/platform || failed=1; \
+	  go test -tags platform -count 1 -timeout 10m -run '^TestOlderReplicas$$' ./test/platform/scale || failed=1; exit $$failed
 
 # Of a page where something fails, a picture is kept in bin/browser. Its axe-core is a package of the pages.
 BROWSER = cd $(BUNDLE) && npm ci --silent && cd - >/dev/null && go run ./test/flinkhome 2.2.1 >/dev/null && mkdir -p bin/browser && \
