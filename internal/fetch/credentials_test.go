@@ -372,7 +372,11 @@ func TestProxyFromTheGivenEnvironment(t *testing.T) {
 	} {
 		env := test.env
 		before := len(seen())
-		doc, err := newClient(t, fetch.Options{Timeout: 300 * time.Millisecond, Proxy: proxies(env), Env: func(n string) string { return env[n] }}).Document(context.Background(), test.uri, fetch.DocumentOptions{})
+		total := patience
+		if test.kind != "" {
+			total = time.Second
+		}
+		doc, err := newClient(t, fetch.Options{Timeout: total, Proxy: proxies(env), Env: func(n string) string { return env[n] }}).Document(context.Background(), test.uri, fetch.DocumentOptions{})
 		var e *fetch.Error
 		if test.kind == "" && (err != nil || string(doc.Bytes) != string(definition)) || test.kind != "" && (!errors.As(err, &e) || e.Kind != test.kind) {
 			t.Errorf("%s: %v", test.name, err)

@@ -25,6 +25,7 @@ func TestCopyOnAFileSystemThatHangs(t *testing.T) {
 		t.Skip("only root can mount a file system")
 	}
 	if os.Getenv(inside) == "" {
+		t.Parallel()
 		cmd := exec.Command("/proc/self/exe", "-test.run=^"+t.Name()+"$", "-test.v")
 		cmd.Env = append(os.Environ(), inside+"=1")
 		cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS, Pdeathsig: syscall.SIGKILL}
@@ -38,15 +39,16 @@ func TestCopyOnAFileSystemThatHangs(t *testing.T) {
 	}
 	file := filepath.Join(hanging(t), "copy")
 	s := start(t, "ok-etag", definition)
-	c := newClient(t, fetch.Options{Timeout: 2 * time.Second})
+	const total = 4 * time.Second
+	c := newClient(t, fetch.Options{Timeout: total})
 	began := time.Now()
 	doc, err := c.Document(context.Background(), s.URL, fetch.DocumentOptions{CacheFile: file})
 	took := time.Since(began)
 	if err != nil || string(doc.Bytes) != string(definition) {
 		t.Fatalf("%q, %v after %v", doc.Bytes, err, took)
 	}
-	if took < time.Second || took > 1900*time.Millisecond {
-		t.Errorf("it took %v, want half of the time for the file system, and less than the whole", took)
+	if took < total/2 { // the service was asked after it, so not all of the time was gone
+		t.Errorf("it took %v, want half of the time for the file system", took)
 	}
 	want := "the last good copy " + file + " is not used: it did not answer before the time was over (--fetch-timeout)"
 	if len(doc.Warnings) != 1 || doc.Warnings[0] != want {

@@ -3,7 +3,7 @@ package server
 import (
 	"bytes"
 	"context"
-	"database/sql"
+	"math"
 	"net/http"
 	"path/filepath"
 	"strconv"
@@ -29,25 +29,28 @@ func (f *fixture) tokenOf(name, team string, role store.Role) string {
 func TestRates(t *testing.T) {
 	f := newFixture(t, true, Options{Limits: api.Limits{Requests: 2}})
 	ann, bob := f.tokenOf("ann", "web", store.RoleEdit), f.tokenOf("bob", "web", store.RoleView)
-	burst := func() (passed int, refused *http.Response, body []byte) {
-		for range 20 {
+	// burst sends requests until one is refused: after eight, and what the time until then adds.
+	burst := func() (refused *http.Response, body []byte) {
+		passed, began := 0, time.Now()
+		for time.Since(began) < time.Minute {
 			resp, content := f.call("GET", "/v1/jobs", nil, nil)
 			switch resp.StatusCode {
 			case 200, 401:
 				passed++
 			case 429:
-				return passed, resp, content
+				if most := 8 + int(math.Ceil(2*time.Since(began).Seconds())); passed < 8 || passed > most {
+					t.Errorf("%d requests passed before the first was refused, want 8 to %d", passed, most)
+				}
+				return resp, content
 			default:
 				t.Fatal(resp.Status)
 			}
 		}
-		return passed, nil, nil
+		t.Fatalf("none of %d requests was refused", passed)
+		return nil, nil
 	}
 	f.token = ann
-	passed, refused, body := burst()
-	if passed < 8 || passed > 12 || refused == nil {
-		t.Fatalf("%d requests passed before the first was refused, want 8 and what the time of the test adds", passed)
-	}
+	refused, body := burst()
 	if p := decode[wire.Problem](t, body); !strings.Contains(p.Detail, "the token ann sends more than 2 requests a second") {
 		t.Errorf("%+v", p)
 	}
@@ -57,12 +60,12 @@ func TestRates(t *testing.T) {
 	}
 	f.as(bob, func() { f.want(200, "GET", "/v1/jobs", nil, nil) })
 	f.as("guessed", func() {
-		if passed, refused, body := burst(); passed < 8 || passed > 12 || refused == nil || !bytes.Contains(body, []byte("the address 127.0.0.1")) {
-			t.Errorf("%d guesses passed: %s", passed, body)
+		if _, body := burst(); !bytes.Contains(body, []byte("the address 127.0.0.1")) {
+			t.Errorf("guesses: %s", body)
 		}
 	})
 	f.as(bob, func() { f.want(200, "GET", "/v1/jobs", nil, nil) })
-	for end := time.Now().Add(10 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
 		if resp, _ := f.call("GET", "/v1/jobs", nil, nil); resp.StatusCode == 200 {
 			break
 		}
@@ -78,9 +81,9 @@ func TestRatesOfARun(t *testing.T) {
 	r := f.running("clicks") // by the local user, who is not counted
 	f.as(f.runToken(r.ID), func() {
 		refused := false
-		for range 20 {
+		for end := time.Now().Add(time.Minute); !refused && time.Now().Before(end); {
 			resp, _ := f.call("GET", "/v1/jobs/clicks/versions/1", nil, nil)
-			refused = refused || resp.StatusCode == 429
+			refused = resp.StatusCode == 429
 		}
 		if !refused {
 			t.Error("no pod was refused")
@@ -122,7 +125,7 @@ func TestStreamsAreBounded(t *testing.T) {
 	}
 	f.want(200, "GET", "/v1/events", nil, nil) // a list is not a stream
 	ends[0]()
-	for end := time.Now().Add(10 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
 		ctx, cancel := context.WithCancel(t.Context())
 		req, _ := http.NewRequestWithContext(ctx, "GET", f.s.URL+"/v1/events", nil)
 		req.Header.Set("Accept", stream["Accept"])
@@ -192,12 +195,7 @@ func TestDatabaseTrouble(t *testing.T) {
 	// The server's own waits are long; this one opens with a short one.
 	f.start()
 	f.s.Store.LockWait = 300 * time.Millisecond
-	other, err := sql.Open("sqlite", "file:"+filepath.Join(f.dir, "platform.db")+"?_txlock=immediate&_pragma=busy_timeout(10000)")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer other.Close()
-	tx, err := other.BeginTx(t.Context(), nil)
+	tx, err := f.database().BeginTx(t.Context(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,11 +1,9 @@
 package server
 
 import (
-	"database/sql"
 	"encoding/json"
 	"fmt"
 	"net/url"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -124,11 +122,7 @@ func TestLists(t *testing.T) {
 func TestClientFollowsPages(t *testing.T) {
 	f := newFixture(t, false)
 	filled(t, f)
-	db, err := sql.Open("sqlite", "file:"+filepath.Join(f.dir, "platform.db")+"?_pragma=busy_timeout(10000)&_txlock=immediate")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
+	db := f.database()
 	const many = 1200 // more than two pages
 	numbers := fmt.Sprintf("WITH RECURSIVE n (i) AS (SELECT 1000 UNION ALL SELECT i + 1 FROM n WHERE i < %d) ", 1000+many-1)
 	for _, q := range []string{

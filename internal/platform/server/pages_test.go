@@ -16,6 +16,7 @@ import (
 
 	"flink-entrypoint/internal/platform/store"
 	"flink-entrypoint/internal/platform/wire"
+	"flink-entrypoint/test/growth"
 	"flink-entrypoint/test/platform/simulate"
 )
 
@@ -566,7 +567,8 @@ func TestAssets(t *testing.T) {
 	}
 }
 
-// TestTenThousandJobs: the page of all jobs stays quick.
+// TestTenThousandJobs: the page of all jobs stays quick. It takes some hundredths of a second; the bound is for a page that reads all jobs' texts, on
+// any machine.
 func TestTenThousandJobs(t *testing.T) {
 	f := newFixture(t, false)
 	f.fill(10000)
@@ -574,12 +576,12 @@ func TestTenThousandJobs(t *testing.T) {
 	for _, path := range []string{"/", "/?after=job-05000", "/?state=failed", "/?name=999", "/?state=lost"} {
 		fastest := time.Hour
 		for range 3 {
-			began := time.Now()
+			began := growth.ProcessorTime()
 			b.page(200, path, "<strong>10\u202f000</strong> all")
-			fastest = min(fastest, time.Since(began))
+			fastest = min(fastest, growth.ProcessorTime()-began)
 		}
 		t.Logf("%s: %v", path, fastest.Round(time.Millisecond))
-		if fastest > time.Second {
+		if fastest > 5*time.Second {
 			t.Errorf("%s takes %v", path, fastest)
 		}
 	}

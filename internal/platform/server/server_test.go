@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"database/sql"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -81,6 +82,17 @@ func (f *fixture) stop() {
 }
 
 type header map[string]string
+
+// database opens the server's database beside it.
+func (f *fixture) database() *sql.DB {
+	f.t.Helper()
+	db, err := sql.Open("sqlite", "file:"+filepath.Join(f.dir, "platform.db")+"?_pragma=busy_timeout(10000)&_txlock=immediate")
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	f.t.Cleanup(func() { db.Close() })
+	return db
+}
 
 // call sends a request, holds the answer against the page, and returns it.
 func (f *fixture) call(method, path string, body any, h header) (*http.Response, []byte) {

@@ -338,7 +338,7 @@ func testDebugEndsWithItsReader(t *testing.T, f *fixture) {
 	if rows != 1 || err == nil {
 		t.Fatalf("%d rows, %v", rows, err)
 	}
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
 		resp, body := f.call("POST", "/v1/debug", shown, header{"Content-Type": "application/sql"})
 		if resp.StatusCode == 200 {
 			if !strings.Contains(string(body), `"outcome":"finished"`) {

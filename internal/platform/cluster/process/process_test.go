@@ -156,7 +156,7 @@ func TestStartObserveDelete(t *testing.T) {
 		t.Errorf("%+v, %v", adopted, err)
 	}
 	var text string
-	for end := time.Now().Add(10 * time.Second); strings.Count(text, "\n") < 2 && time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); strings.Count(text, "\n") < 2 && time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
 		text = log(t, d, "r1", "jobmanager-1")
 	}
 	for _, want := range []string{"standalone-job --job-id aa", "--run r1 --events-url http://127.0.0.1/e", "home: /opt/flink secret: \n"} {
@@ -260,7 +260,7 @@ func TestEndOfAnAdoptedJobManager(t *testing.T) {
 		if now, err := d.Observe(t.Context(), "r1"); run != "r1" || err != nil || now.Processes[0].Alive {
 			t.Errorf("the end of %s: %+v, %v", run, now, err)
 		}
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatal("the end of the JobManager was not noticed")
 	}
 	if _, err := d.Delete(t.Context(), "r1"); err != nil {
@@ -305,7 +305,7 @@ func TestKilled(t *testing.T) {
 				if run != "r1" {
 					t.Errorf("the end of %s was reported", run)
 				}
-			case <-time.After(10 * time.Second):
+			case <-time.After(time.Minute):
 				t.Error("the end of the JobManager was not reported")
 			}
 			if !after.Processes[1].Alive {
@@ -511,7 +511,7 @@ func TestReplace(t *testing.T) {
 		}
 		select {
 		case <-ended:
-		case <-time.After(10 * time.Second):
+		case <-time.After(time.Minute):
 			t.Fatal("the end of the TaskManager was not reported")
 		}
 		until(t, d, "r1", func(s cluster.Status) bool { return !s.Processes[len(s.Processes)-1].Alive })
