@@ -9,12 +9,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -23,6 +23,7 @@ import (
 	"flink-entrypoint/internal/sqlrunner"
 	"flink-entrypoint/internal/sqltext"
 	"flink-entrypoint/test/flinkhome/homes"
+	"flink-entrypoint/test/freeport"
 )
 
 // eachVersion runs a test on each version. A JVM that starts, or waits for another one, leaves a processor to a second test.
@@ -125,13 +126,11 @@ func write(t *testing.T, path string, content []byte) {
 
 func freePort(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	ports, err := freeport.Ports(1)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	_, port, _ := net.SplitHostPort(l.Addr().String())
-	return port
+	return strconv.Itoa(ports[0])
 }
 
 // process is a JVM with its output.

@@ -10,7 +10,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -19,6 +18,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"flink-entrypoint/test/freeport"
 )
 
 // Cluster is one Flink cluster on this machine: its ports, its directories, and its processes.
@@ -38,25 +39,11 @@ type Cluster struct {
 
 // New chooses free ports. Dir must exist.
 func New(binary, home, dir string) (*Cluster, error) {
-	ports, err := FreePorts(3)
+	ports, err := freeport.Ports(3)
 	if err != nil {
 		return nil, err
 	}
 	return &Cluster{Binary: binary, Home: home, Dir: dir, Rest: ports[0], rpc: ports[1], blob: ports[2]}, nil
-}
-
-// FreePorts returns loopback ports without a listener at the moment.
-func FreePorts(n int) ([]int, error) {
-	var ports []int
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return nil, err
-		}
-		defer l.Close() // all are held until the last is found, so that none is given twice
-		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
-	}
-	return ports, nil
 }
 
 // Properties are the FLINK_PROPERTIES that keep a cluster on the loopback interface and on its own ports.

@@ -18,6 +18,7 @@ import (
 
 	"flink-entrypoint/test/cluster"
 	"flink-entrypoint/test/flinkhome/homes"
+	"flink-entrypoint/test/freeport"
 	"flink-entrypoint/test/world"
 )
 
@@ -67,7 +68,7 @@ func TestGatewaySessionsHaveTheCatalogs(t *testing.T) {
 	}
 	t.Cleanup(c.Close)
 	c.Env = append(c.Env, "FLINK_OPT_DIR="+filepath.Join(home, "opt"))
-	ports, err := cluster.FreePorts(1)
+	ports, err := freeport.Ports(1)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -20,6 +19,7 @@ import (
 	"time"
 
 	"flink-entrypoint/test/controlplane"
+	"flink-entrypoint/test/freeport"
 	"flink-entrypoint/test/world"
 )
 
@@ -225,12 +225,7 @@ func (c *installer) serves(t *testing.T, admin string) {
 			t.Fatal(err)
 		}
 	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := listener.Addr().String()
-	listener.Close()
+	address := freeport.Address(t)
 	here := strings.NewReplacer("=/data", "="+filepath.Join(dir, "data"), "=/run/secrets/", "="+dir+"/", "=0.0.0.0:8088", "="+address)
 	command := func(args []string, more ...string) *exec.Cmd {
 		args = slices.Clone(args)

@@ -17,6 +17,7 @@ import (
 
 	"flink-entrypoint/test/cluster"
 	"flink-entrypoint/test/flinkhome/homes"
+	"flink-entrypoint/test/freeport"
 	"flink-entrypoint/test/world"
 	"flink-entrypoint/test/zookeeper"
 )
@@ -89,7 +90,7 @@ func (g *group) start(name, role, ip, definition string, env ...string) member {
 	if err != nil {
 		g.t.Fatal(err)
 	}
-	ports, err := cluster.FreePorts(2)
+	ports, err := freeport.Ports(2)
 	if err != nil {
 		g.t.Fatal(err)
 	}

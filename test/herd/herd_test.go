@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"flink-entrypoint/internal/fetch"
+	"flink-entrypoint/test/freeport"
 )
 
 const (
@@ -73,12 +74,7 @@ func TestHerd(t *testing.T) {
 
 func herd(t *testing.T, s *service) {
 	// A port without a listener until the service is back.
-	reserved, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := reserved.Addr().String()
-	reserved.Close()
+	address := freeport.Address(t)
 
 	server := &http.Server{Handler: s}
 	defer server.Close()

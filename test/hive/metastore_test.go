@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"flink-entrypoint/test/cluster"
+	"flink-entrypoint/test/freeport"
 )
 
 // metastore is a Hive metastore on the loopback interface, with a database and a warehouse of its own.
@@ -31,7 +32,7 @@ type metastore struct {
 func startMetastore(t *testing.T, home string) metastore {
 	t.Helper()
 	dir := t.TempDir()
-	ports, err := cluster.FreePorts(1)
+	ports, err := freeport.Ports(1)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,13 +15,14 @@ import (
 	"time"
 
 	"flink-entrypoint/test/cluster"
+	"flink-entrypoint/test/freeport"
 )
 
 // Start starts the ZooKeeper server that every Flink distribution carries for its own quorums, and returns its
 // address. It ends with the test.
 func Start(t testing.TB, home string) string {
 	t.Helper()
-	ports, err := cluster.FreePorts(1)
+	ports, err := freeport.Ports(1)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -14,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"flink-entrypoint/test/freeport"
 	"flink-entrypoint/test/world"
 )
 
@@ -69,12 +69,7 @@ func Command(t testing.TB, dir, listen string, more ...string) *exec.Cmd {
 // FreeAddress is a port of loopback where nothing listens.
 func FreeAddress(t testing.TB) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
+	return freeport.Address(t)
 }
 
 // Start starts a server and waits until it answers. It ends with the test.
