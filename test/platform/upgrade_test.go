@@ -55,7 +55,7 @@ func TestRealUpgrade(t *testing.T) {
 			t.Errorf("%+v %+v", now, now.Upgrade)
 		}
 		waits := strings.Replace(good, "configuration:\n", "x-platform: {taskManagers: 1}\nconfiguration:\n  parallelism.default: 3\n", 1)
-		if now := step(waits, 20, "back"); now.Version != 2 || now.Upgrade.From != 4 || !strings.Contains(now.Upgrade.Reason, "waits for slots") {
+		if now := step(waits, 60, "back"); now.Version != 2 || now.Upgrade.From != 4 || !strings.Contains(now.Upgrade.Reason, "it waits for slots: it needs 3, and its cluster has 1 (1 TaskManager); give it more TaskManagers") {
 			t.Errorf("%+v %+v", now, now.Upgrade)
 		}
 		r.wrote(run.ID, 5)

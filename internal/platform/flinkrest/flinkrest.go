@@ -7,6 +7,7 @@ package flinkrest
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -253,7 +254,7 @@ func (c *Client) Jobs(ctx context.Context, base string) ([]Job, error) {
 
 // Seen is a job as the rule of states wants it.
 func (j Job) Seen() jobstate.Seen {
-	return jobstate.Seen{ID: j.ID, Status: j.State, Tasks: jobstate.Tasks{Total: j.Tasks.Total, Running: j.Tasks.Running, Finished: j.Tasks.Finished, Scheduled: j.Tasks.Scheduled + j.Tasks.Created}}
+	return jobstate.Seen{ID: j.ID, Status: j.State, Tasks: jobstate.Tasks{Total: j.Tasks.Total, Running: j.Tasks.Running, Finished: j.Tasks.Finished, Created: j.Tasks.Created, Scheduled: j.Tasks.Scheduled}}
 }
 
 // An Overview is a cluster's.
@@ -272,6 +273,42 @@ func (c *Client) Overview(ctx context.Context, base string) (Overview, error) {
 		err = errors.New("the answer has no version of Flink: not a JobManager")
 	}
 	return o, err
+}
+
+// Slots asks how many slots a job needs and its cluster has. Tasks of one slot sharing group share slots, so a group needs as many as its widest vertex.
+// Before 1.20 the answer does not name groups: then all vertices are taken as one, which they are unless the program says otherwise.
+func (c *Client) Slots(ctx context.Context, base, job string) (jobstate.Slots, error) {
+	var j struct {
+		Type string `json:"job-type"` // from 1.20 on
+		Plan struct{ Type string }
+		All  *[]struct {
+			Group       string `json:"slotSharingGroupId"`
+			Parallelism int
+		} `json:"vertices"`
+	}
+	if err := c.do(ctx, http.MethodGet, base, "/jobs/"+url.PathEscape(job), nil, &j); err != nil {
+		return jobstate.Slots{}, err
+	}
+	if j.All == nil {
+		return jobstate.Slots{}, errors.New("the answer has no vertices of a job: not a JobManager")
+	}
+	o, err := c.Overview(ctx, base)
+	if err != nil {
+		return jobstate.Slots{}, err
+	}
+	kind := cmp.Or(j.Type, j.Plan.Type)
+	s := jobstate.Slots{Streaming: kind == "STREAMING", TaskManagers: o.TaskManagers, Total: o.SlotsTotal, Free: o.SlotsAvailable}
+	if kind == "BATCH" { // its tasks take their slots one after another
+		return s, nil
+	}
+	widest := map[string]int{}
+	for _, v := range *j.All {
+		widest[v.Group] = max(widest[v.Group], v.Parallelism)
+	}
+	for _, n := range widest {
+		s.Needed += n
+	}
+	return s, nil
 }
 
 // An Exception is one failure of a job, the cause before its wrappers.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"flink-entrypoint/internal/platform/jobstate"
+	"flink-entrypoint/test/platform/recorded"
 )
 
 func serve(t *testing.T, f http.HandlerFunc) string {
@@ -72,6 +73,66 @@ func TestJobs(t *testing.T) {
 	}
 	if jobs, err := New(nil).Jobs(t.Context(), serve(t, answer("application/json", `{"jobs":[]}`, 200))); err != nil || len(jobs) != 0 {
 		t.Errorf("a cluster without jobs: %v, %v", jobs, err)
+	}
+}
+
+// TestSlots reads what real Flink answers about a job that did not get its slots.
+func TestSlots(t *testing.T) {
+	const id = "0123456789abcdef0123456789abcdef"
+	recordedAs := func(version, state string) string {
+		return serve(t, func(w http.ResponseWriter, r *http.Request) {
+			for name, path := range recorded.Names {
+				if r.URL.Path == strings.Replace(path, "ID", id, 1) {
+					answer("application/json", string(recorded.Body(version, state, name, id)), 200)(w, r)
+					return
+				}
+			}
+			http.NotFound(w, r)
+		})
+	}
+	for _, version := range recorded.Versions {
+		tasks := jobstate.Tasks{Total: 6, Running: 4, Scheduled: 2}
+		if version == "1.18.1" { // source and sink are one task
+			tasks = jobstate.Tasks{Total: 3, Running: 2, Scheduled: 1}
+		}
+		for state, want := range map[string]struct {
+			seen  jobstate.Seen
+			slots jobstate.Slots
+		}{
+			recorded.Waiting:  {jobstate.Seen{ID: id, Status: jobstate.StRunning, Tasks: tasks}, jobstate.Slots{Needed: 3, Streaming: true, TaskManagers: 1, Total: 2}},
+			recorded.Adaptive: {jobstate.Seen{ID: id, Status: jobstate.Created}, jobstate.Slots{Needed: 3, Streaming: version != "1.18.1"}}, // 1.18 does not say it yet
+		} {
+			base := recordedAs(version, state)
+			jobs, err := New(nil).Jobs(t.Context(), base)
+			if err != nil || len(jobs) != 1 || jobs[0].Seen() != want.seen || !want.seen.MayWait() {
+				t.Errorf("%s %s: %+v %v, want %+v", version, state, jobs, err, want.seen)
+			}
+			if got, err := New(nil).Slots(t.Context(), base, id); err != nil || got != want.slots {
+				t.Errorf("%s %s: %+v %v, want %+v", version, state, got, err, want.slots)
+			}
+		}
+	}
+	job := ""
+	base := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/overview" {
+			answer("application/json", `{"flink-version":"2.2.1","taskmanagers":2,"slots-total":4,"slots-available":1}`, 200)(w, r)
+			return
+		}
+		answer("application/json", job, 200)(w, r)
+	})
+	for text, want := range map[string]jobstate.Slots{
+		// Two groups do not share slots.
+		`{"job-type":"STREAMING","vertices":[{"slotSharingGroupId":"a","parallelism":2},{"slotSharingGroupId":"b","parallelism":3},{"slotSharingGroupId":"a","parallelism":4}]}`: {Needed: 7, Streaming: true, TaskManagers: 2, Total: 4, Free: 1},
+		`{"plan":{"type":"BATCH"},"vertices":[{"parallelism":-1}]}`: {TaskManagers: 2, Total: 4, Free: 1},
+	} {
+		job = text
+		if got, err := New(nil).Slots(t.Context(), base, id); err != nil || got != want {
+			t.Errorf("%s: %+v %v, want %+v", text, got, err, want)
+		}
+	}
+	job = `{}`
+	if got, err := New(nil).Slots(t.Context(), base, id); err == nil {
+		t.Errorf("another's answer: %+v", got)
 	}
 }
 

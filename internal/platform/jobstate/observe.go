@@ -47,10 +47,31 @@ type Seen struct {
 	Status Status
 	Tasks  Tasks
 	Cause  string // of a failure, as far as it is known
+	Slots  *Slots // nil: not known; see MayWait
+}
+
+// MayWait reports whether tasks of the job may wait for slots, so that the slots of its cluster matter. With the default scheduler they are SCHEDULED until
+// they have one. With the adaptive scheduler the job is CREATED, and has no task yet.
+func (j Seen) MayWait() bool {
+	return !j.Status.Terminal() && (j.Tasks.Scheduled > 0 || j.Tasks.Running == 0 && (j.Tasks.Created > 0 || j.Status == Created))
+}
+
+// waits reports whether the job cannot run for want of slots: no task has one, or, where all tasks have to run at the same time, some have none. Those
+// that have one run already, unless data is exchanged between subtasks (Flink's pipelined regions).
+func (j Seen) waits() bool {
+	return j.MayWait() && (j.Tasks.Running == 0 || j.Slots != nil && j.Slots.Streaming)
 }
 
 // Tasks are the counts of a job's tasks (subtasks).
-type Tasks struct{ Total, Running, Finished, Scheduled int }
+type Tasks struct{ Total, Running, Finished, Created, Scheduled int }
+
+// Slots are what a job needs and what its cluster has.
+type Slots struct {
+	Needed       int  // for all tasks at the same time; 0: not known
+	Streaming    bool // all tasks have to run at the same time
+	TaskManagers int  // that have registered
+	Total, Free  int  // of them
+}
 
 // All reports whether every task runs or has finished.
 func (t Tasks) All() bool { return t.Total > 0 && t.Running+t.Finished == t.Total }

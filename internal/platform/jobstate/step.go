@@ -358,8 +358,9 @@ func (s *step) noJob(a Answer) {
 // alive puts a run with jobs that go on where it belongs.
 func (s *step) alive(jobs []Seen) {
 	r := &s.run
-	var cancelling, restarting, unknown, waiting, all = false, false, false, false, true
+	var cancelling, restarting, unknown, all = false, false, false, true
 	open := 0
+	var waiting *Seen
 	for _, j := range jobs {
 		switch j.Status {
 		case Cancelling:
@@ -372,7 +373,9 @@ func (s *step) alive(jobs []Seen) {
 		if !j.Status.Terminal() {
 			open++
 			all = all && j.Status == StRunning && j.Tasks.All()
-			waiting = waiting || j.Tasks.Scheduled > 0 && j.Tasks.Running == 0
+			if waiting == nil && j.waits() {
+				waiting = &j
+			}
 		}
 	}
 	if open > 0 {
@@ -402,15 +405,85 @@ func (s *step) alive(jobs []Seen) {
 		s.move(Running, Restarting, FromREST, "it failed and restarts")
 	case all:
 		s.move(Running, None, FromREST, "every task runs")
-	case r.Queue == Accept && waiting:
-		s.move(Accept, WaitingForSlots, FromREST, "it waits for slots: not enough TaskManagers have registered")
+	case waiting != nil:
+		q := Running
+		if r.Queue == Accept {
+			q = Accept
+		}
+		s.waitsForSlots(q, *waiting)
 	case r.Queue == Accept:
 		s.move(Accept, Starting, FromREST, "its tasks are starting")
-	case waiting:
-		s.move(Running, WaitingForSlots, FromREST, "it waits for slots: not enough TaskManagers are registered")
 	default:
 		s.move(Running, None, FromREST, "it runs")
 	}
+}
+
+// Texts about slots. What is before the colon stays the same while the numbers change.
+const (
+	forSlots       = "it waits for slots: "
+	noneRegistered = "no TaskManager has registered"
+)
+
+// waitsForSlots: the run cannot go on before its cluster has more slots. A reason that the driver gave (see waits) says more and stays.
+func (s *step) waitsForSlots(q Queue, j Seen) {
+	text := forSlots + slotsOf(j)
+	s.move(q, WaitingForSlots, FromREST, "%s", text)
+	if strings.HasPrefix(s.run.Reason, forSlots) { // TaskManagers come and go
+		s.run.Reason = text
+	}
+}
+
+// slotsOf says what a job that waits needs and what its cluster has.
+func slotsOf(j Seen) string {
+	if j.Slots == nil {
+		return "not enough TaskManagers have registered"
+	}
+	x := *j.Slots
+	var has string
+	switch {
+	case x.TaskManagers == 0:
+		has = noneRegistered
+	case x.Needed > x.Total:
+		has = fmt.Sprintf("its cluster has %d (%s)", x.Total, count(x.TaskManagers, "TaskManager"))
+	default:
+		has = fmt.Sprintf("its cluster has %d, of which %d are free", x.Total, x.Free)
+	}
+	switch {
+	case x.Needed == 0:
+		return has
+	case j.Status == Created: // the adaptive scheduler takes fewer, too
+		return fmt.Sprintf("it takes up to %d, and %s", x.Needed, has)
+	}
+	return fmt.Sprintf("it needs %d, and %s", x.Needed, has)
+}
+
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+// whyNot is why a run that was given its time does not run, and what to do about it.
+func (s *step) whyNot() string {
+	r := &s.run
+	switch {
+	case r.Condition == WaitingForSlots && strings.HasSuffix(r.Reason, noneRegistered):
+		return r.Reason + "; the logs of its TaskManagers say why"
+	case r.Condition == WaitingForSlots && strings.HasPrefix(r.Reason, forSlots) && r.Session:
+		return r.Reason + "; give the session cluster more TaskManagers (x-platform.taskManagers) or slots (taskmanager.numberOfTaskSlots), stop other jobs there, or lower its parallelism"
+	case r.Condition == WaitingForSlots && strings.HasPrefix(r.Reason, forSlots):
+		return r.Reason + "; give it more TaskManagers (x-platform.taskManagers) or slots (taskmanager.numberOfTaskSlots), or lower its parallelism"
+	case r.Reason != "":
+		return r.Reason
+	case r.Misses > 0:
+		return "its JobManager does not answer"
+	case r.Attempt == "" && !r.Session:
+		return "its cluster has not started"
+	case len(r.Jobs) == 0:
+		return "its JobManager does not have the job yet"
+	}
+	return "not every task of it runs"
 }
 
 func (s *step) noAnswer(why string) {
@@ -759,14 +832,7 @@ func (s *step) trial() {
 		r.Trial = nil
 		s.tell(FromREST, "the upgrade from version %d is done: every task runs for %s", t.From, TrialStable)
 	case !runs && !s.now.Before(t.Until):
-		t.Failed, t.Reason = true, r.Reason
-		switch {
-		case t.Reason != "":
-		case r.Queue == Running && r.Misses == 0:
-			t.Reason = "not every task of it runs"
-		default:
-			t.Reason = "nothing says that it does"
-		}
+		t.Failed, t.Reason = true, s.whyNot()
 		r.Desired = WantCancel
 		s.move(Cancel, Ending, FromClock, "it did not run in time: %s; it is ended, and version %d starts again from the same savepoint", t.Reason, t.From)
 		if r.Session {
@@ -827,7 +893,7 @@ func (s *step) settle() {
 		switch {
 		case r.Condition == WaitingForSlots || r.Condition == Restarting:
 			// The leader itself has said so: this is evidence that it does not run.
-			s.end(IsFailed, FromREST, "it did not run within "+r.Deadline.Sub(r.Started).String()+": "+r.Reason)
+			s.end(IsFailed, FromREST, "it did not run within "+r.Deadline.Sub(r.Started).String()+": "+s.whyNot())
 		case r.Condition == Starting && r.Attempt == "" && len(r.Jobs) == 0 && r.Reason != "": // the driver has said that it cannot
 			s.end(IsFailed, FromDriver, "its cluster was not started within "+r.Deadline.Sub(r.Started).String()+because(r.Reason))
 		}

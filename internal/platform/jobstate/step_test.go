@@ -171,7 +171,7 @@ func parse(t *testing.T, w []string) Observation {
 		return NoAnswer{Reason: rest(1)}
 	case "notsubmitted":
 		return NotSubmitted{}
-	case "answer": // answer [of=ATTEMPT] [disputed] [taskmanagers=N] [ID:]STATUS R/T[/SCHEDULED] …
+	case "answer": // answer [of=ATTEMPT] [disputed] [taskmanagers=N] [ID:]STATUS R/T[/SCHEDULED] [slots=NEEDED/TASKMANAGERS/TOTAL/FREE [batch]] …
 		var a Answer
 		for i := 1; i < len(w); i++ {
 			if attempt, ok := strings.CutPrefix(w[i], "of="); ok {
@@ -198,6 +198,16 @@ func parse(t *testing.T, w []string) Observation {
 					j.Tasks.Scheduled, _ = strconv.Atoi(n[2])
 				}
 				i++
+			}
+			if numbers, ok := strings.CutPrefix(arg(i+1), "slots="); ok {
+				j.Slots = &Slots{Streaming: true}
+				if _, err := fmt.Sscanf(numbers, "%d/%d/%d/%d", &j.Slots.Needed, &j.Slots.TaskManagers, &j.Slots.Total, &j.Slots.Free); err != nil {
+					t.Fatal(err)
+				}
+				if i++; arg(i+1) == "batch" {
+					j.Slots.Streaming = false
+					i++
+				}
 			}
 			a.Jobs = append(a.Jobs, j)
 		}
@@ -281,6 +291,14 @@ func parse(t *testing.T, w []string) Observation {
 	return nil
 }
 
+// slots are what an answer says of them, if it does.
+func slots(r *rand.Rand) *Slots {
+	if r.IntN(2) == 0 {
+		return nil
+	}
+	return &Slots{Needed: r.IntN(4), Streaming: r.IntN(2) == 0, TaskManagers: r.IntN(2), Total: r.IntN(4), Free: r.IntN(2)}
+}
+
 // cannot is why a driver cannot start a cluster.
 var cannot = []string{"no port", "no node has room", "its image cannot be pulled"}
 
@@ -300,7 +318,7 @@ func random(r *rand.Rand) Observation {
 	case 3, 4, 5:
 		a := Answer{Attempt: []string{"", "a1", "a2"}[r.IntN(3)], Disputed: r.IntN(3) == 0, TaskManagers: r.IntN(2)}
 		for range r.IntN(3) {
-			a.Jobs = append(a.Jobs, Seen{ID: ids[r.IntN(2)], Status: status(), Tasks: Tasks{Total: 2, Running: r.IntN(3), Scheduled: r.IntN(3)}})
+			a.Jobs = append(a.Jobs, Seen{ID: ids[r.IntN(2)], Status: status(), Tasks: Tasks{Total: 2, Running: r.IntN(3), Created: r.IntN(2), Scheduled: r.IntN(3)}, Slots: slots(r)})
 		}
 		return a
 	case 6, 7:

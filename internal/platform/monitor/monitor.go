@@ -628,12 +628,17 @@ func reasons(errs []error) string {
 	return strings.Join(slices.Compact(why), "; ")
 }
 
-// seen is a job of an answer, with the cause if it has failed.
+// seen is a job of an answer, with the cause if it has failed, and the slots if it may wait for some.
 func (m *Monitor) seen(ctx context.Context, base string, j flinkrest.Job) jobstate.Seen {
 	seen := j.Seen()
 	if seen.Status == jobstate.StFailed {
 		if x, err := m.REST.Exceptions(ctx, base, j.ID); err == nil && len(x) > 0 {
 			seen.Cause = flinkrest.Cause(x[0].Text)
+		}
+	}
+	if seen.MayWait() {
+		if slots, err := m.REST.Slots(ctx, base, j.ID); err == nil { // else a later look knows them
+			seen.Slots = &slots
 		}
 	}
 	return seen

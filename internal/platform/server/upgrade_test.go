@@ -121,7 +121,7 @@ func TestUpgradeTakesTooLong(t *testing.T) {
 	_, next := f.upgrading("clicks", 3)
 	f.stop()
 	f.start()
-	f.back("clicks", next, "nothing says that it does")
+	f.back("clicks", next, "its JobManager does not have the job yet")
 	f.world.Of(next.ID, func(c *simulate.Cluster) {
 		if c.Alive || c.Deletes == 0 {
 			t.Error("the cluster of the new version still runs")

@@ -1,5 +1,5 @@
-// Package recorded has what the REST API of real Flink answers about a job: while it runs, while it restarts, and after each way to end. The
-// command in record writes the bodies.
+// Package recorded has what the REST API of real Flink answers about a job: while it waits for slots, while it runs, while it restarts, and after each
+// way to end. The command in record writes the bodies.
 package recorded
 
 import (
@@ -24,9 +24,14 @@ const (
 	Failed     = "failed"
 	Canceled   = "canceled"
 	Stopped    = "stopped"
+
+	// Waiting needs three slots and got two, so two of each three tasks run. Adaptive needs three too, has the adaptive scheduler, and no TaskManager has
+	// registered.
+	Waiting  = "waiting"
+	Adaptive = "adaptive"
 )
 
-// States lists them.
+// States lists them, without Waiting and Adaptive.
 var States = []string{Running, Restarting, Finished, Failed, Canceled, Stopped}
 
 // Names of the bodies of a state, and their paths below the REST address: ID is the job's. [Stopped] also has the savepoint's.

@@ -1,5 +1,5 @@
-// Command record runs jobs on real Flink and writes what its REST API answers while they run, restart, and after each way to end: the bodies
-// of package recorded.
+// Command record runs jobs on real Flink and writes what its REST API answers while they wait for slots, run, restart, and after each way to end: the
+// bodies of package recorded.
 //
 //	go run ./test/flinkhome 1.18.1 1.20.5 2.2.1
 //	go run ./test/platform/recorded/record -binary bin/flink-entrypoint -versions '1.18.1 1.20.5 2.2.1'
@@ -7,6 +7,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -28,9 +29,10 @@ func main() {
 	binary := flag.String("binary", "bin/flink-entrypoint", "the entrypoint")
 	out := flag.String("out", "test/platform/recorded/bodies", "where VERSION/STATE/NAME.json are written")
 	versions := flag.String("versions", "1.18.1 1.20.5 2.2.1", "of Flink")
+	only := flag.String("only", "", "record the jobs with this state; empty: all")
 	flag.Parse()
 	for _, version := range strings.Fields(*versions) {
-		if err := record(*binary, *out, version); err != nil {
+		if err := record(*binary, *out, version, *only); err != nil {
 			fmt.Fprintf(os.Stderr, "error: Flink %s: %v\n", version, err)
 			os.Exit(1)
 		}
@@ -41,6 +43,8 @@ func main() {
 type life struct {
 	rows   string // further options of the source
 	column string
+	more   string // lines of the configuration
+	alone  bool   // without a TaskManager
 	states []string
 	act    map[string]func(ctx context.Context, c *cluster.Cluster, id string) error // once a state was recorded
 }
@@ -50,7 +54,15 @@ var lives = []life{
 	{column: "id", states: []string{"RUNNING", "CANCELED"}, act: map[string]func(context.Context, *cluster.Cluster, string) error{"RUNNING": cancel}},
 	{column: "100 / (50 - id)", states: []string{"RESTARTING", "FAILED"}},
 	{column: "id", states: []string{"RUNNING", "STOPPED"}, act: map[string]func(context.Context, *cluster.Cluster, string) error{"RUNNING": stop}},
+	{column: "id", more: "  parallelism.default: 3\n", states: []string{"WAITING"}},
+	{column: "id", more: "  parallelism.default: 3\n  jobmanager.scheduler: adaptive\n", alone: true, states: []string{"ADAPTIVE"}},
 }
+
+// waiting are the states of a job that has not got its slots, with what Flink calls them, and the slots of the TaskManagers that have registered.
+var waiting = map[string]struct {
+	state string
+	slots int
+}{"WAITING": {"RUNNING", 2}, "ADAPTIVE": {"CREATED", 0}}
 
 const definition = `apiVersion: flink-entrypoint/v1
 name: recorded
@@ -68,20 +80,22 @@ configuration:
   restart-strategy.fixed-delay.delay: 15 s
   restart-strategy: fixed-delay
   execution.checkpointing.interval: 1 s
-  parallelism.default: 2
-sql:
+%ssql:
   script: |
     CREATE TABLE s (id INT) WITH ('connector' = 'datagen', 'rows-per-second' = '20', 'fields.id.kind' = 'sequence', 'fields.id.start' = '1', 'fields.id.end' = '100000'%s);
     CREATE TABLE p (id INT) WITH ('connector' = 'blackhole');
     INSERT INTO p SELECT %s FROM s;
 `
 
-func record(binary, out, version string) error {
+func record(binary, out, version, only string) error {
 	root, err := homes.Root()
 	if err != nil {
 		return err
 	}
 	for i, l := range lives {
+		if only != "" && !slices.Contains(l.states, strings.ToUpper(only)) {
+			continue
+		}
 		if err := l.record(binary, filepath.Join(root, version), filepath.Join(out, version)); err != nil {
 			return fmt.Errorf("job %d: %w", i+1, err)
 		}
@@ -107,7 +121,7 @@ func (l life) record(binary, home, out string) error {
 	}
 	defer c.Close()
 	name := filepath.Join(dir, "definition.yaml")
-	text := fmt.Sprintf(definition, l.rows, l.column)
+	text := fmt.Sprintf(definition, cmp.Or(l.more, "  parallelism.default: 2\n"), l.rows, l.column)
 	if strings.HasPrefix(filepath.Base(home), "1.18") {
 		text = strings.Replace(text, "  restart-strategy.type: fixed-delay\n", "", 1)
 	} else {
@@ -117,7 +131,11 @@ func (l life) record(binary, home, out string) error {
 		return err
 	}
 	var processes []*cluster.Process
-	for _, role := range []string{"standalone-job", "taskmanager"} {
+	roles := []string{"standalone-job", "taskmanager"}
+	if l.alone {
+		roles = roles[:1]
+	}
+	for _, role := range roles {
 		p, err := c.Start(role, role, []string{"--definition", name, role})
 		if err != nil {
 			return err
@@ -127,6 +145,10 @@ func (l life) record(binary, home, out string) error {
 	id := ""
 	for _, state := range l.states {
 		flinks := strings.Replace(state, "STOPPED", "FINISHED", 1)
+		wait, waits := waiting[state]
+		if waits {
+			flinks = wait.state
+		}
 		err := cluster.Poll(ctx, func() error {
 			for _, p := range processes {
 				select {
@@ -143,6 +165,18 @@ func (l life) record(binary, home, out string) error {
 				return fmt.Errorf("%w %s: %+v", cluster.ErrNotYet, state, jobs)
 			}
 			id = jobs[0].ID
+			if waits {
+				var o struct {
+					Slots int `json:"slots-total"`
+				}
+				if err := c.Get(ctx, "/overview", &o); err != nil {
+					return err
+				}
+				// The tasks of each slot run, whether source and sink are one task or two.
+				if n := jobs[0].Tasks; o.Slots != wait.slots || 3*n["running"] != wait.slots*n["total"] || n["running"]+n["scheduled"] != n["total"] {
+					return fmt.Errorf("%w %s: %d slots, %v", cluster.ErrNotYet, state, o.Slots, n)
+				}
+			}
 			if state != "RUNNING" {
 				return nil
 			}
