@@ -24,6 +24,7 @@ func TestBrowser(t *testing.T) {
 		{"hostile SQL", hostileSQL, true},
 		{"hostile texts", hostileTexts, true},
 		{"without scripts", withoutScripts, true},
+		{"an upgrade without scripts", upgradeWithoutScripts, false},
 	} {
 		if !whole && !part.alone {
 			continue

@@ -4,6 +4,7 @@ package browser
 
 import (
 	"context"
+	"fmt"
 	"strings"
 
 	"github.com/chromedp/cdproto/cdp"
@@ -103,14 +104,8 @@ func (s *person) walk(where string, keeps ...string) {
 // withoutScripts looks at the pages in a browser that executes no script: each has its heading, and the workbench says what to use instead.
 func withoutScripts(s *person) {
 	s.signIn()
-	scripts := func(disabled bool) {
-		s.do("scripts", chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
-			_, err := cdp.Call(ctx, t, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: disabled})
-			return err
-		}))
-	}
-	scripts(true)
-	defer scripts(false)
+	s.scripts(false)
+	defer s.scripts(true)
 	for path, text := range map[string]string{"/": "Jobs", "/workbench": "The workbench needs JavaScript", "/health": "Every queue"} {
 		s.open(path)
 		s.fits(path + " without scripts")
@@ -120,4 +115,34 @@ func withoutScripts(s *person) {
 			s.picture("without-scripts-"+strings.Trim(path, "/"), desktop)
 		}
 	}
+}
+
+// upgradeWithoutScripts upgrades a job that runs version 1 to its newest version, 2.
+func upgradeWithoutScripts(s *person) {
+	s.scripts(false)
+	defer s.scripts(true)
+	s.open("/jobs/clicks-per-page")
+	s.click("#action-upgrade summary")
+	s.is("the newest version and a deadline", `document.getElementById("upgrade-version").value === "2" && document.getElementById("upgrade-within").value === "5m"`)
+	before := s.run("clicks-per-page")
+	s.click("#action-upgrade form button")
+	s.until("it was asked for", `document.body.innerText.includes("The upgrade was asked for.") && document.body.innerText.includes("Upgrade from version 1 to version 2")`)
+	s.p.until("version 2 starts", func() error {
+		if r := s.run("clicks-per-page"); r.ID == before.ID || r.Version != 2 || r.Upgrade == nil || r.Upgrade.State != "starting" || r.From == "" {
+			return fmt.Errorf("the newest run is %+v", r)
+		}
+		return nil
+	})
+	s.open("/jobs/clicks-per-page")
+	s.is("the page says how it goes on", `document.body.innerText.includes("it is done when every task of version 2 has run for 10 s") && document.body.innerText.includes("version 1 starts again from the same savepoint")`)
+	s.p.must("stop", "clicks-per-page", "--wait")
+}
+
+// scripts lets the page execute its scripts, or not.
+func (s *person) scripts(enabled bool) {
+	s.t.Helper()
+	s.do("scripts", chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
+		_, err := cdp.Call(ctx, t, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: !enabled})
+		return err
+	}))
 }

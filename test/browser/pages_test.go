@@ -51,6 +51,7 @@ func pagesOfJobs(s *person) {
 		{"job-new", "/jobs/clicks-per-minute", `document.querySelector(".empty")`},
 		{"job-start", "/jobs/clicks-per-minute/start", `document.querySelector("form[method=post]")`},
 		{"job-stop", "/jobs/clicks-per-page/stop?mode=savepoint", `document.querySelector("form[method=post]")`},
+		{"job-upgrade", "/jobs/clicks-per-page/upgrade", `document.querySelector("form[method=post]")`},
 		{"job-delete", "/jobs/clicks-per-minute/delete", `document.querySelector("form[method=post]")`},
 		{"job-versions", "/jobs/clicks-per-page/versions", `document.querySelectorAll("tbody tr").length === 2`},
 		{"job-version", "/jobs/clicks-per-page/versions/1", `document.querySelector(".tok-keyword")`},
@@ -74,6 +75,8 @@ func pagesOfJobs(s *person) {
 	s.open("/jobs/clicks-per-page")
 	s.click("#action-savepoint summary")
 	s.look("job-action")
+	s.click("#action-upgrade summary")
+	s.look("job-upgrade-form")
 	s.open("/jobs/clicks-per-minute")
 	s.click("#action-start summary")
 	s.look("job-start-form")

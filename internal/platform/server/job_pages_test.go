@@ -274,6 +274,71 @@ func TestButtonsOfAJob(t *testing.T) {
 	}
 }
 
+// TestUpgradeOfAPage: a job is upgraded from its page, which shows how far it is, and what has become of it.
+func TestUpgradeOfAPage(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, true, Options{Limits: api.Limits{Requests: 1e6}})
+	f.token = f.tokenOf("ann", "web", store.RoleEdit)
+	b := reader{f.browse(f.token)}
+	old := f.running("clicks")
+	b.shows("/jobs/clicks", "Upgrade: there is only one version. Save another one first.")
+	b.shows("/jobs/clicks/upgrade", "there is only one version")
+	f.want(201, "PUT", "/v1/jobs/clicks", definition+"#2\n", nil)
+	f.want(201, "PUT", "/v1/jobs/clicks", definition+"#3\n", nil)
+	page := b.shows("/jobs/clicks", "Upgrade…", "Stops the job with a savepoint, and starts the chosen version from it.", "version 1 starts again from the same savepoint", "3 (newest)", "1 (runs now)")
+	if !strings.Contains(page, `<option value="3" selected>`) || !strings.Contains(page, `name="within" value="5m"`) {
+		t.Error("the form has no version and deadline to begin with")
+	}
+	page = b.shows("/jobs/clicks/versions/2", "Upgrade to this…")
+	if !strings.Contains(page, `href="/jobs/clicks/upgrade?version=2"`) {
+		t.Error("the page of a version has no link to the upgrade")
+	}
+	b.shows("/jobs/clicks/versions/1", "Start this…")
+	if page := b.shows("/jobs/clicks/upgrade?version=2", "Upgrade clicks", "Stops the job with a savepoint", "Do nothing"); !strings.Contains(page, `<option value="2" selected>`) {
+		t.Error("the version of the link is not chosen")
+	}
+	for _, c := range []struct {
+		version, within string
+		status          int
+		want            string
+	}{
+		{"x", "5m", 400, `"x" is not the number of a version`},
+		{"2", "soon", 400, `the deadline is "soon", expected a duration of at least 1s`},
+		{"2", "100ms", 400, "expected a duration of at least 1s"},
+		{"2", "48h", 400, "expected seconds from 1 to 86400"},
+		{"7", "5m", 404, `nknown version "7"`},
+	} {
+		status, page := b.post("/jobs/clicks/upgrade", url.Values{"version": {c.version}, "within": {c.within}})
+		if status != c.status || !strings.Contains(text(page), c.want) || !strings.Contains(page, `value="`+c.within+`"`) {
+			t.Errorf("version %s within %s: %d %s", c.version, c.within, status, text(page))
+		}
+	}
+
+	// It is stopped with a savepoint, and version 2 starts.
+	status, page := b.post("/jobs/clicks/upgrade", url.Values{"version": {"2"}, "within": {"1m"}})
+	if status != 200 || !strings.Contains(text(page), "The upgrade was asked for.") || !strings.Contains(text(page), "Upgrade from version 1 to version 2: it is stopped with a savepoint first.") {
+		t.Errorf("upgrade: %d %s", status, text(page))
+	}
+	if status, page := b.post("/jobs/clicks/upgrade", url.Values{"version": {"2"}, "within": {"1m"}}); status != 409 || !strings.Contains(text(page), "the job clicks does not run") {
+		t.Errorf("twice: %d %s", status, text(page))
+	}
+	f.world.Of(old.ID, func(c *simulate.Cluster) { c.Status, c.Savepoint = "FINISHED", saved })
+	next := f.until("clicks", "the new version", func(r wire.Run) bool { return r.ID != old.ID && r.Attempt != "" })
+	b.all("clicks")
+	b.shows("/jobs/clicks", "it is done when every task of version 2 has run for 10 s", "version 1 starts again from the same savepoint", "Upgrade version 1 → 2: starting")
+	b.shows("/jobs/clicks/runs/"+old.ID, "an upgrade from version 1 to version 2, which starts from its savepoint")
+
+	// It fails: the version before is back, and the page says why.
+	f.world.Of(next.ID, func(c *simulate.Cluster) { c.Status = "FAILED" })
+	f.until("clicks", "back", func(r wire.Run) bool { return r.ID != next.ID && r.Attempt != "" })
+	b.all("clicks")
+	b.shows("/jobs/clicks", "Version 2 did not run, so version 1 was started again from the same savepoint.", "java.lang.ArithmeticException: / by zero", "Upgrade version 1 again, since version 2 did not run")
+	b.shows("/jobs/clicks/runs/"+next.ID, "Upgrade version 1 → 2: failed")
+	if status, page := f.readerAs("vic", "web", store.RoleView).get("/jobs/clicks"); status != 200 || strings.Contains(page, "action-upgrade") || !strings.Contains(text(page), "Version 2 did not run") {
+		t.Errorf("who may only view: %d %s", status, text(page))
+	}
+}
+
 // TestParkedRun: a person starts it without state.
 func TestParkedRun(t *testing.T) {
 	t.Parallel()
@@ -306,7 +371,8 @@ func TestPagesOfASessionCluster(t *testing.T) {
 	b.all("shared")
 	b.all("views")
 	page := b.shows("/jobs/shared", "session cluster", "The session cluster runs and takes jobs.", "Jobs on this cluster", "views", "Cancel: jobs use this cluster. Stop them first.")
-	for _, none := range []string{"Checkpoints", "Exceptions", "Lineage", "Stop with savepoint"} {
+	b.shows("/jobs/shared/upgrade", "a session cluster has no savepoint")
+	for _, none := range []string{"Checkpoints", "Exceptions", "Lineage", "Stop with savepoint", "Upgrade"} {
 		if strings.Contains(text(page), none) {
 			t.Errorf("the page of a session cluster has %s", none)
 		}

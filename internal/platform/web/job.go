@@ -19,6 +19,8 @@ var jobPages = []page{
 	{"GET /jobs/{job}", "view", (*visit).job},
 	{"GET /jobs/{job}/start", "edit", (*visit).askStart},
 	{"POST /jobs/{job}/start", "edit", (*visit).startJob},
+	{"GET /jobs/{job}/upgrade", "edit", (*visit).askUpgrade},
+	{"POST /jobs/{job}/upgrade", "edit", (*visit).upgradeJob},
 	{"GET /jobs/{job}/stop", "edit", (*visit).askStop},
 	{"POST /jobs/{job}/stop", "edit", (*visit).stopJob},
 	{"GET /jobs/{job}/delete", "edit", (*visit).askDelete},
@@ -64,9 +66,11 @@ type jobHead struct {
 	Tabs   []tab
 	Tab    string // the current one
 	Saying saying
-	Can    []action
-	Cannot []string
-	Edit   bool
+	// Upgrade is what its newest run has to do with one; Kind "": nothing to say.
+	Upgrade saying
+	Can     []action
+	Cannot  []string
+	Edit    bool
 	// Numbers are the versions that a form offers, newest first.
 	Numbers []int
 }
@@ -86,7 +90,7 @@ func (v *visit) head(tab string) (jobHead, error) {
 	if err != nil {
 		return jobHead{}, err
 	}
-	h := jobHead{Job: j, Path: jobPath(name), Tabs: tabsOf(j), Tab: tab, Saying: sayingOf(j), Edit: v.may("edit")}
+	h := jobHead{Job: j, Path: jobPath(name), Tabs: tabsOf(j), Tab: tab, Saying: sayingOf(j), Upgrade: upgradeOf(j.Run), Edit: v.may("edit")}
 	h.Can, h.Cannot = actionsOf(j)
 	for n := j.Newest; n > 0 && len(h.Numbers) < 200; n-- {
 		h.Numbers = append(h.Numbers, n)
@@ -118,6 +122,7 @@ type overview struct {
 	Failed     int              // checkpoints
 	Newer      int              // versions that are newer than the one that runs
 	Start      startForm
+	Upgrade    upgradeForm
 }
 
 // A moment is an event as the timeline shows it.
@@ -149,7 +154,7 @@ func (v *visit) job() error {
 	if err != nil {
 		return err
 	}
-	o := overview{Head: h, Start: startForm{Version: h.Job.Newest, Savepoint: usual(h.Run())}}
+	o := overview{Head: h, Start: startForm{Version: h.Job.Newest, Savepoint: usual(h.Run())}, Upgrade: upgradeForm{usualUpgrade(h.Job), usualWithin}}
 	if r := h.Run(); r != nil {
 		events, err := v.api.Events(v.ctx(), h.Job.Name, r.ID)
 		if err != nil {
@@ -189,6 +194,7 @@ type actionPage struct {
 	Action  action
 	Problem *wire.Problem
 	Start   startForm
+	Upgrade upgradeForm
 	Run     *wire.Run
 	As      string
 	Reason  string
@@ -256,6 +262,66 @@ func (v *visit) startJob() error {
 		}
 	}
 	return v.showStart(wrong.Status, h, form, wrong)
+}
+
+// An upgradeForm is what a person fills in to upgrade a job.
+type upgradeForm struct {
+	Version int
+	Within  string // a duration
+}
+
+func (v *visit) askUpgrade() error {
+	h, err := v.head("")
+	if err != nil {
+		return err
+	}
+	form := upgradeForm{usualUpgrade(h.Job), usualWithin}
+	if n, err := strconv.Atoi(v.r.URL.Query().Get("version")); err == nil {
+		form.Version = n
+	}
+	var p *wire.Problem
+	if h.Cluster() {
+		p = &wire.Problem{Title: "Not a session cluster", Status: http.StatusConflict, Detail: "a session cluster has no savepoint", Hint: "upgrade its jobs, or stop and start it"}
+	} else if !open(h.Run()) {
+		p = &wire.Problem{Title: "Nothing to upgrade", Status: http.StatusConflict, Detail: "this job has no run that goes on", Hint: "start the version"}
+	} else if why := notUpgraded(h.Job); why != "" {
+		p = &wire.Problem{Title: "Not now", Status: http.StatusConflict, Detail: strings.TrimSuffix(why, "."), Hint: "its page shows how it is"}
+	}
+	return v.showUpgrade(http.StatusOK, h, form, p)
+}
+
+func (v *visit) showUpgrade(status int, h jobHead, form upgradeForm, p *wire.Problem) error {
+	return v.showJob(status, "job-upgrade", h, actionPage{Head: h, Action: upgradeAction(h.Job), Upgrade: form, Run: h.Run(), Problem: p})
+}
+
+func (v *visit) upgradeJob() error {
+	if err := v.form(); err != nil {
+		return err
+	}
+	h, err := v.head("")
+	if err != nil {
+		return err
+	}
+	form := upgradeForm{Within: strings.TrimSpace(v.r.PostForm.Get("within"))}
+	var noVersion error
+	form.Version, noVersion = strconv.Atoi(v.r.PostForm.Get("version"))
+	within, noDuration := time.ParseDuration(form.Within)
+	var wrong *wire.Problem
+	switch {
+	case noVersion != nil || form.Version < 1:
+		wrong = &wire.Problem{Title: "It was not upgraded", Status: http.StatusBadRequest, Detail: fmt.Sprintf("%q is not the number of a version", v.r.PostForm.Get("version")), Hint: "choose one of the list"}
+	case noDuration != nil || within < time.Second:
+		wrong = &wire.Problem{Title: "It was not upgraded", Status: http.StatusBadRequest, Detail: fmt.Sprintf("the deadline is %q, expected a duration of at least 1s", form.Within), Hint: "e.g. 90s, 5m or 1h"}
+	default:
+		_, err := v.api.Upgrade(v.ctx(), h.Job.Name, wire.UpgradeJob{Version: form.Version, Within: int(within.Seconds())})
+		if err == nil {
+			return v.done(h.Path, "upgrading")
+		}
+		if wrong = v.problem(err); wrong == nil {
+			return err
+		}
+	}
+	return v.showUpgrade(wrong.Status, h, form, wrong)
 }
 
 // stops are the ways to end a run, by the mode of the API.

@@ -36,7 +36,10 @@ func TestStatesOfAJob(t *testing.T) {
 		"submitted":         {wire.Job{Run: &wire.Run{Queue: "accept", Condition: "starting", Desired: "run", Session: "shared"}}, "info", "submitted to its session cluster", "cancel", "has no state to save"},
 		"waiting for slots": {wire.Job{Run: &wire.Run{Queue: "accept", Condition: "waiting for slots", Desired: "run"}}, "warn", "waits for task slots", "cancel", "Start: there is a run"},
 		"parked":            {wire.Job{Run: &wire.Run{Queue: "accept", Condition: "parked", Desired: "run"}}, "warn", "waits for a decision", "empty cancel resolve", "Start: there is a run"},
-		"running":           {wire.Job{Run: &wire.Run{Queue: "running", Desired: "run"}}, "ok", "Every task runs", "savepoint drain cancel", "Start: there is a run"},
+		"running":           {wire.Job{Run: &wire.Run{Queue: "running", Desired: "run"}}, "ok", "Every task runs", "savepoint drain cancel", "Upgrade: there is only one version"},
+		"with versions":     {wire.Job{Newest: 2, Run: &wire.Run{Queue: "running", Version: 1, Desired: "run"}}, "ok", "Every task runs", "upgrade savepoint drain cancel", "Start: there is a run"},
+		"being upgraded":    {wire.Job{Newest: 2, Run: &wire.Run{Queue: "running", Version: 2, Desired: "run", Upgrade: &wire.Upgrade{State: "starting", From: 1, To: 2}}}, "ok", "Every task runs", "savepoint drain cancel", "Upgrade: the one from version 1 is not decided yet"},
+		"upgraded":          {wire.Job{Newest: 2, Run: &wire.Run{Queue: "running", Version: 2, Desired: "run", Upgrade: &wire.Upgrade{State: "done", From: 1, To: 2}}}, "ok", "Every task runs", "upgrade savepoint drain cancel", "Start: there is a run"},
 		"restarting":        {wire.Job{Run: &wire.Run{Queue: "running", Condition: "restarting", Desired: "run"}}, "warn", "restarts the job", "savepoint drain cancel", "Start: there is a run"},
 		"lost":              {wire.Job{Run: &wire.Run{Queue: "running", Condition: "lost", Desired: "run"}}, "bad", "Nothing says how the run is", "savepoint drain cancel resolve", "Start: there is a run"},
 		"ending":            {wire.Job{Run: &wire.Run{Queue: "running", Condition: "ending", Desired: "run"}}, "info", "not yet proven", "savepoint drain cancel resolve", "Start"},
@@ -49,7 +52,7 @@ func TestStatesOfAJob(t *testing.T) {
 		"a session cluster": {wire.Job{Kind: "cluster", Run: &wire.Run{Queue: "running", Desired: "run"}, Jobs: []string{"views"}}, "ok", "takes jobs", "", "jobs use this cluster"},
 		"an unused one":     {wire.Job{Kind: "cluster", Run: &wire.Run{Queue: "running", Desired: "run"}}, "ok", "takes jobs", "cancel", "Start"},
 		"an ended one":      {wire.Job{Kind: "cluster", Run: &wire.Run{Queue: "finish", Outcome: "finished", Ended: &ended}}, "idle", "session cluster has ended", "start delete", "-"},
-		"a queue of later":  {wire.Job{Run: &wire.Run{Queue: "later", Desired: "run"}}, "info", "in the queue later", "savepoint drain cancel", "Start"},
+		"a queue of later":  {wire.Job{Newest: 2, Run: &wire.Run{Queue: "later", Desired: "run"}}, "info", "in the queue later", "savepoint drain cancel", "Upgrade: the job does not run"},
 	} {
 		s := sayingOf(c.job)
 		if s.Kind != c.kind || !strings.Contains(s.Text, c.text) {
@@ -67,6 +70,42 @@ func TestStatesOfAJob(t *testing.T) {
 				t.Errorf("%s: %s does not say what it will do", name, a.Name)
 			}
 		}
+	}
+}
+
+// TestUpgradeOf: how far an upgrade is and how it ended, on the page of the run before and of the new one.
+func TestUpgradeOf(t *testing.T) {
+	until := time.Date(2026, 1, 2, 3, 4, 5, 0, time.FixedZone("", 3600))
+	for _, c := range []struct {
+		upgrade *wire.Upgrade
+		kind    string
+		says    string // parts of text, reason and hint
+	}{
+		{nil, "", ""},
+		{&wire.Upgrade{State: "done", From: 1, To: 2}, "", ""},
+		{&wire.Upgrade{State: "stopping", From: 1, To: 2}, "info", "from version 1 to version 2|stopped with a savepoint first|goes on in its version"},
+		{&wire.Upgrade{State: "stopped", From: 1, To: 2}, "info", "an upgrade from version 1 to version 2, which starts from its savepoint"},
+		{&wire.Upgrade{State: "not started", From: 1, To: 2}, "warn", "Version 2 was not started"},
+		{&wire.Upgrade{State: "starting", From: 1, To: 2, Until: &until}, "info", "every task of version 2 has run for 10 s|02:04:05 UTC, version 1 starts again from the same savepoint"},
+		{&wire.Upgrade{State: "failed", From: 1, To: 2}, "warn", "Version 2 did not run. Version 1 starts again from the same savepoint"},
+		{&wire.Upgrade{State: "canceled", From: 1, To: 2}, "idle", "Version 1 is not started again"},
+		{&wire.Upgrade{State: "back", From: 2, To: 1, Reason: "/ by zero"}, "warn", "Version 2 did not run, so version 1 was started again from the same savepoint|/ by zero|is written again"},
+	} {
+		s := upgradeOf(&wire.Run{Upgrade: c.upgrade})
+		if s.Kind != c.kind {
+			t.Errorf("%+v: %+v", c.upgrade, s)
+		}
+		for part := range strings.SplitSeq(c.says, "|") {
+			if !strings.Contains(s.Text+"\n"+s.Reason+"\n"+s.Hint, part) {
+				t.Errorf("%+v: %+v does not say %q", c.upgrade, s, part)
+			}
+		}
+	}
+	if s := upgradeOf(nil); s.Kind != "" {
+		t.Errorf("%+v", s)
+	}
+	if a, b := usualUpgrade(wire.Job{Newest: 3, Run: &wire.Run{Version: 1}}), usualUpgrade(wire.Job{Newest: 3, Run: &wire.Run{Version: 3}}); a != 3 || b != 2 {
+		t.Errorf("it goes to %d and %d", a, b)
 	}
 }
 

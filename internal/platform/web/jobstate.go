@@ -18,6 +18,7 @@ const (
 	conditionParked     = "parked"
 	conditionLost       = "lost"
 
+	wantRun    = "run"
 	wantStop   = "stop"
 	wantCancel = "cancel"
 
@@ -25,6 +26,15 @@ const (
 	outcomeFailed   = "failed"
 	outcomeCanceled = "canceled"
 	outcomeStopped  = "stopped"
+
+	upgradeStopping   = "stopping"
+	upgradeStopped    = "stopped"
+	upgradeNotStarted = "not started"
+	upgradeStarting   = "starting"
+	upgradeDone       = "done"
+	upgradeFailed     = "failed"
+	upgradeCanceled   = "canceled"
+	upgradeBack       = "back"
 
 	kindCluster = "cluster"
 )
@@ -76,7 +86,7 @@ func sayingOf(j wire.Job) saying {
 		s.Hint = "The page Exceptions shows the failure."
 	case r.Condition == conditionWaiting:
 		s.Kind, s.Text, s.Progress = "warn", "The job waits for task slots.", true
-		s.Hint = "It starts when enough TaskManagers have registered; the logs show what they do."
+		s.Hint = "It starts when its cluster has enough. If these are all, give it more TaskManagers (x-platform.taskManagers) or slots (taskmanager.numberOfTaskSlots), or lower its parallelism."
 	case r.Queue == queueAccept && r.Session != "":
 		s.Kind, s.Text, s.Progress = "info", "The job is being submitted to its session cluster.", true
 	case r.Queue == queueAccept:
@@ -101,12 +111,42 @@ func what(j wire.Job) string {
 	return "This job"
 }
 
+// upgradeOf says how far the upgrade of a run is, or how it ended. Kind "" is nothing to say: it has nothing to do with an upgrade, or one that is done.
+func upgradeOf(r *wire.Run) saying {
+	if r == nil || r.Upgrade == nil {
+		return saying{}
+	}
+	u := r.Upgrade
+	switch u.State {
+	case upgradeStopping:
+		return saying{Kind: "info", Text: fmt.Sprintf("Upgrade from version %d to version %d: it is stopped with a savepoint first.", u.From, u.To), Hint: "If the savepoint fails, the job goes on in its version."}
+	case upgradeStopped:
+		return saying{Kind: "info", Text: fmt.Sprintf("It was stopped for an upgrade from version %d to version %d, which starts from its savepoint.", u.From, u.To)}
+	case upgradeNotStarted:
+		return saying{Kind: "warn", Text: fmt.Sprintf("Version %d was not started: the run ended before it was stopped with a savepoint.", u.To)}
+	case upgradeStarting:
+		s := saying{Kind: "info", Text: fmt.Sprintf("Upgrade from version %d to version %d: it is done when every task of version %d has run for 10 s.", u.From, u.To, u.To)}
+		if u.Until != nil {
+			s.Hint = fmt.Sprintf("If they do not run by %s, version %d starts again from the same savepoint.", u.Until.UTC().Format("15:04:05 UTC"), u.From)
+		}
+		return s
+	case upgradeFailed:
+		return saying{Kind: "warn", Text: fmt.Sprintf("Version %d did not run. Version %d starts again from the same savepoint when nothing of it is left.", u.To, u.From)}
+	case upgradeCanceled:
+		return saying{Kind: "idle", Text: fmt.Sprintf("The upgrade from version %d was ended before it was decided. Version %d is not started again.", u.From, u.From)}
+	case upgradeBack:
+		return saying{Kind: "warn", Text: fmt.Sprintf("Version %d did not run, so version %d was started again from the same savepoint.", u.From, u.To), Reason: u.Reason,
+			Hint: "What it wrote before it was given up is written again, unless the sink is exactly-once."}
+	}
+	return saying{}
+}
+
 // open reports whether a job has a run that has not ended.
 func open(r *wire.Run) bool { return r != nil && r.Outcome == "" }
 
 // An action is something that a person can do with a job now.
 type action struct {
-	Name   string // start, savepoint, drain, cancel, resolve, empty or delete
+	Name   string // start, upgrade, savepoint, drain, cancel, resolve, empty or delete
 	Title  string
 	Danger bool
 	Will   []string // what it will do, a sentence each
@@ -132,6 +172,11 @@ func actionsOf(j wire.Job) (can []action, cannot []string) {
 	case r.Queue == queueAccept:
 		cannot = append(cannot, "Stop with savepoint: the job does not run yet, so it has no state to save. Cancel ends the start.")
 	default:
+		if why := notUpgraded(j); why == "" {
+			can = append(can, upgradeAction(j))
+		} else {
+			cannot = append(cannot, "Upgrade: "+why)
+		}
 		can = append(can, stopAction, drainAction)
 	}
 	switch {
@@ -156,6 +201,42 @@ func startAction(j wire.Job) action {
 	}
 	a.Will = []string{"Makes a new run of the chosen version, with a Flink job id and a savepoint directory of its own.", "Nothing of an earlier run is changed."}
 	return a
+}
+
+// notUpgraded is why a job with a run that can be stopped with a savepoint cannot be upgraded now; empty: it can.
+func notUpgraded(j wire.Job) string {
+	switch r := j.Run; {
+	case r.Queue != queueRunning:
+		return "the job does not run."
+	case r.Upgrade != nil && r.Upgrade.State == upgradeStarting:
+		return fmt.Sprintf("the one from version %d is not decided yet.", r.Upgrade.From)
+	case j.Newest < 2:
+		return "there is only one version. Save another one first."
+	}
+	return ""
+}
+
+// usualUpgrade is the version that an upgrade goes to unless the user chooses: the newest one, or, where that one runs, the one before.
+func usualUpgrade(j wire.Job) int {
+	if j.Run != nil && j.Run.Version == j.Newest {
+		return j.Newest - 1
+	}
+	return j.Newest
+}
+
+// usualWithin is the time that a new version has to run, unless the user chooses.
+const usualWithin = "5m"
+
+func upgradeAction(j wire.Job) action {
+	before := "the version that runs now"
+	if j.Run != nil {
+		before = fmt.Sprintf("version %d", j.Run.Version)
+	}
+	return action{Name: "upgrade", Title: "Upgrade",
+		Will: []string{"Stops the job with a savepoint, and starts the chosen version from it. If the savepoint fails, the job goes on as it is.",
+			"The upgrade is done when every task of the new version has run for 10 s.",
+			"If it fails, or does not run within the deadline, it is ended, and " + before + " starts again from the same savepoint. This page then shows why."},
+		Then: []string{"What a version wrote before it was given up is written again, unless the sink is exactly-once."}}
 }
 
 var stopAction = action{Name: "savepoint", Title: "Stop with savepoint",

@@ -44,6 +44,7 @@ type runPage struct {
 	Head     jobHead
 	Run      *wire.Run
 	Saying   saying
+	Upgrade  saying
 	Newest   bool
 	Timeline []moment
 }
@@ -61,7 +62,7 @@ func (v *visit) jobRun() error {
 	p.Run, p.Newest = &r, h.Run() != nil && h.Run().ID == r.ID
 	of := h.Job
 	of.Run = &r
-	p.Saying = sayingOf(of)
+	p.Saying, p.Upgrade = sayingOf(of), upgradeOf(&r)
 	events, err := v.api.Events(v.ctx(), h.Job.Name, p.Run.ID)
 	if err != nil {
 		return err

@@ -64,6 +64,12 @@ type versionPage struct {
 	Running  bool
 }
 
+// Upgrades reports whether the job can be upgraded to it.
+func (p versionPage) Upgrades() bool {
+	j := p.Head.Job
+	return !p.Head.Cluster() && open(j.Run) && j.Run.Version != p.Version.Number && j.Run.Desired == wantRun && notUpgraded(j) == ""
+}
+
 // Before is the number of the version before it.
 func (p versionPage) Before() int { return p.Version.Number - 1 }
 

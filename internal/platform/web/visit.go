@@ -138,6 +138,7 @@ var doneTexts = map[string]string{
 	"started-empty":   "It starts without state.",
 	"stopping":        "A stop with savepoint was asked for.",
 	"draining":        "A drain was asked for.",
+	"upgrading":       "The upgrade was asked for.",
 	"canceling":       "The cancel was asked for.",
 	"resolving":       "The run ends as you said when its cluster is gone.",
 	"version":         "The version is saved.",
