@@ -74,12 +74,18 @@ type API struct {
 	Secure bool
 	// Polls is how many looks at runs there are a second.
 	Polls func() float64
+	// Owner names this process in reservations of keys, and Lease is how long one lasts unless it is renewed; 0: 30 s.
+	Owner string
+	Lease time.Duration
+	// Point, if not nil, is called at each place where a crash must do no harm.
+	Point func(place string)
 	// StreamCheck is how often the rights of a reader of a stream are looked at again; 0: a minute.
 	StreamCheck time.Duration
 
 	usage    usage
 	pushes   meter.Meter
 	clusters seen
+	keys     keys
 	started  time.Time
 	patterns []string
 }

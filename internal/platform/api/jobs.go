@@ -16,7 +16,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"flink-entrypoint/internal/platform/jobstate"
 	"flink-entrypoint/internal/platform/store"
@@ -174,14 +173,14 @@ func (a *API) put(w http.ResponseWriter, r *http.Request, kind store.Kind, prepa
 	if err != nil {
 		return err
 	}
-	return a.once(w, r, append([]byte(r.Method+r.URL.String()+"\n"+r.Header.Get("If-Match")+"\n"), source...), func() (int, any, error) {
+	return a.once(w, r, append([]byte(r.Method+r.URL.String()+"\n"+r.Header.Get("If-Match")+"\n"), source...), func(reservation string) (int, any, error) {
 		d, err := prepare(fileName(name, r), source)
 		if err != nil {
 			return 0, nil, err
 		}
 		sum := sha256.Sum256(d.Document)
 		v, made, err := a.Store.PutJobWithin(r.Context(), c.team, store.Version{Job: name, Kind: kind, Document: d.Document, Digest: hex.EncodeToString(sum[:]), Source: source,
-			Catalogs: d.Catalogs, Comment: r.URL.Query().Get("comment"), By: c.name}, seen, a.Limits.Definitions)
+			Catalogs: d.Catalogs, Comment: r.URL.Query().Get("comment"), By: c.name, Reservation: reservation}, seen, a.Limits.Definitions)
 		switch {
 		case errors.Is(err, store.ErrDefinitions):
 			return 0, nil, refuse(http.StatusInsufficientStorage, err.Error(), "delete jobs that are not needed any more, or ask an operator for more (--max-definitions)")
@@ -216,61 +215,6 @@ func fileName(job string, r *http.Request) string {
 	}
 	return job + ".yaml"
 }
-
-// once answers a request that has an Idempotency-Key as it was answered before.
-func (a *API) once(w http.ResponseWriter, r *http.Request, request []byte, do func() (int, any, error)) error {
-	key := r.Header.Get("Idempotency-Key")
-	if key == "" {
-		status, out, err := do()
-		if err != nil {
-			return err
-		}
-		return answer(w, status, out)
-	}
-	if len(key) > 200 {
-		return refuse(http.StatusBadRequest, "the Idempotency-Key is longer than 200 bytes", "")
-	}
-	sum := sha256.Sum256(request)
-	digest := hex.EncodeToString(sum[:])
-	caller := who(r).team + "/" + who(r).name
-	before, err := a.Store.AnswerOf(r.Context(), caller, key)
-	if errors.Is(err, store.ErrNotFound) {
-		kept, counted := a.Store.AnswersOf(r.Context(), caller, a.Limits.Answers)
-		if counted != nil {
-			return counted
-		}
-		if kept >= a.Limits.Answers {
-			return tooMany(w, time.Hour, fmt.Sprintf("%d answers to requests with an Idempotency-Key are kept for %s, which is the limit", kept, who(r).name))
-		}
-		status, out, failed := do()
-		if failed != nil {
-			return failed
-		}
-		var b bytes.Buffer
-		answer(&recorder{header: w.Header(), body: &b}, status, out)
-		before = store.Answer{Request: digest, Status: status, Body: b.Bytes()}
-		err = a.Store.KeepAnswer(r.Context(), caller, key, before)
-	}
-	if err != nil {
-		return err
-	}
-	if before.Request != digest {
-		return refuse(http.StatusUnprocessableEntity, "the Idempotency-Key was used for another request", "a key is for one request and its repetitions")
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(before.Status)
-	w.Write(before.Body)
-	return nil
-}
-
-type recorder struct {
-	header http.Header
-	body   *bytes.Buffer
-}
-
-func (r *recorder) Header() http.Header         { return r.header }
-func (r *recorder) Write(b []byte) (int, error) { return r.body.Write(b) }
-func (r *recorder) WriteHeader(int)             {}
 
 func (a *API) deleteJob(w http.ResponseWriter, r *http.Request) error {
 	j, err := a.job(r)

@@ -180,9 +180,9 @@ func (a *API) start(w http.ResponseWriter, r *http.Request) error {
 	if j.Kind == store.KindCluster && in.Savepoint != "" {
 		return refuse(http.StatusBadRequest, fmt.Sprintf("%s is a session cluster, which has no savepoint", j.Name), "start it without, and its jobs from theirs")
 	}
-	return a.once(w, r, fmt.Appendf(nil, "start %s %+v", j.Name, in), func() (int, any, error) {
+	return a.once(w, r, fmt.Appendf(nil, "start %s %+v", j.Name, in), func(reservation string) (int, any, error) {
 		in.Version = cmp.Or(in.Version, j.Newest)
-		run, err := a.Begin(r.Context(), j.Name, in.Version, store.Asked{By: who(r).name, Savepoint: in.Savepoint})
+		run, err := a.Begin(r.Context(), j.Name, in.Version, store.Asked{By: who(r).name, Savepoint: in.Savepoint, Reservation: reservation})
 		switch {
 		case errors.Is(err, store.ErrExists):
 			return 0, nil, refuse(http.StatusConflict, fmt.Sprintf("the job %s has a run that has not ended", j.Name), "stop it first, or wait for its end")
@@ -217,8 +217,23 @@ func (a *API) decide(r *http.Request, run store.Run, o jobstate.Observation) (in
 	return http.StatusAccepted, runOf(after), err
 }
 
+// decided is the run of a job that a request was applied to already: it is repeated, and the server that did it has not answered.
+func (a *API) decided(ctx context.Context, job, reservation string) (store.Run, bool, error) {
+	if reservation == "" {
+		return store.Run{}, false, nil
+	}
+	const since = 20 // more runs do not begin while a request is repeated
+	runs, err := a.Store.Runs(ctx, job, "", since)
+	for _, run := range runs {
+		if run.State.Request == reservation {
+			return run, true, nil
+		}
+	}
+	return store.Run{}, false, err
+}
+
 func (a *API) stop(w http.ResponseWriter, r *http.Request) error {
-	_, err := a.job(r)
+	j, err := a.job(r)
 	var in wire.Stop
 	if err == nil {
 		err = read(w, r, &in)
@@ -226,18 +241,17 @@ func (a *API) stop(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	var o jobstate.Observation
-	switch by := who(r).name; in.Mode {
-	case "", "savepoint":
-		o = jobstate.AskStop{By: by}
-	case "drain":
-		o = jobstate.AskStop{By: by, Drain: true}
-	case "cancel":
-		o = jobstate.AskCancel{By: by}
-	default:
+	if !slices.Contains([]string{"", "savepoint", "drain", "cancel"}, in.Mode) {
 		return refuse(http.StatusBadRequest, fmt.Sprintf("unknown mode %q", in.Mode), "savepoint, drain or cancel")
 	}
-	return a.once(w, r, fmt.Appendf(nil, "stop %s %+v", r.URL, in), func() (int, any, error) {
+	return a.once(w, r, fmt.Appendf(nil, "stop %s %+v", r.URL, in), func(reservation string) (int, any, error) {
+		if run, decided, err := a.decided(r.Context(), j.Name, reservation); decided || err != nil {
+			return http.StatusAccepted, runOf(run), err
+		}
+		var o jobstate.Observation = jobstate.AskStop{By: who(r).name, Drain: in.Mode == "drain", Request: reservation}
+		if in.Mode == "cancel" {
+			o = jobstate.AskCancel{By: who(r).name, Request: reservation}
+		}
 		run, err := a.run(r)
 		if err == nil && run.State.Cluster {
 			if in.Mode != "cancel" {
@@ -268,7 +282,10 @@ func (a *API) upgrade(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return a.once(w, r, fmt.Appendf(nil, "upgrade %s %+v", r.URL, in), func() (int, any, error) {
+	return a.once(w, r, fmt.Appendf(nil, "upgrade %s %+v", r.URL, in), func(reservation string) (int, any, error) {
+		if run, decided, err := a.decided(r.Context(), j.Name, reservation); decided || err != nil {
+			return http.StatusAccepted, runOf(run), err
+		}
 		run, err := a.run(r)
 		if err != nil {
 			return 0, nil, err
@@ -281,7 +298,7 @@ func (a *API) upgrade(w http.ResponseWriter, r *http.Request) error {
 		if err := a.upgradable(r.Context(), run, then.Version); err != nil {
 			return 0, nil, err
 		}
-		return a.decide(r, run, jobstate.AskStop{By: then.By, Drain: in.Drain, Then: &then})
+		return a.decide(r, run, jobstate.AskStop{By: then.By, Drain: in.Drain, Then: &then, Request: reservation})
 	})
 }
 

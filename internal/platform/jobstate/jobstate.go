@@ -137,9 +137,11 @@ type Run struct {
 	Sequences map[string]int64 `json:"sequences,omitempty"`
 	Losses    map[string]Loss  `json:"losses,omitempty"` // by place, of processes that ended and were or will be replaced
 	Stop      *Stop            `json:"stop,omitempty"`
-	Trial     *Trial           `json:"trial,omitempty"` // it is the second half of an upgrade, which is not decided yet
-	Resolve   *Resolve         `json:"resolve,omitempty"`
-	Strange   []string         `json:"strange,omitempty"` // ids of jobs that do not belong here, each reported once
+	// Request is the user's last one to end the run, if it has an id: a repetition finds the run by it, whatever became of it meanwhile.
+	Request string   `json:"request,omitempty"`
+	Trial   *Trial   `json:"trial,omitempty"` // it is the second half of an upgrade, which is not decided yet
+	Resolve *Resolve `json:"resolve,omitempty"`
+	Strange []string `json:"strange,omitempty"` // ids of jobs that do not belong here, each reported once
 
 	Outcome Outcome   `json:"outcome,omitempty"`
 	Source  Source    `json:"source,omitempty"` // of the evidence of the outcome

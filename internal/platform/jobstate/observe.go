@@ -135,13 +135,14 @@ type ClusterGone struct{}
 
 // AskStop: the user wants the job stopped with a savepoint.
 type AskStop struct {
-	By    string
-	Drain bool
-	Then  *Upgrade // nil: nothing is started afterwards
+	By      string
+	Drain   bool
+	Then    *Upgrade // nil: nothing is started afterwards
+	Request string   // its id; empty: it has none
 }
 
 // AskCancel: the user wants the job canceled.
-type AskCancel struct{ By string }
+type AskCancel struct{ By, Request string }
 
 // AskResolve: the user says how a lost or parked run ended.
 type AskResolve struct {

@@ -1,6 +1,7 @@
 package jobstate
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -214,8 +215,10 @@ func (s *step) observe(o Observation) {
 	case ClusterGone:
 		s.gone()
 	case AskStop:
+		r.Request = cmp.Or(o.Request, r.Request)
 		s.askStop(o)
 	case AskCancel:
+		r.Request = cmp.Or(o.Request, r.Request)
 		s.askCancel(o)
 	case AskResolve:
 		if r.Condition == Lost || r.Condition == Parked || r.Condition == Ending {

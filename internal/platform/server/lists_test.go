@@ -131,7 +131,7 @@ func TestClientFollowsPages(t *testing.T) {
 		"INSERT INTO catalogs SELECT 'c' || i, team, revision, statement, changed, changed_by FROM n, catalogs WHERE name = 'x1'",
 		"INSERT INTO artifacts SELECT 'a' || i, team, digest, size, created, created_by, unused FROM n, artifacts WHERE name = 'x1'",
 		"INSERT INTO tokens SELECT 't' || i, role, team, run, i, created, expires FROM n, tokens WHERE name = 'x1'",
-		"INSERT INTO versions SELECT job, i, document, digest, source, catalogs, comment, created, created_by, size FROM n, versions WHERE job = 'clicks' AND number = 1",
+		"INSERT INTO versions SELECT job, i, document, digest, source, catalogs, comment, created, created_by, size, reservation FROM n, versions WHERE job = 'clicks' AND number = 1",
 	} {
 		if _, err := db.Exec(numbers + q); err != nil {
 			t.Fatal(q, err)

@@ -6,8 +6,10 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"flink-entrypoint/internal/platform/wire"
 	"flink-entrypoint/test/platform/simulate"
@@ -61,6 +63,73 @@ func TestTwoServers(t *testing.T) {
 				t.Errorf("%s was started %d times", name, c.Starts)
 			}
 		})
+	}
+}
+
+// TestTwoServersWithOneKey: a request that two servers get at the same time is done by one of them, and both give its answer. A server that stands still
+// after it has reserved the key loses it when its lease ends; when it goes on, it does nothing twice.
+func TestTwoServersWithOneKey(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: it starts a PostgreSQL")
+	}
+	t.Parallel()
+	var place atomic.Value // where the first server stands still
+	place.Store("")
+	stands, on := make(chan struct{}), make(chan struct{})
+	one := newFixture(t, false, Options{Store: postgres.Start(t).Database(t), Lease: time.Second, Point: func(at string) {
+		if place.CompareAndSwap(at, "") {
+			stands <- struct{}{}
+			<-on
+		}
+	}})
+	two := &fixture{t: t, world: one.world, page: one.page, dir: filepath.Join(t.TempDir(), "data"), log: &bytes.Buffer{}, more: one.more}
+	two.more.Point = nil
+	two.start()
+	t.Cleanup(func() { two.stop() })
+	type request struct {
+		name, method, path string
+		in                 any
+		status             int
+	}
+	done := func(r request) { // by each server once
+		t.Helper()
+		h := header{"Idempotency-Key": r.name}
+		var answers [2]string
+		var both sync.WaitGroup
+		for i, f := range []*fixture{one, two} {
+			both.Go(func() { answers[i] = string(f.want(r.status, r.method, r.path, r.in, h)) })
+		}
+		both.Wait()
+		if answers[0] != answers[1] {
+			t.Errorf("%s: the servers answer\n%s\n%s", r.name, answers[0], answers[1])
+		}
+	}
+	frozen := func(at string, r request) {
+		t.Helper()
+		h := header{"Idempotency-Key": r.name}
+		place.Store(at)
+		first := make(chan string)
+		go func() { first <- string(one.want(r.status, r.method, r.path, r.in, h)) }()
+		<-stands
+		second := string(two.want(r.status, r.method, r.path, r.in, h)) // after the lease of the first one
+		on <- struct{}{}
+		if answer := <-first; answer != second {
+			t.Errorf("%s, %s: the servers answer\n%s\n%s", r.name, at, answer, second)
+		}
+	}
+	const reserved = "a key is reserved"
+	done(request{"put", "PUT", "/v1/jobs/clicks", definition, 201})
+	done(request{"start", "POST", "/v1/jobs/clicks/start", wire.Start{}, 202})
+	frozen(reserved, request{"put again", "PUT", "/v1/jobs/clicks", definition + "#2\n", 201})
+	frozen(reserved, request{"another job", "PUT", "/v1/jobs/orders", definition, 201})
+	frozen(reserved, request{"its start", "POST", "/v1/jobs/orders/start", wire.Start{}, 202})
+	for job, versions := range map[string]int{"clicks": 2, "orders": 1} {
+		if all := decode[struct{ Versions []wire.Version }](t, one.want(200, "GET", "/v1/jobs/"+job+"/versions", nil, nil)); len(all.Versions) != versions {
+			t.Errorf("%s has %d versions, want %d", job, len(all.Versions), versions)
+		}
+		if all := decode[struct{ Runs []wire.Run }](t, one.want(200, "GET", "/v1/jobs/"+job+"/runs", nil, nil)); len(all.Runs) != 1 {
+			t.Errorf("%s has %d runs", job, len(all.Runs))
+		}
 	}
 }
 

@@ -219,7 +219,7 @@ func TestLifetimes(t *testing.T) {
 		}
 	}
 	o.exec("UPDATE artifacts SET unused = ? WHERE unused IS NOT NULL", epoch.UnixMilli())
-	if err := o.s.Store.KeepAnswer(ctx, "ann", "k", store.Answer{Status: 201, Body: []byte("{}")}); err != nil {
+	if _, err := o.s.Store.KeepAnswer(ctx, "ann", "k", store.Answer{Status: 201, Body: []byte("{}")}); err != nil {
 		t.Fatal(err)
 	}
 	o.exec("UPDATE answers SET created = ?", epoch.UnixMilli())

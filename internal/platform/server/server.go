@@ -48,7 +48,7 @@ type Options struct {
 	Log        *slog.Logger
 	// Driver makes the driver for the store's instance id; nil: of processes, or of Kubernetes.
 	Driver func(instance string) cluster.Driver
-	// Lease is how long a run that this server has claimed is its own; 0: 30 s.
+	// Lease is how long a run, or the key of a request, that this server has claimed is its own; 0: 30 s.
 	Lease time.Duration
 	// Kubernetes, if not nil, is where clusters are made. What the server itself knows need not be set.
 	Kubernetes *kubernetes.Options
@@ -176,7 +176,8 @@ func start(ctx context.Context, o Options, listener net.Listener) (*Server, erro
 		s.URL = "http://" + address.String()
 	}
 	pages, looks := web.New(o.Log), new(meter.Meter)
-	a := &api.API{Pages: pages, Secure: strings.HasPrefix(s.URL, "https:"), Polls: looks.PerSecond, Store: st, Driver: s.driver, REST: s.rest, Log: o.Log, Open: !o.Auth, Observes: st.OnlyObserves, Decide: s.decide, Begin: s.begin,
+	owner := "server-" + store.NewID()
+	a := &api.API{Owner: owner, Lease: o.Lease, Point: o.Point, Pages: pages, Secure: strings.HasPrefix(s.URL, "https:"), Polls: looks.PerSecond, Store: st, Driver: s.driver, REST: s.rest, Log: o.Log, Open: !o.Auth, Observes: st.OnlyObserves, Decide: s.decide, Begin: s.begin,
 		Prepare: s.prepare, PrepareCluster: document.PrepareCluster, CheckCatalog: document.CheckCatalog, Limits: o.Limits, Version: o.Version, OneTeam: o.Driver == nil && o.Kubernetes == nil, Loopback: address.IP.IsLoopback(), Host: hostOf(o.URL), StreamCheck: o.StreamCheck, URL: s.URL}
 	if o.Home != "" && o.Entrypoint != "" {
 		a.Memory = s.memory
@@ -224,7 +225,7 @@ func start(ctx context.Context, o Options, listener net.Listener) (*Server, erro
 	if err = errors.Join(err, st.WakeWithin(working, within)); err != nil {
 		o.Log.Warn("open runs are looked at only when their time comes", "error", err)
 	}
-	m := &monitor.Monitor{Looks: looks, Store: st, Driver: s.driver, REST: s.rest, Log: o.Log, Owner: "server-" + store.NewID(), Lease: o.Lease, Spec: s.spec, StartPoint: s.startPoint,
+	m := &monitor.Monitor{Looks: looks, Store: st, Driver: s.driver, REST: s.rest, Log: o.Log, Owner: owner, Lease: o.Lease, Spec: s.spec, StartPoint: s.startPoint,
 		Restart: s.restart, Next: s.next, Cause: s.cause, KeepArchive: s.keepArchive, FindSavepoint: s.findSavepoint, ResultStore: s.resultStore,
 		Session: s.session, Program: s.program, Decide: s.decide, Point: o.Point}
 	s.running.Go(func() { m.Run(working) })

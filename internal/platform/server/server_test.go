@@ -66,7 +66,7 @@ func (f *fixture) start() {
 	f.t.Helper()
 	s, err := Start(context.Background(), Options{DataDir: f.dir, Store: f.more.Store, Listen: cmp.Or(f.more.Listen, "127.0.0.1:0"), ArchiveWait: 200 * time.Millisecond, Driver: func(string) cluster.Driver { return f.world },
 		Log: slog.New(slog.NewTextHandler(f.log, nil)), Auth: f.auth, Limits: f.more.Limits, Home: f.more.Home, Entrypoint: f.more.Entrypoint, Env: f.more.Env, Warm: f.more.Warm, URL: f.more.URL, StreamCheck: f.more.StreamCheck, Fetch: f.more.Fetch,
-		DebugSlots: f.more.DebugSlots, DebugQueue: f.more.DebugQueue, DebugWall: workbench.WallOff, Workers: f.more.Workers})
+		DebugSlots: f.more.DebugSlots, DebugQueue: f.more.DebugQueue, DebugWall: workbench.WallOff, Workers: f.more.Workers, Lease: f.more.Lease, Point: f.more.Point})
 	if err != nil {
 		f.t.Fatal(err)
 	}
@@ -413,6 +413,64 @@ func TestVersionsAsPodsReadThem(t *testing.T) {
 	f.want(422, "PUT", "/v1/jobs/clicks", definition+"#3\n", header{"If-Match": `"v1"`, "Idempotency-Key": "k1"})
 	if all := decode[struct{ Versions []wire.Version }](t, f.want(200, "GET", "/v1/jobs/clicks/versions", nil, nil)); len(all.Versions) != 2 {
 		t.Errorf("%d versions", len(all.Versions))
+	}
+}
+
+// TestKeyOfACrash: a server that ends in the middle of a request with a key leaves it done once, by the next server.
+func TestKeyOfACrash(t *testing.T) {
+	crash := ""
+	f := newFixture(t, false, Options{Point: func(place string) {
+		if place == crash {
+			panic("a crash at " + place)
+		}
+	}})
+	for i, place := range []string{"a key is reserved", "a request with a key is done"} {
+		name := fmt.Sprint("job-", i)
+		for _, r := range []struct {
+			method, path string
+			in           any
+			want         int
+		}{{"PUT", "/v1/jobs/" + name, definition, 201}, {"POST", "/v1/jobs/" + name + "/start", wire.Start{}, 202}, {"POST", "/v1/jobs/" + name + "/stop", wire.Stop{Mode: "cancel"}, 202}} {
+			h := header{"Idempotency-Key": name + r.path}
+			body, ok := r.in.(string)
+			if !ok {
+				b, err := json.Marshal(r.in)
+				if err != nil {
+					t.Fatal(err)
+				}
+				body = string(b)
+			}
+			req, err := http.NewRequestWithContext(t.Context(), r.method, f.s.URL+r.path, strings.NewReader(body))
+			if err != nil {
+				t.Fatal(err)
+			}
+			req.Header.Set("Idempotency-Key", h["Idempotency-Key"])
+			crash = place
+			resp, err := http.DefaultTransport.RoundTrip(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if resp.Body.Close(); resp.StatusCode != 500 { // nothing of an answer
+				t.Errorf("%s: %s", place, resp.Status)
+			}
+			crash = ""
+			f.stop()
+			f.start()
+			if strings.HasSuffix(r.path, "/stop") && i == 1 { // it was done: another run, which the user starts meanwhile, goes on
+				f.until(name, "canceled", func(r wire.Run) bool { return r.Outcome == "canceled" })
+				f.want(202, "POST", "/v1/jobs/"+name+"/start", wire.Start{}, nil)
+			}
+			answer := f.want(r.want, r.method, r.path, r.in, h)
+			if again := f.want(r.want, r.method, r.path, r.in, h); string(again) != string(answer) {
+				t.Errorf("%s: %s\n%s", place, answer, again)
+			}
+		}
+		if all := decode[struct{ Versions []wire.Version }](t, f.want(200, "GET", "/v1/jobs/"+name+"/versions", nil, nil)); len(all.Versions) != 1 {
+			t.Errorf("%s: %d versions", place, len(all.Versions))
+		}
+		if all := decode[struct{ Runs []wire.Run }](t, f.want(200, "GET", "/v1/jobs/"+name+"/runs", nil, nil)); len(all.Runs) != 1+i || i == 1 && all.Runs[0].Desired != "run" {
+			t.Errorf("%s: %+v", place, all.Runs)
+		}
 	}
 }
 

@@ -43,6 +43,8 @@ type Version struct {
 	Comment  string
 	Created  time.Time
 	By       string
+	// Reservation is the ID of the one of the request that makes it, given to PutJob alone; empty: it has none.
+	Reservation string
 }
 
 // A UsedCatalog is a stored catalog that was written into a version, at its revision then.
@@ -54,7 +56,7 @@ type UsedCatalog struct {
 // PutJob adds a version to a job or session cluster of a team, and makes it if it does not exist. ErrExists: the name is another team's, or
 // of another kind. newest is the number of the newest version that the
 // user has seen: 0 where the job must not exist yet, -1 where it does not matter; else ErrConflict. A document that the newest version
-// has already makes no version: that one is returned.
+// has already makes no version: that one is returned. A version of the same reservation is the one that this request has made already.
 func (s *Store) PutJob(ctx context.Context, team string, v Version, newest int) (Version, bool, error) {
 	return s.PutJobWithin(ctx, team, v, newest, 0)
 }
@@ -68,6 +70,18 @@ func (s *Store) PutJobWithin(ctx context.Context, team string, v Version, newest
 		var owner string
 		var is Kind
 		var have int
+		if v.Reservation != "" {
+			var number int
+			err := tx.QueryRowContext(ctx, "SELECT number FROM versions WHERE job = ? AND reservation = ?", v.Job, v.Reservation).Scan(&number)
+			if err == nil {
+				made = true
+				v, err = s.version(ctx, tx, v.Job, number)
+				return err
+			}
+			if !errors.Is(err, sql.ErrNoRows) {
+				return err
+			}
+		}
 		err := tx.QueryRowContext(ctx, "SELECT team, kind, newest FROM jobs WHERE name = ?", v.Job).Scan(&owner, &is, &have)
 		switch {
 		case errors.Is(err, sql.ErrNoRows):
@@ -109,8 +123,8 @@ func (s *Store) PutJobWithin(ctx context.Context, team string, v Version, newest
 		if err != nil {
 			return err
 		}
-		if _, err := tx.ExecContext(ctx, "INSERT INTO versions (job, number, document, digest, source, catalogs, comment, created, created_by, size) VALUES (?, ?, ?, ?, ?, ?, ?, "+s.d.now+", ?, ?)",
-			v.Job, v.Number, v.Document, v.Digest, v.Source, string(catalogs), v.Comment, v.By, v.size()); err != nil {
+		if _, err := tx.ExecContext(ctx, "INSERT INTO versions (job, number, document, digest, source, catalogs, comment, created, created_by, size, reservation) VALUES (?, ?, ?, ?, ?, ?, ?, "+s.d.now+", ?, ?, ?)",
+			v.Job, v.Number, v.Document, v.Digest, v.Source, string(catalogs), v.Comment, v.By, v.size(), v.Reservation); err != nil {
 			return err
 		}
 		if _, err := tx.ExecContext(ctx, "UPDATE jobs SET newest = ? WHERE name = ?", v.Number, v.Job); err != nil {

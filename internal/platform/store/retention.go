@@ -250,13 +250,6 @@ func (s *Store) Removed(ctx context.Context, runs []string) error {
 	})
 }
 
-const deleteAnswers = "DELETE FROM answers WHERE (token, key) IN (SELECT token, key FROM answers WHERE created <= ? ORDER BY created LIMIT ?)"
-
-// RemoveAnswers removes up to limit answers that were given at a time or before it, and says how many there were.
-func (s *Store) RemoveAnswers(ctx context.Context, until time.Time, limit int) (int, error) {
-	return s.remove(ctx, deleteAnswers, until.UnixMilli(), limit)
-}
-
 func (s *Store) remove(ctx context.Context, query string, args ...any) (n int, err error) {
 	err = s.tx(ctx, func(tx *sql.Tx) error {
 		r, err := tx.ExecContext(ctx, query, args...)

@@ -18,7 +18,7 @@ import (
 func TestPlans(t *testing.T) {
 	s := opened(t)
 	for query, index := range map[string]string{
-		queryUncleared: "runs_uncleared", queryExpired: "runs_ended", queryRemovals: "removals_since", deleteAnswers: "answers_created",
+		queryUncleared: "runs_uncleared", queryExpired: "runs_ended", queryRemovals: "removals_since", deleteAnswers: "answers_created", deleteReservations: "reservations_lease",
 		queryAudit: "events_of_people", queryUnused: "artifacts_unused", queryOffers: "runs_points",
 	} {
 		args := make([]any, strings.Count(query, "?"))

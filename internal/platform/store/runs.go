@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"strings"
@@ -41,6 +42,8 @@ type Asked struct {
 	// Upgrade: the run is the second half of an upgrade. Back: it is the version before, since the upgrade did not run.
 	Upgrade *Upgrade `json:"upgrade,omitempty"`
 	Back    *Back    `json:"back,omitempty"`
+	// Reservation is the ID of the one of the request that starts it, given to CreateRun alone; empty: it has none.
+	Reservation string `json:"-"`
 }
 
 // An Upgrade is from the version of the run that was stopped for it.
@@ -103,6 +106,12 @@ func (s *Store) CreateRun(ctx context.Context, job string, version int, asked As
 				return ErrExists
 			}
 		}
+		if asked.Reservation != "" { // the run of the same reservation is the one that this request has made already
+			var err error
+			if r, err = scanRun(tx.QueryRowContext(ctx, "SELECT "+runColumns+" FROM runs WHERE job = ? AND reservation = ?", job, asked.Reservation)); !errors.Is(err, ErrNotFound) {
+				return err
+			}
+		}
 		state := state(NewID(), at(now))
 		event := jobstate.Event{Queue: state.Queue, Condition: state.Condition, Source: jobstate.FromUser, By: asked.By, Text: fmt.Sprintf("version %d was asked to start", version)}
 		switch {
@@ -117,9 +126,9 @@ func (s *Store) CreateRun(ctx context.Context, job string, version int, asked As
 		if err != nil {
 			return err
 		}
-		_, err = tx.ExecContext(ctx, `INSERT INTO runs (id, job, version, revision, queue, condition, desired, outcome, state, pending, cluster, asked, created, due, owner, lease, session, flink_job)
-			VALUES (?, ?, ?, 1, ?, ?, ?, '', ?, ?, '{}', ?, ?, ?, '', 0, ?, ?)`, state.ID, job, version, state.Queue, state.Condition, state.Desired, texts[0], texts[1], texts[2], now, now,
-			asked.Session, state.JobID)
+		_, err = tx.ExecContext(ctx, `INSERT INTO runs (id, job, version, revision, queue, condition, desired, outcome, state, pending, cluster, asked, created, due, owner, lease, session, flink_job, reservation)
+			VALUES (?, ?, ?, 1, ?, ?, ?, '', ?, ?, '{}', ?, ?, ?, '', 0, ?, ?, ?)`, state.ID, job, version, state.Queue, state.Condition, state.Desired, texts[0], texts[1], texts[2], now, now,
+			asked.Session, state.JobID, asked.Reservation)
 		if err != nil {
 			if s.d.unique(err) {
 				return ErrExists

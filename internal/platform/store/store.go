@@ -279,8 +279,12 @@ func (s *Store) migrate(ctx context.Context) error {
 			return err
 		}
 		// The lock says that no other server lives: what a killed one has leased is free at once.
-		_, err = tx.ExecContext(ctx, "UPDATE runs SET owner = '', lease = 0 WHERE lease > 0")
-		return err
+		for _, table := range []string{"runs", "reservations"} {
+			if _, err := tx.ExecContext(ctx, "UPDATE "+table+" SET owner = '', lease = 0 WHERE lease > 0"); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 }
 

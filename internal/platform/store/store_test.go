@@ -516,14 +516,126 @@ func TestOutboxAndAnswers(t *testing.T) {
 	if err := s.Delivered(ctx, waiting[0].ID); err != nil {
 		t.Error(err)
 	}
-	if err := s.KeepAnswer(ctx, "ann", "k", Answer{"d", 201, []byte("one")}); err != nil {
+}
+
+// TestReservations: of owners with the same key at the same time one has it, until it gives an answer, gives up, or its lease ends.
+func TestReservations(t *testing.T) {
+	s, ctx := opened(t), t.Context()
+	reserve := func(owner, request string, lease time.Duration) (*Answer, Reservation) {
+		t.Helper()
+		a, r, err := s.ReserveKey(ctx, "ann", "k", request, owner, lease)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return a, r
+	}
+	var got [8]Reservation
+	var all sync.WaitGroup
+	for i := range got {
+		all.Go(func() { _, got[i] = reserve(fmt.Sprint(i), "d", time.Hour) })
+	}
+	all.Wait()
+	mine, owner := 0, ""
+	for i, r := range got {
+		if r.ID == "" || r.ID != got[0].ID || r.Request != "d" {
+			t.Errorf("%+v, the others have %s", r, got[0].ID)
+		}
+		if r.Mine {
+			mine, owner = mine+1, fmt.Sprint(i)
+		}
+	}
+	if mine != 1 {
+		t.Fatalf("%d have it", mine)
+	}
+	if _, r := reserve(owner, "d", time.Hour); !r.Mine || r.ID != got[0].ID {
+		t.Errorf("its owner again: %+v", r)
+	}
+	if _, r := reserve(owner, "e", time.Hour); r.Mine || r.Request != "d" {
+		t.Errorf("another request: %+v", r)
+	}
+
+	// Its lease ends: another one takes it over, and it is the same reservation.
+	if err := s.RenewKey(ctx, "ann", "k", owner, 0); err != nil {
+		t.Error(err)
+	}
+	if _, r := reserve("next", "d", time.Hour); !r.Mine || r.ID != got[0].ID {
+		t.Errorf("after its lease: %+v", r)
+	}
+	if err := s.RenewKey(ctx, "ann", "k", owner, time.Hour); !errors.Is(err, ErrConflict) {
+		t.Errorf("the one before renews it: %v", err)
+	}
+	if err := s.ReleaseKey(ctx, "ann", "k", owner); err != nil {
+		t.Error(err)
+	}
+	if _, r := reserve("third", "d", time.Hour); r.Mine {
+		t.Error("the one before has given up what it does not have")
+	}
+	if err := s.ReleaseKey(ctx, "ann", "k", "next"); err != nil {
+		t.Error(err)
+	}
+	_, r := reserve("third", "d", time.Hour)
+	if !r.Mine || r.ID == got[0].ID {
+		t.Errorf("after it was given up: %+v", r)
+	}
+
+	// What was made with a reservation is made once, whoever makes it.
+	put := func(newest int) (Version, bool) {
+		t.Helper()
+		v, made, err := s.PutJob(ctx, "team", Version{Job: "clicks", Document: []byte("a"), Source: []byte("a"), Digest: "a", By: "ann", Reservation: r.ID}, newest)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v, made
+	}
+	if v, made := put(0); v.Number != 1 || !made {
+		t.Errorf("%+v %t", v, made)
+	}
+	if v, _, err := s.PutJob(ctx, "team", Version{Job: "clicks", Document: []byte("b"), Source: []byte("b"), Digest: "b"}, 1); err != nil || v.Number != 2 {
+		t.Errorf("%+v %v", v, err)
+	}
+	if v, made := put(0); v.Number != 1 || !made || string(v.Document) != "a" {
+		t.Errorf("again: %+v %t", v, made)
+	}
+	begin := func() (Run, error) {
+		return s.CreateRun(ctx, "clicks", 1, Asked{By: "ann", Reservation: r.ID}, func(id string, now time.Time) jobstate.Run {
+			return jobstate.New(id, "", false, false, now, time.Minute)
+		})
+	}
+	first, err := begin()
+	if err != nil {
 		t.Fatal(err)
 	}
-	if err := s.KeepAnswer(ctx, "ann", "k", Answer{"d", 500, []byte("two")}); err != nil {
+	if again, err := begin(); err != nil || again.State.ID != first.State.ID {
+		t.Errorf("%+v %v, want run %s", again, err, first.State.ID)
+	}
+
+	// The first answer stays, and ends the reservation.
+	for _, a := range []Answer{{"d", 201, []byte("one")}, {"d", 500, []byte("two")}} {
+		if kept, err := s.KeepAnswer(ctx, "ann", "k", a); err != nil || kept.Status != 201 || string(kept.Body) != "one" {
+			t.Fatal(kept, err)
+		}
+	}
+	if a, r := reserve("third", "d", time.Hour); a == nil || a.Status != 201 || r.ID != "" {
+		t.Errorf("%+v %+v", a, r)
+	}
+	var left int
+	if err := s.read.QueryRow("SELECT COUNT(*) FROM reservations").Scan(&left); err != nil || left != 0 {
+		t.Errorf("%d reservations are left, %v", left, err)
+	}
+
+	// It is never repeated: it goes with the answers.
+	if _, _, err := s.ReserveKey(ctx, "ann", "other", "d", "dead", 0); err != nil {
 		t.Fatal(err)
 	}
-	if a, err := s.AnswerOf(ctx, "ann", "k"); err != nil || a.Status != 201 {
-		t.Error(a, err)
+	now, err := s.Now(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.RemoveAnswers(ctx, now.Add(time.Second), 10); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.read.QueryRow("SELECT COUNT(*) FROM reservations").Scan(&left); err != nil || left != 0 {
+		t.Errorf("%d reservations are left, %v", left, err)
 	}
 }
 

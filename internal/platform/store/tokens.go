@@ -170,31 +170,3 @@ func endRunTokens(ctx context.Context, tx *sql.Tx, run string) error {
 	_, err := tx.ExecContext(ctx, "DELETE FROM tokens WHERE name >= ? AND name < ?", from, to)
 	return err
 }
-
-// An Answer is what a request with an Idempotency-Key was answered.
-type Answer struct {
-	Request string // digest of the request
-	Status  int
-	Body    []byte
-}
-
-// AnswerOf is the answer that a token's key had; see RemoveAnswers.
-func (s *Store) AnswerOf(ctx context.Context, token, key string) (Answer, error) {
-	var a Answer
-	err := s.read.QueryRowContext(ctx, "SELECT request, status, body FROM answers WHERE token = ? AND key = ?", token, key).Scan(&a.Request, &a.Status, &a.Body)
-	return a, found(err)
-}
-
-// AnswersOf is how many answers of a token are kept; it counts up to limit.
-func (s *Store) AnswersOf(ctx context.Context, token string, limit int) (n int, err error) {
-	err = s.read.QueryRowContext(ctx, "SELECT COUNT(*) FROM (SELECT 1 FROM answers WHERE token = ? LIMIT ?) AS some", token, limit).Scan(&n)
-	return n, err
-}
-
-// KeepAnswer keeps an answer. The first one stays.
-func (s *Store) KeepAnswer(ctx context.Context, token, key string, a Answer) error {
-	return s.tx(ctx, func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, "INSERT INTO answers (token, key, request, status, body, created) VALUES (?, ?, ?, ?, ?, "+s.d.now+") ON CONFLICT (token, key) DO NOTHING", token, key, a.Request, a.Status, a.Body)
-		return err
-	})
-}
