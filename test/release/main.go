@@ -1,6 +1,6 @@
 // Command release makes the release artefacts without any other tool: the static binaries of each architecture, an
-// archive of each, a bill of materials (SPDX) of each, and the checksums of all. Everything is a function of the commit
-// and the Go version, so anybody can make the same bytes again.
+// archive of each, a bill of materials (SPDX) of each, the packed Helm charts, and the checksums of all. Everything is a
+// function of the commit and the Go version, so anybody can make the same bytes again.
 package main
 
 import (
@@ -13,9 +13,12 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
+	"regexp"
 	"runtime/debug"
 	"slices"
 	"strconv"
@@ -31,7 +34,7 @@ const (
 func main() {
 	out := flag.String("out", "dist", "folder for the artefacts; replaced")
 	version := flag.String("version", "", "version to put into the binary (default: git describe)")
-	arches := flag.String("arch", "amd64 arm64", "architectures")
+	arches := flag.String("arch", "amd64 arm64", "architectures; empty: only the charts")
 	flag.Parse()
 	r := release{root: ".", out: *out, version: *version, arches: strings.Fields(*arches)}
 	if err := r.make(); err != nil {
@@ -76,6 +79,11 @@ func (r *release) make() (err error) {
 	for _, arch := range r.arches {
 		if err := r.one(arch); err != nil {
 			return fmt.Errorf("linux/%s: %w", arch, err)
+		}
+	}
+	for _, name := range []string{"flink", "platform"} {
+		if err := r.chart(name); err != nil {
+			return fmt.Errorf("the chart %s: %w", name, err)
 		}
 	}
 	return r.checksums()
@@ -167,35 +175,41 @@ func (r *release) places() ([]string, error) {
 	return env, nil
 }
 
-// archive holds the binary with what belongs to it, in a fixed order, with the time of the commit and no owner.
+// archive holds the binary with what belongs to it.
 func (r *release) archive(binary, sbom []byte) ([]byte, error) {
+	var members []member
+	for _, name := range []string{"CHANGELOG.md", "LICENSE", "README.md"} {
+		content, err := os.ReadFile(filepath.Join(r.root, name))
+		if err != nil {
+			return nil, err
+		}
+		members = append(members, member{name, 0o644, content})
+	}
+	return r.pack(append(members, member{program, 0o755, binary}, member{program + ".spdx.json", 0o644, sbom}))
+}
+
+// A member is a file of an archive.
+type member struct {
+	name    string
+	mode    int64
+	content []byte
+}
+
+// pack makes a .tar.gz of members in their order, with the time of the commit and no owner.
+func (r *release) pack(members []member) ([]byte, error) {
 	var buf bytes.Buffer
 	z, err := gzip.NewWriterLevel(&buf, gzip.BestCompression)
 	if err != nil {
 		return nil, err
 	}
 	t := tar.NewWriter(z)
-	add := func(name string, mode int64, content []byte) error {
-		if err := t.WriteHeader(&tar.Header{Name: name, Mode: mode, Size: int64(len(content)), ModTime: r.when, Format: tar.FormatUSTAR}); err != nil {
-			return err
-		}
-		_, err := t.Write(content)
-		return err
-	}
-	for _, name := range []string{"CHANGELOG.md", "LICENSE", "README.md"} {
-		content, err := os.ReadFile(filepath.Join(r.root, name))
-		if err != nil {
+	for _, m := range members {
+		if err := t.WriteHeader(&tar.Header{Name: m.name, Mode: m.mode, Size: int64(len(m.content)), ModTime: r.when, Format: tar.FormatUSTAR}); err != nil {
 			return nil, err
 		}
-		if err := add(name, 0o644, content); err != nil {
+		if _, err := t.Write(m.content); err != nil {
 			return nil, err
 		}
-	}
-	if err := add(program, 0o755, binary); err != nil {
-		return nil, err
-	}
-	if err := add(program+".spdx.json", 0o644, sbom); err != nil {
-		return nil, err
 	}
 	if err := t.Close(); err != nil {
 		return nil, err
@@ -204,6 +218,65 @@ func (r *release) archive(binary, sbom []byte) ([]byte, error) {
 		return nil, err
 	}
 	return buf.Bytes(), nil
+}
+
+const chartFile = "Chart.yaml"
+
+// chart packs a Helm chart under the name that "helm package" gives it: the files of its folder, and the version of the release.
+func (r *release) chart(name string) error {
+	dir := filepath.Join(r.root, "deploy", "chart", name)
+	version := chartVersion(r.version)
+	var members []member
+	err := filepath.WalkDir(dir, func(file string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() {
+			return err
+		}
+		content, err := os.ReadFile(file)
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(dir, file)
+		if err != nil {
+			return err
+		}
+		if rel == chartFile {
+			if content, err = withVersion(content, version); err != nil {
+				return err
+			}
+		}
+		members = append(members, member{path.Join(name, filepath.ToSlash(rel)), 0o644, content})
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	packed, err := r.pack(members)
+	if err != nil {
+		return err
+	}
+	file := name + "-" + version + ".tgz"
+	r.files = append(r.files, file)
+	return os.WriteFile(filepath.Join(r.out, file), packed, 0o644)
+}
+
+// semantic is what semver.org suggests for a version.
+var semantic = regexp.MustCompile(`^(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(-(0|[1-9]\d*|\d*[a-zA-Z-][0-9a-zA-Z-]*)(\.(0|[1-9]\d*|\d*[a-zA-Z-][0-9a-zA-Z-]*))*)?$`)
+
+// chartVersion is the version of the release as Helm takes it: a semantic one. What is built between releases sorts before all of them.
+func chartVersion(version string) string {
+	if v := strings.TrimPrefix(version, "v"); semantic.MatchString(v) {
+		return v
+	}
+	return "0.0.0-g" + regexp.MustCompile(`[^0-9A-Za-z-]`).ReplaceAllString(version, "-")
+}
+
+// withVersion is Chart.yaml with a version, which is also the one of the program.
+func withVersion(text []byte, version string) ([]byte, error) {
+	line := regexp.MustCompile(`(?m)^version: .*$`)
+	if n := len(line.FindAll(text, -1)); n != 1 {
+		return nil, fmt.Errorf("%s has %d lines with a version, expected one", chartFile, n)
+	}
+	return line.ReplaceAll(text, fmt.Appendf(nil, "version: %q\nappVersion: %q", version, version)), nil
 }
 
 func (r *release) checksums() error {

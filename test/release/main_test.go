@@ -58,12 +58,13 @@ func TestSameCommitSameBytes(t *testing.T) {
 		}
 		made[i] = files(t, filepath.Join(dir, "dist"))
 	}
-	want := []string{"checksums.txt"}
+	want := []string{"checksums.txt", "flink-0.0.1.tgz", "platform-0.0.1.tgz"}
 	for _, arch := range arches {
 		for _, suffix := range []string{"", ".spdx.json", ".tar.gz"} {
 			want = append(want, program+"-linux-"+arch+suffix)
 		}
 	}
+	slices.Sort(want)
 	if got := slices.Sorted(maps.Keys(made[0])); !slices.Equal(got, want) {
 		t.Fatalf("the artefacts are %v, expected %v", got, want)
 	}
@@ -73,6 +74,9 @@ func TestSameCommitSameBytes(t *testing.T) {
 		}
 	}
 	checksums(t, made[0])
+	for _, name := range []string{"flink", "platform"} {
+		chart(t, name, made[0][name+"-0.0.1.tgz"])
+	}
 	for _, arch := range arches {
 		name := program + "-linux-" + arch
 		static(t, name, made[0][name], map[string]elf.Machine{"amd64": elf.EM_X86_64, "arm64": elf.EM_AARCH64}[arch])
@@ -129,34 +133,94 @@ func static(t *testing.T, name string, binary []byte, machine elf.Machine) {
 	}
 }
 
-// archive: what is packed is what is beside it, with modes that do not depend on who packs.
-func archive(t *testing.T, name string, made map[string][]byte) {
+// members are the files of an archive, and their modes.
+func members(t *testing.T, packed []byte) (content map[string][]byte, modes map[string]int64) {
 	t.Helper()
-	z, err := gzip.NewReader(bytes.NewReader(made[name+".tar.gz"]))
+	z, err := gzip.NewReader(bytes.NewReader(packed))
 	if err != nil {
 		t.Fatal(err)
 	}
-	modes := map[string]int64{}
+	content, modes = map[string][]byte{}, map[string]int64{}
 	for r := tar.NewReader(z); ; {
 		h, err := r.Next()
 		if err == io.EOF {
-			break
+			return content, modes
 		}
 		if err != nil {
 			t.Fatal(err)
 		}
-		content, err := io.ReadAll(r)
-		if err != nil {
+		if content[h.Name], err = io.ReadAll(r); err != nil {
 			t.Fatal(err)
 		}
 		modes[h.Name] = h.Mode
-		if h.Name == program && !bytes.Equal(content, made[name]) || h.Name == program+".spdx.json" && !bytes.Equal(content, made[name+".spdx.json"]) {
-			t.Errorf("%s.tar.gz holds another %s than the one beside it", name, h.Name)
+	}
+}
+
+// archive: what is packed is what is beside it, with modes that do not depend on who packs.
+func archive(t *testing.T, name string, made map[string][]byte) {
+	t.Helper()
+	content, modes := members(t, made[name+".tar.gz"])
+	for inside, beside := range map[string]string{program: name, program + ".spdx.json": name + ".spdx.json"} {
+		if !bytes.Equal(content[inside], made[beside]) {
+			t.Errorf("%s.tar.gz holds another %s than the one beside it", name, inside)
 		}
 	}
 	want := map[string]int64{program: 0o755, program + ".spdx.json": 0o644, "LICENSE": 0o644, "README.md": 0o644, "CHANGELOG.md": 0o644}
 	if !maps.Equal(modes, want) {
 		t.Errorf("%s.tar.gz holds %v, expected %v", name, modes, want)
+	}
+}
+
+// chart: the files of the folder, with the version of the release. test/deploy holds it against what Helm packs.
+func chart(t *testing.T, name string, packed []byte) {
+	t.Helper()
+	content, _ := members(t, packed)
+	dir := filepath.Join("..", "..", "deploy", "chart", name)
+	found := 0
+	err := filepath.WalkDir(dir, func(file string, e os.DirEntry, err error) error {
+		if err != nil || e.IsDir() {
+			return err
+		}
+		rel, err := filepath.Rel(dir, file)
+		if err != nil {
+			return err
+		}
+		want, err := os.ReadFile(file)
+		if err != nil {
+			return err
+		}
+		got, ok := content[name+"/"+filepath.ToSlash(rel)]
+		switch {
+		case !ok:
+			t.Errorf("the chart %s does not hold %s", name, rel)
+		case rel == chartFile && !strings.Contains(string(got), "\nversion: \"0.0.1\"\nappVersion: \"0.0.1\"\n"):
+			t.Errorf("the version of the chart %s is not the one of the release:\n%s", name, got)
+		case rel != chartFile && !bytes.Equal(got, want):
+			t.Errorf("the chart %s holds another %s than its folder", name, rel)
+		}
+		found++
+		return nil
+	})
+	if err != nil || found != len(content) {
+		t.Errorf("the chart %s holds %d files, its folder %d; %v", name, len(content), found, err)
+	}
+}
+
+// TestChartVersion: Helm takes semantic versions only.
+func TestChartVersion(t *testing.T) {
+	for version, want := range map[string]string{
+		"v1.2.3":                   "1.2.3",
+		"v1.2.3-rc.1":              "1.2.3-rc.1",
+		"v1.2.3-14-g66b0b7c":       "1.2.3-14-g66b0b7c",
+		"v1.2.3-14-g66b0b7c-dirty": "1.2.3-14-g66b0b7c-dirty",
+		"66b0b7c":                  "0.0.0-g66b0b7c",
+		"0123456":                  "0.0.0-g0123456",
+		"v1.2":                     "0.0.0-gv1-2",
+		"v1.02.3":                  "0.0.0-gv1-02-3",
+	} {
+		if got := chartVersion(version); got != want {
+			t.Errorf("%s is %s, expected %s", version, got, want)
+		}
 	}
 }
 
