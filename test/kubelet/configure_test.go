@@ -51,7 +51,7 @@ current-context: node
   "ipam": {"type": "host-local", "ranges": [[{"subnet": "` + podNetwork + `"}]], "routes": [{"dst": "0.0.0.0/0"}]}}]}
 `,
 		// For clients on the node, as the kubelet gives it to pods.
-		"resolv.conf": "nameserver " + nodeAddress + "\nsearch svc." + clusterDomain + "\noptions ndots:5\n",
+		"resolv.conf": "nameserver " + nodeAddress + "\nsearch svc." + clusterDomain + " " + clusterDomain + "\noptions ndots:5\n",
 		// restrict_oom_score_adj: root of a restricted machine may not lower the score of a process.
 		"containerd.toml": `version = 2
 root = "DIR/containerd"

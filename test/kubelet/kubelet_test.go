@@ -49,8 +49,10 @@ func TestKubelet(t *testing.T) {
 		{"wrong probe", wrongProbe},
 		{"refused", refused},
 		{"out of memory", outOfMemory},
-		{"platform: jobs", platformJobs},
-		{"platform: failures", platformFailures},
+		{"platform: jobs " + version, platformJobs(version)},
+		{"platform: failures " + version, platformFailures(version)},
+		{"platform: jobs " + older, platformJobs(older)},
+		{"platform: failures " + older, platformFailures(older)},
 		{"native application " + version, nativeApplication(version)},
 		{"native session " + version, nativeSession(version)},
 		{"native high availability " + version, nativeHighAvailability(version)},
@@ -59,7 +61,7 @@ func TestKubelet(t *testing.T) {
 		{"native high availability " + older, nativeHighAvailability(older)},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
+			ctx, cancel := context.WithTimeout(t.Context(), 15*time.Minute)
 			defer cancel()
 			c.run(&world{T: t, node: n, ctx: ctx})
 		})

@@ -28,7 +28,7 @@ import (
 const (
 	root    = "../.."
 	version = "2.2.1"
-	// older is the last release of Flink 1; only in native mode.
+	// older is the last release of Flink 1: in native mode, and of the platform's clusters.
 	older    = "1.20.5"
 	nodeName = "node"
 	// pauseImage holds the network of a pod.

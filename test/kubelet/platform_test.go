@@ -23,9 +23,11 @@ import (
 	"sigs.k8s.io/kustomize/kyaml/filesys"
 
 	"flink-entrypoint/internal/platform/client"
+	"flink-entrypoint/internal/platform/cluster/kubernetes"
 	"flink-entrypoint/internal/platform/wire"
 	"flink-entrypoint/test/cluster"
 	"flink-entrypoint/test/container"
+	"flink-entrypoint/test/postgres"
 )
 
 // platformBinary is made outside of the namespaces, in the node's folder.
@@ -45,10 +47,12 @@ func buildPlatform(ctx context.Context, dir string) error {
 type platform struct {
 	w         *world
 	namespace string
-	dir       string // of the server
+	store     string // the URL of its database; empty: SQLite in dir
+	dir       string // of the server that runs
 	state     string // the volume, on the node
 	args      []string
 	client    *client.Client
+	began     time.Time
 
 	mu  sync.Mutex
 	log bytes.Buffer
@@ -61,10 +65,11 @@ func (p *platform) Write(b []byte) (int, error) {
 	return p.log.Write(b)
 }
 
-// platform makes the namespace, with exactly the rights that deploy/platform/rights has, the volume, and starts the server.
-func (w *world) platform(namespace string, port int) *platform {
+// platform makes the namespace, with exactly the rights that deploy/platform/rights has, the volume, and starts the server. store is the URL of its
+// database; empty: SQLite. rest is how it asks JobManagers.
+func (w *world) platform(namespace, version, store, rest string, port int) *platform {
 	w.Helper()
-	p := &platform{w: w, namespace: namespace, dir: filepath.Join(w.TempDir(), "data"), state: filepath.Join(w.node.dir, namespace)}
+	p := &platform{w: w, namespace: namespace, store: store, dir: filepath.Join(w.TempDir(), "data"), state: filepath.Join(w.node.dir, namespace), began: time.Now()}
 	w.create(server+"/api/v1/namespaces", map[string]any{"apiVersion": "v1", "kind": "Namespace", "metadata": map[string]any{"name": namespace}})
 	w.Cleanup(func() { w.removeNamespace(namespace) })
 	if err := os.Mkdir(p.state, 0o777); err != nil {
@@ -115,10 +120,13 @@ func (w *world) platform(namespace string, port int) *platform {
 		w.Fatal(err)
 	}
 	listen := nodeAddress + ":" + strconv.Itoa(port)
-	p.args = []string{"serve", "--driver", "kubernetes", "--kubeconfig", kubeconfig, "--data-dir", p.dir, "--listen", listen, "--url", "http://" + listen, "--auth",
-		"--image", container.SlimImage(version), "--state-dir", "file:///state", "--state-claim", namespace}
-	out, err := exec.CommandContext(w.ctx, filepath.Join(w.node.dir, platformBinary), "token", "make", "admin", "--role", "admin", "--data-dir", p.dir).Output()
+	p.args = []string{"--driver", "kubernetes", "--kubeconfig", kubeconfig, "--listen", listen, "--url", "http://" + listen, "--auth",
+		"--image", container.SlimImage(version), "--flink-version", version[:strings.LastIndexByte(version, '.')], "--state-dir", "file:///state", "--state-claim", namespace, "--rest-url", rest}
+	out, err := p.command("token", "make", "admin", "--role", "admin").Output()
 	if err != nil {
+		if exit, ok := errors.AsType[*exec.ExitError](err); ok {
+			err = fmt.Errorf("%w: %s", err, exit.Stderr)
+		}
 		w.Fatalf("token make: %v", err)
 	}
 	p.client = &client.Client{Base: "http://" + listen, Token: strings.TrimSpace(string(out)), HTTP: &http.Client{Timeout: 30 * time.Second}}
@@ -134,9 +142,19 @@ func (w *world) platform(namespace string, port int) *platform {
 	return p
 }
 
+// command is the program on the platform's store.
+func (p *platform) command(words ...string) *exec.Cmd {
+	words = append(words, "--data-dir", p.dir)
+	if p.store != "" {
+		words = append(words, "--store", p.store)
+	}
+	return exec.Command(filepath.Join(p.w.node.dir, platformBinary), words...)
+}
+
+// start starts a server and waits until it answers.
 func (p *platform) start() {
 	p.w.Helper()
-	p.cmd = exec.Command(filepath.Join(p.w.node.dir, platformBinary), p.args...)
+	p.cmd = p.command(slices.Concat([]string{"serve"}, p.args)...)
 	p.cmd.Stdout, p.cmd.Stderr = p, p
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := p.cmd.Start(); err != nil {
@@ -157,8 +175,21 @@ func (p *platform) kill() {
 	}
 }
 
+// replace replaces the server, as the controller of a Deployment replaces a pod that was deleted: by one that has the database only.
+func (p *platform) replace() {
+	p.w.Helper()
+	p.kill()
+	p.dir = filepath.Join(p.w.TempDir(), "data")
+	p.start()
+}
+
+// await waits until f has no error, and says how long that took.
 func (p *platform) await(what string, f func() error) {
 	p.w.Helper()
+	begun := time.Now()
+	defer func() {
+		p.w.Logf("%6.1f s: after %5.1f s %s", time.Since(p.began).Seconds(), time.Since(begun).Seconds(), what)
+	}()
 	err := cluster.Poll(p.w.ctx, func() error {
 		if err := f(); err != nil {
 			return fmt.Errorf("%w: %s: %w", cluster.ErrNotYet, what, err)
@@ -277,25 +308,92 @@ func (p *platform) exact(name string) int {
 	return len(rows)
 }
 
-// clean waits until no object of the platform is left.
+// objects are the objects in the namespace, but those that are in each one or that the test has made.
+func (p *platform) objects() ([]string, error) {
+	var all []string
+	for _, kind := range [][2]string{{"v1", "Pod"}, {"v1", "ConfigMap"}, {"v1", "Secret"}, {"v1", "Service"}, {"discovery.k8s.io/v1", "EndpointSlice"},
+		{"batch/v1", "Job"}, {"apps/v1", "StatefulSet"}, {"apps/v1", "Deployment"}, {"apps/v1", "ReplicaSet"}} {
+		var list struct {
+			Items []struct{ Metadata struct{ Name string } }
+		}
+		if _, err := p.w.node.api.do(p.w.ctx, http.MethodGet, within(p.namespace, kind[0], kind[1]), nil, &list); err != nil {
+			return nil, err
+		}
+		for _, o := range list.Items {
+			if o.Metadata.Name != "kube-root-ca.crt" { // of each namespace
+				all = append(all, kind[1]+" "+o.Metadata.Name)
+			}
+		}
+	}
+	return all, nil
+}
+
+// clean waits until no object is left.
 func (p *platform) clean() {
 	p.w.Helper()
-	for _, kind := range [][2]string{{"v1", "Pod"}, {"v1", "ConfigMap"}, {"v1", "Secret"}, {"v1", "Service"}, {"batch/v1", "Job"}, {"apps/v1", "StatefulSet"}, {"apps/v1", "Deployment"}} {
-		p.await("no "+kind[1]+" is left", func() error {
-			var list struct {
-				Items []struct{ Metadata struct{ Name string } }
-			}
-			if _, err := p.w.node.api.do(p.w.ctx, http.MethodGet, within(p.namespace, kind[0], kind[1]), nil, &list); err != nil {
-				return err
-			}
-			for _, o := range list.Items {
-				if strings.HasPrefix(o.Metadata.Name, "run-") {
-					return errors.New(o.Metadata.Name)
-				}
-			}
-			return nil
-		})
+	p.await("nothing is left", func() error {
+		left, err := p.objects()
+		if err == nil && len(left) > 0 {
+			err = errors.New(strings.Join(left, ", "))
+		}
+		return err
+	})
+}
+
+// pods are the names of the pods of a component.
+func (p *platform) pods(component string) []string {
+	p.w.Helper()
+	var list struct {
+		Items []struct{ Metadata struct{ Name string } }
 	}
+	if _, err := p.w.node.api.do(p.w.ctx, http.MethodGet, within(p.namespace, "v1", "Pod")+"?labelSelector=component%3D"+component, nil, &list); err != nil {
+		p.w.Fatal(err)
+	}
+	var names []string
+	for _, pod := range list.Items {
+		names = append(names, pod.Metadata.Name)
+	}
+	return names
+}
+
+// made closes a channel when the first ConfigMap of a run is made in the namespace.
+func (p *platform) made() <-chan error {
+	p.w.Helper()
+	req, err := http.NewRequestWithContext(p.w.ctx, http.MethodGet, within(p.namespace, "v1", "ConfigMap")+"?watch=true", nil)
+	if err != nil {
+		p.w.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+token)
+	res, err := p.w.node.api.client.Do(req)
+	if err != nil {
+		p.w.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() {
+		defer res.Body.Close()
+		var event struct {
+			Type   string
+			Object struct{ Metadata struct{ Name string } }
+		}
+		for d := json.NewDecoder(res.Body); ; {
+			err := d.Decode(&event)
+			if err != nil || event.Type == "ADDED" && strings.HasPrefix(event.Object.Metadata.Name, "run-") {
+				done <- err
+				return
+			}
+		}
+	}()
+	return done
+}
+
+// logs are the lines of a run by their source.
+func (p *platform) logs(name, run string) map[string][]string {
+	p.w.Helper()
+	all := map[string][]string{}
+	if err := p.client.Logs(p.w.ctx, name, run, "", 10_000, false, func(source, line string) { all[source] = append(all[source], line) }); err != nil {
+		p.w.Error(err)
+	}
+	return all
 }
 
 func (p *platform) stop(name string) {
@@ -323,81 +421,85 @@ func (p *platform) upgrade(name string, definition []byte, within int, want stri
 	}
 }
 
-// platformJobs: a bounded job; a server that is killed while it starts a cluster; a streaming job that is stopped with a savepoint, started from it,
-// upgraded, and brought back from a version that does not run.
-func platformJobs(w *world) {
-	p := w.platform("platform", 8088)
-	p.put("bounded", p.definition("bounded", 20, "id", ""))
-	run := p.begin("bounded", wire.Start{})
-	p.await("its ConfigMap is made", func() error {
-		_, err := w.node.api.do(w.ctx, http.MethodGet, within(p.namespace, "v1", "ConfigMap")+"/run-"+run.ID+"-flink-run", nil, nil)
-		return err
-	})
-	p.kill()
-	p.start()
-	r := p.until("bounded", "finished", func(r wire.Run) bool { return r.Outcome != "" })
-	if r.ID != run.ID || r.Outcome != "finished" || p.exact("bounded") != 20 {
-		w.Errorf("%+v wrote %v", r, p.rows("bounded"))
-	}
-	if r.Evidence != "push" && r.Evidence != "archive" && r.Evidence != "REST" {
-		w.Errorf("its end is known by %s", r.Evidence)
-	}
-	p.clean()
-
-	good := p.definition("streaming", 1_000_000, "id", "")
-	p.put("streaming", good)
-	p.begin("streaming", wire.Start{})
-	p.until("streaming", "running", runs)
-	last := p.wrote("streaming", 10)
-	p.stop("streaming")
-	p.clean()
-	p.begin("streaming", wire.Start{Savepoint: "latest"})
-	p.until("streaming", "running again", runs)
-	last = p.wrote("streaming", last)
-	p.upgrade("streaming", bytes.Replace(good, []byte("restart-strategy.type: none"), []byte("restart-strategy.type: fixed-delay"), 1), 180, "done")
-	last = p.wrote("streaming", last)
-	p.upgrade("streaming", p.definition("streaming", 1_000_000, "id / (id - id)", ""), 180, "back")
-	p.wrote("streaming", last)
-	p.stop("streaming")
-	w.Logf("%d numbers", p.exact("streaming"))
-	p.clean()
-}
-
-// platformFailures: with high availability, the leader's pod is deleted; the kubelet is away for a while.
-func platformFailures(w *world) {
-	p := w.platform("failures", 8089)
-	p.put("leaders", p.definition("leaders", 1_000_000, "id", "highAvailability: {type: kubernetes, clusterId: of-the-run, storageDir: 'file:///state/ha'}\n"))
-	run := p.begin("leaders", wire.Start{})
-	p.until("leaders", "running", runs)
-	last := p.wrote("leaders", 10)
-	var pods struct {
-		Items []struct{ Metadata struct{ Name, UID string } }
-	}
-	if _, err := w.node.api.do(w.ctx, http.MethodGet, within(p.namespace, "v1", "Pod")+"?labelSelector=component%3Djobmanager", nil, &pods); err != nil || len(pods.Items) != 2 {
-		w.Fatalf("%d JobManagers, %v", len(pods.Items), err)
-	}
-	for _, pod := range pods.Items { // one of them leads
-		if _, err := w.node.api.do(w.ctx, http.MethodDelete, within(p.namespace, "v1", "Pod")+"/"+pod.Metadata.Name, nil, nil); err != nil {
+// platformJobs: a bounded job, whose server is deleted while it starts the cluster, and replaced; a streaming job that is stopped with a savepoint,
+// started from it, upgraded, and brought back from a version that does not run.
+func platformJobs(version string) func(*world) {
+	return func(w *world) {
+		p := w.platform("jobs", version, postgres.Start(w.T).Database(w.T), kubernetes.ByService, 8088)
+		p.put("bounded", p.definition("bounded", 20, "id", ""))
+		made := p.made()
+		run := p.begin("bounded", wire.Start{})
+		if err := <-made; err != nil {
 			w.Fatal(err)
 		}
+		p.kill()
+		left, err := p.objects()
+		w.Logf("the server was killed when it had made %v, %v", left, err)
+		p.replace()
+		r := p.until("bounded", "finished", func(r wire.Run) bool { return r.Outcome != "" })
+		if r.ID != run.ID || r.Outcome != "finished" || p.exact("bounded") != 20 {
+			w.Errorf("%+v wrote %v", r, p.rows("bounded"))
+		}
+		if r.Evidence != "push" && r.Evidence != "archive" && r.Evidence != "REST" {
+			w.Errorf("its end is known by %s", r.Evidence)
+		}
+		p.clean()
+
+		good := p.definition("streaming", 1_000_000, "id", "")
+		p.put("streaming", good)
+		p.begin("streaming", wire.Start{})
+		p.until("streaming", "running", runs)
+		last := p.wrote("streaming", 10)
+		p.stop("streaming")
+		p.clean()
+		p.begin("streaming", wire.Start{Savepoint: "latest"})
+		p.until("streaming", "running again", runs)
+		last = p.wrote("streaming", last)
+		p.upgrade("streaming", bytes.Replace(good, []byte("restart-strategy.type: none"), []byte("restart-strategy.type: fixed-delay"), 1), 180, "done")
+		last = p.wrote("streaming", last)
+		p.upgrade("streaming", p.definition("streaming", 1_000_000, "id / (id - id)", ""), 180, "back")
+		p.wrote("streaming", last)
+		p.stop("streaming")
+		w.Logf("%d numbers", p.exact("streaming"))
+		p.clean()
 	}
-	last = p.wrote("leaders", last)
-	if r := p.until("leaders", "running again", runs); r.ID != run.ID {
-		w.Errorf("another run has the job: %+v", r)
+}
+
+// platformFailures: with high availability, the pods of the JobManagers are deleted; the kubelet is away for a while.
+func platformFailures(version string) func(*world) {
+	return func(w *world) {
+		p := w.platform("failures", version, "", kubernetes.ThroughServer, 8089)
+		p.put("leaders", p.definition("leaders", 1_000_000, "id", "highAvailability: {type: kubernetes, clusterId: of-the-run, storageDir: 'file:///state/ha'}\n"))
+		run := p.begin("leaders", wire.Start{})
+		p.until("leaders", "running", runs)
+		last := p.wrote("leaders", 10)
+		jobManagers := p.pods("jobmanager")
+		if len(jobManagers) != 2 {
+			w.Fatalf("JobManagers: %v", jobManagers)
+		}
+		for _, pod := range jobManagers { // one of them leads
+			if _, err := w.node.api.do(w.ctx, http.MethodDelete, within(p.namespace, "v1", "Pod")+"/"+pod, nil, nil); err != nil {
+				w.Fatal(err)
+			}
+		}
+		last = p.wrote("leaders", last)
+		if r := p.until("leaders", "running again", runs); r.ID != run.ID {
+			w.Errorf("another run has the job: %+v", r)
+		}
+		kubelet := w.node.daemon("kubelet")
+		kubelet.cmd.Process.Kill()
+		<-kubelet.done
+		p.until("leaders", "lost", func(r wire.Run) bool { return r.Condition == "lost" })
+		last = p.wrote("leaders", last) // it goes on
+		if err := w.node.restart(kubelet); err != nil {
+			w.Fatal(err)
+		}
+		if r := p.until("leaders", "back", runs); r.ID != run.ID {
+			w.Errorf("another run has the job: %+v", r)
+		}
+		p.wrote("leaders", last)
+		p.stop("leaders")
+		w.Logf("%d numbers", p.exact("leaders"))
+		p.clean()
 	}
-	kubelet := w.node.daemon("kubelet")
-	kubelet.cmd.Process.Kill()
-	<-kubelet.done
-	p.until("leaders", "lost", func(r wire.Run) bool { return r.Condition == "lost" })
-	last = p.wrote("leaders", last) // it goes on
-	if err := w.node.restart(kubelet); err != nil {
-		w.Fatal(err)
-	}
-	if r := p.until("leaders", "back", runs); r.ID != run.ID {
-		w.Errorf("another run has the job: %+v", r)
-	}
-	p.wrote("leaders", last)
-	p.stop("leaders")
-	w.Logf("%d numbers", p.exact("leaders"))
-	p.clean()
 }
