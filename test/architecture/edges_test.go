@@ -80,7 +80,7 @@ var edges = map[string][]string{
 	"internal/validate":                    {"internal/fetch", "internal/flinkconf", "internal/flinkversion", "internal/jobdef", "internal/sqlrunner"},
 	"internal/localrun":                    {"internal/boot", "internal/classarchive", "internal/confpatch", "internal/distribution", "internal/environ", "internal/fetch", "internal/flinkconf", "internal/flinkoptions", "internal/flinkversion", "internal/launch", "internal/mock", "internal/phase", "internal/placement", "internal/sqlrunner", "internal/sqltext", "internal/validate"},
 	"internal/flinkoptions":                {"internal/confpatch", "internal/environ", "internal/flinkconf", "internal/flinkversion", "internal/javatext", "internal/phase", "internal/redact", "internal/secret"},
-	"internal/platform/cluster/kubernetes": {"deploy", "internal/atomicfile", "internal/platform/cluster"},
+	"internal/platform/cluster/kubernetes": {"deploy", "internal/platform/cluster"},
 }
 
 func root(t *testing.T) string {

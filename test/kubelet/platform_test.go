@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"os"
 	"os/exec"
@@ -444,6 +445,17 @@ func platformJobs(version string) func(*world) {
 			w.Errorf("its end is known by %s", r.Evidence)
 		}
 		p.clean()
+		p.replace() // its logs are in the database
+		logs := p.logs("bounded", run.ID)
+		for source, want := range map[string]string{"jobmanager": "switched from state RUNNING to FINISHED", "taskmanager-": "switched from RUNNING to FINISHED"} {
+			found := false
+			for name, lines := range logs {
+				found = found || strings.HasPrefix(name, source) && strings.Contains(strings.Join(lines, "\n"), want)
+			}
+			if !found {
+				w.Errorf("no log of %s has %q: %q", source, want, slices.Sorted(maps.Keys(logs)))
+			}
+		}
 
 		good := p.definition("streaming", 1_000_000, "id", "")
 		p.put("streaming", good)

@@ -160,7 +160,7 @@ func start(ctx context.Context, o Options, listener net.Listener) (*Server, erro
 		s.driver = o.Driver(st.Instance())
 	case o.Kubernetes != nil:
 		k := *o.Kubernetes
-		k.Instance, k.Dir, k.Log, k.Changed, k.Point = st.Instance(), filepath.Join(dir, "ended"), o.Log, s.wake, o.Point
+		k.Instance, k.Keeper, k.Log, k.Changed, k.Point = st.Instance(), kept{st}, o.Log, s.wake, o.Point
 		d, err := kubernetes.New(k)
 		if err != nil {
 			return nil, errors.Join(err, st.Close())

@@ -249,6 +249,9 @@ func TestCopy(t *testing.T) {
 	if err == nil {
 		_, err = from.MakeToken(ctx, Token{Name: "ann", Role: RoleEdit, Team: "team"})
 	}
+	if err == nil {
+		err = errors.Join(from.KeepLog(ctx, run.State.ID, "jobmanager", []byte("x")), from.KeepStatus(ctx, run.State.ID, []byte("{}")))
+	}
 	if err != nil {
 		t.Fatal(err)
 	}

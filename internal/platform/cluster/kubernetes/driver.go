@@ -18,7 +18,6 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -51,9 +50,9 @@ type Options struct {
 	StateDir, StateClaim string
 	// REST is how JobManagers are reached: ThroughServer, ByService, or the template of a URL with {job}, {run} and {namespace}.
 	REST string
-	// Dir has what is kept of clusters that were deleted: their logs.
-	Dir string
-	Log *slog.Logger
+	// Keeper keeps what is left of clusters that were deleted: their logs.
+	Keeper Keeper
+	Log    *slog.Logger
 	// Changed is called when a process of a run has ended: its run can be looked at at once and not when its time comes.
 	Changed func(run string)
 	// Point, if not nil, is called at each place where a crash must do no harm.
@@ -182,7 +181,9 @@ func (r reference) gvk() schema.GroupVersionKind {
 // Start applies the objects of a run. It may be repeated, and continued by another server.
 func (d *Driver) Start(ctx context.Context, s cluster.Spec) error {
 	s.Instance = d.o.Instance
-	if d.kept(s.Run) {
+	if kept, err := d.kept(ctx, s.Run); err != nil {
+		return err
+	} else if kept {
 		return &cluster.Refusal{Err: errors.New("the cluster of this run was deleted")}
 	}
 	all, err := d.manifests(s)
@@ -397,8 +398,10 @@ func (d *Driver) Delete(ctx context.Context, run string) (bool, error) {
 		return false, fmt.Errorf("%s: %w", made.GetName(), err)
 	}
 	if !isDeleted(made) {
-		if err := d.keepLogs(ctx, run); err != nil {
-			d.o.Log.Warn("not every log of a cluster is kept", "run", run, "error", err)
+		if kept, err := d.keep(ctx, run); err != nil {
+			return false, fmt.Errorf("its logs cannot be kept: %w", err)
+		} else if !kept {
+			return false, nil
 		}
 		d.at("logs kept")
 		// First: a start that comes late finds it.
@@ -515,19 +518,10 @@ func (d *Driver) Remove(ctx context.Context, run string) error {
 	case !errors.Is(err, cluster.ErrUnknown):
 		return err
 	}
-	return os.RemoveAll(d.dir(run))
+	return d.o.Keeper.Forget(ctx, run)
 }
 
-// dir is where what is kept of a run is.
-func (d *Driver) dir(run string) string { return filepath.Join(d.o.Dir, run) }
-
-// kept reports whether the run was deleted and its logs are kept here.
-func (d *Driver) kept(run string) bool {
-	_, err := os.Stat(filepath.Join(d.dir(run), keptFile))
-	return err == nil
-}
-
-// Runs lists the runs of this platform: their ConfigMaps, and the logs that are kept here.
+// Runs lists the runs of this platform, by their ConfigMaps. Logs that are kept are not listed: they go with the runs in the store.
 func (d *Driver) Runs(ctx context.Context) ([]string, error) {
 	list, err := d.of(configMaps).List(ctx, metav1.ListOptions{LabelSelector: labelObject + "=run," + labelInstance + "=" + d.o.Instance})
 	if err != nil {
@@ -536,15 +530,6 @@ func (d *Driver) Runs(ctx context.Context) ([]string, error) {
 	var runs []string
 	for i := range list.Items {
 		runs = append(runs, list.Items[i].GetLabels()[labelRun])
-	}
-	entries, err := os.ReadDir(d.o.Dir)
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return nil, err
-	}
-	for _, e := range entries {
-		if runID.MatchString(e.Name()) && !slices.Contains(runs, e.Name()) {
-			runs = append(runs, e.Name())
-		}
 	}
 	return runs, nil
 }

@@ -9,7 +9,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -18,15 +17,28 @@ import (
 
 	"k8s.io/client-go/rest"
 
-	"flink-entrypoint/internal/atomicfile"
 	"flink-entrypoint/internal/platform/cluster"
 )
 
-// What is kept of a cluster that was deleted: how its processes ended, and the end of each log. Kubernetes forgets the logs with the pods.
+// A Keeper keeps what Kubernetes forgets of a cluster that is deleted, for all servers of the platform: how its processes ended, and the end of each
+// log.
+type Keeper interface {
+	// KeepLog keeps the log of a process; a later one replaces it.
+	KeepLog(ctx context.Context, run, process string, log []byte) error
+	// KeepStatus comes after the logs. The first one stays.
+	KeepStatus(ctx context.Context, run string, s cluster.Status) error
+	// Status and Log are what was kept. [cluster.ErrUnknown]: nothing.
+	Status(ctx context.Context, run string) (cluster.Status, error)
+	Log(ctx context.Context, run, process string) ([]byte, error)
+	// Forget removes what is kept of a run.
+	Forget(ctx context.Context, run string) error
+}
+
+// How much of the logs of a cluster is kept, and how long its nodes have to answer.
 const (
-	keptFile  = "status.json"
 	keptLines = 10_000
-	keptBytes = 8 << 20
+	keptBytes = 8 << 20  // of a log
+	keptTotal = 64 << 20 // of all logs of a run
 	keptTime  = 20 * time.Second
 )
 
@@ -35,9 +47,11 @@ func (d *Driver) Logs(ctx context.Context, run, process string, tail int) (io.Re
 	if process != filepath.Base(process) || strings.HasPrefix(process, ".") {
 		return nil, cluster.ErrUnknown
 	}
-	if d.kept(run) {
-		b, err := os.ReadFile(filepath.Join(d.dir(run), process+".log"))
-		if errors.Is(err, os.ErrNotExist) {
+	if kept, err := d.kept(ctx, run); err != nil {
+		return nil, err
+	} else if kept {
+		b, err := d.o.Keeper.Log(ctx, run, process)
+		if errors.Is(err, cluster.ErrUnknown) {
 			err = nil // it could not be read in time
 		}
 		return io.NopCloser(bytes.NewReader(lastLines(b, tail))), err
@@ -201,66 +215,82 @@ func (d *Driver) log(ctx context.Context, run, place string, q url.Values) (io.R
 	return nil, fmt.Errorf("the log of %s: %s: %s", place, resp.Status, said.Message)
 }
 
-// keepLogs writes down how the processes of a run ended, or are, and the end of their logs. It is done once, before the run is deleted; what a node
-// does not answer in time is left out.
-func (d *Driver) keepLogs(ctx context.Context, run string) error {
-	if d.o.Dir == "" || d.kept(run) {
-		return nil
+// keep keeps how the processes of a run ended, or are, and the end of their logs. It is done once, before the run is deleted; what a node does not
+// answer in time is left out. done false without an error: another call does it.
+func (d *Driver) keep(ctx context.Context, run string) (done bool, err error) {
+	if kept, err := d.kept(ctx, run); err != nil || kept {
+		return kept, err
 	}
 	if _, busy := d.keeping.LoadOrStore(run, true); busy {
-		return nil
+		return false, nil
 	}
 	defer d.keeping.Delete(run)
-	ctx, cancel := context.WithTimeout(ctx, keptTime)
+	ctx = context.WithoutCancel(ctx) // the next call would have to begin again; the keeper has a time of its own
+	answering, cancel := context.WithTimeout(ctx, keptTime)
 	defer cancel()
-	status, err := d.Observe(ctx, run)
+	status, err := d.Observe(answering, run)
 	if err != nil {
-		return err
+		return false, err
 	}
-	dir := d.dir(run)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return err
-	}
+	status.REST = nil
 	status.Processes = slices.DeleteFunc(status.Processes, func(p cluster.Process) bool { return p.Waits != "" }) // they never were
-	var errs []error
+	most := min(keptBytes, keptTotal/max(len(status.Processes), 1))
 	for i := range status.Processes {
 		p := &status.Processes[i]
-		q := url.Values{"container": {containerName}, "tailLines": {strconv.Itoa(keptLines)}, "limitBytes": {strconv.Itoa(keptBytes)}}
+		q := url.Values{"container": {containerName}, "tailLines": {strconv.Itoa(keptLines)}} // with a limit of bytes, the newest lines would be missing
 		if p.Replaced {
 			q.Set("previous", "true")
 		}
-		body, err := d.log(ctx, run, p.Place, q)
-		if err == nil && body != nil {
-			var b []byte
-			b, err = io.ReadAll(io.LimitReader(body, keptBytes))
-			body.Close()
-			if _, e := atomicfile.Write(filepath.Join(dir, p.Name+".log"), b, 0o600, atomicfile.Lasting); e != nil {
-				err = errors.Join(err, e)
+		body, err := d.log(answering, run, p.Place, q)
+		if body != nil {
+			var log []byte
+			if log, err = endOf(body, most); len(log) > 0 {
+				if err := d.o.Keeper.KeepLog(ctx, run, p.Name, log); err != nil {
+					body.Close()
+					return false, err
+				}
 			}
+			body.Close()
 		}
-		errs = append(errs, err)
+		if err != nil {
+			d.o.Log.Warn("not the whole end of a log is kept", "run", run, "process", p.Name, "error", err)
+		}
 		if p.Alive { // it is about to be deleted
 			p.Alive, p.Ended, p.Code = false, time.Now(), cluster.Unknown
 		}
 	}
-	status.REST = nil
-	b, err := json.Marshal(status)
-	if err != nil {
-		return err
-	}
-	_, err = atomicfile.Write(filepath.Join(dir, keptFile), b, 0o600, atomicfile.Lasting)
-	return errors.Join(append(errs, err)...)
+	err = d.o.Keeper.KeepStatus(ctx, run, status)
+	return err == nil, err
 }
 
-// keptStatus is what was kept of a deleted run.
-func (d *Driver) keptStatus(run string) (cluster.Status, error) {
-	var s cluster.Status
-	b, err := os.ReadFile(filepath.Join(d.dir(run), keptFile))
-	if errors.Is(err, os.ErrNotExist) || d.o.Dir == "" {
-		return s, cluster.ErrUnknown
+// endOf is the end of what r gives, at most a number of bytes, from the beginning of a line. With an error it is what came before it.
+func endOf(r io.Reader, most int) ([]byte, error) {
+	var b []byte
+	cut := false
+	for part := make([]byte, 32<<10); ; {
+		n, err := r.Read(part)
+		b = append(b, part[:n]...)
+		if len(b) > 2*most || err != nil && len(b) > most {
+			b, cut = append(b[:0], b[len(b)-most:]...), true
+		}
+		if err == nil {
+			continue
+		}
+		if first := bytes.IndexByte(b, '\n'); cut && first >= 0 {
+			b = b[first+1:]
+		}
+		if errors.Is(err, io.EOF) {
+			err = nil
+		}
+		return b, err
 	}
-	if err != nil {
-		return s, err
+}
+
+// kept reports whether the run was deleted, and what is left of it is kept.
+func (d *Driver) kept(ctx context.Context, run string) (bool, error) {
+	_, err := d.o.Keeper.Status(ctx, run)
+	if errors.Is(err, cluster.ErrUnknown) {
+		return false, nil
 	}
-	return s, json.Unmarshal(b, &s)
+	return err == nil, err
 }

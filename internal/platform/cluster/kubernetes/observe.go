@@ -33,7 +33,7 @@ func (d *Driver) Observe(ctx context.Context, run string) (cluster.Status, error
 	} else {
 		made, err := d.read(ctx, run)
 		if errors.Is(err, cluster.ErrUnknown) {
-			return d.keptStatus(run)
+			return d.o.Keeper.Status(ctx, run)
 		}
 		if err != nil {
 			return cluster.Status{}, err

@@ -29,10 +29,11 @@ func newFake(t *testing.T, objects ...runtime.Object) (*Driver, *fake.FakeDynami
 	t.Helper()
 	client := fake.NewSimpleDynamicClientWithCustomListKinds(runtime.NewScheme(), map[schema.GroupVersionResource]string{
 		{Version: "v1", Resource: "pods"}: "PodList", {Version: "v1", Resource: "configmaps"}: "ConfigMapList",
+		{Version: "v1", Resource: "events"}: "EventList", {Group: "apps", Version: "v1", Resource: "statefulsets"}: "StatefulSetList", {Group: "apps", Version: "v1", Resource: "deployments"}: "DeploymentList",
 	}, objects...)
 	o := options
-	o.REST, o.Dir, o.Log = ByService, t.TempDir(), slog.New(slog.NewTextHandler(io.Discard, nil))
-	d := &Driver{o: o, manager: "m", objects: client}
+	o.REST, o.Keeper, o.Log = ByService, &memory{}, slog.New(slog.NewTextHandler(io.Discard, nil))
+	d := &Driver{o: o, manager: "m", objects: client, forward: &forwarder{}}
 	d.watches.init(d)
 	return d, client
 }

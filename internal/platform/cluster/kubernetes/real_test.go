@@ -55,7 +55,7 @@ type world struct {
 	plane     *controlplane.Server
 	namespace string
 	d         *Driver
-	dir       string
+	kept      *memory // of the instance 1111
 	changed   chan string
 	config    string
 	tokens    int
@@ -65,17 +65,17 @@ type world struct {
 
 func newWorld(t *testing.T, plane *controlplane.Server) *world {
 	t.Helper()
-	w := &world{T: t, plane: plane, namespace: "ns-" + strings.ToLower(strings.NewReplacer("/", "-", "_", "-").Replace(t.Name()[strings.LastIndexByte(t.Name(), '/')+1:])), dir: t.TempDir(), changed: make(chan string, 1000), ends: map[*Driver]func(){}}
+	w := &world{T: t, plane: plane, namespace: "ns-" + strings.ToLower(strings.NewReplacer("/", "-", "_", "-").Replace(t.Name()[strings.LastIndexByte(t.Name(), '/')+1:])), kept: &memory{}, changed: make(chan string, 1000), ends: map[*Driver]func(){}}
 	w.config = plane.Namespace(w.namespace)
-	w.d = w.driver("1111", w.dir, nil)
+	w.d = w.driver("1111", w.kept, nil)
 	return w
 }
 
 // driver makes a driver that works until the test ends.
-func (w *world) driver(instance, dir string, point func(string)) *Driver {
+func (w *world) driver(instance string, kept Keeper, point func(string)) *Driver {
 	w.Helper()
 	o := options
-	o.Instance, o.Namespace, o.Kubeconfig, o.Dir, o.Point, o.StateClaim = instance, "", w.config, dir, point, ""
+	o.Instance, o.Namespace, o.Kubeconfig, o.Keeper, o.Point, o.StateClaim = instance, "", w.config, kept, point, ""
 	o.Log = slog.New(slog.NewTextHandler(io.Discard, nil))
 	if point == nil {
 		o.Changed = func(run string) { w.changed <- run }
@@ -274,7 +274,7 @@ func life(w *world) {
 	}
 	before := versions()
 	w.start(w.d, s)
-	w.start(w.driver("1111", w.TempDir(), nil), s)
+	w.start(w.driver("1111", w.kept, nil), s)
 	if after := versions(); after != before {
 		w.Errorf("a start that is repeated changes\n%s\nto\n%s", before, after)
 	}
@@ -448,7 +448,7 @@ func others(w *world) {
 	s := w.spec("job", "bbbb1")
 	w.start(w.d, s)
 	before := w.list(s.Run)
-	other := w.driver("2222", w.TempDir(), nil)
+	other := w.driver("2222", &memory{}, nil)
 	if err := other.Start(w.Context(), s); err == nil || !strings.Contains(err.Error(), "run-bbbb1-flink-run belongs to another platform (1111)") {
 		w.Errorf("another platform starts it: %v", err)
 	}
@@ -519,8 +519,8 @@ func lateDelete(w *world) {
 func startThatComesLate(w *world) {
 	for i, place := range []string{"driver: run made", "driver: token written", "driver: Service made", "driver: Deployment made", "driver: Pod made"} {
 		s := w.spec("job", fmt.Sprintf("eeee%d", i))
-		other := w.driver("1111", w.TempDir(), nil)
-		late := w.driver("1111", w.TempDir(), func(at string) {
+		other := w.driver("1111", w.kept, nil)
+		late := w.driver("1111", w.kept, func(at string) {
 			if at == place {
 				w.gone(other, s.Run)
 			}
@@ -537,7 +537,7 @@ func startThatComesLate(w *world) {
 	// While it is being deleted, it is not started again.
 	s := w.spec("job", "eeee9")
 	w.start(w.d, s)
-	deletes := w.driver("1111", w.TempDir(), func(at string) {
+	deletes := w.driver("1111", &memory{}, func(at string) {
 		if at == "driver: Service deleted" {
 			refusal := new(cluster.Refusal)
 			if err := w.d.Start(w.Context(), s); !errors.As(err, &refusal) {
@@ -561,7 +561,7 @@ func crashes(w *world) {
 		}
 		interrupted := false
 		count := 0
-		dies := w.driver("1111", w.TempDir(), func(at string) {
+		dies := w.driver("1111", w.kept, func(at string) {
 			if count++; count == n+1 {
 				places[at] = true
 				panic(crash{})
@@ -579,7 +579,7 @@ func crashes(w *world) {
 			f()
 		}
 		survive(func() { w.start(dies, s) })
-		next := w.driver("1111", w.TempDir(), nil)
+		next := w.driver("1111", w.kept, nil)
 		w.start(next, s)
 		if got := names(w.list(s.Run)); strings.Count(got, "run-"+s.Run) < 6 {
 			w.Errorf("after a start that was interrupted there is %s", got)
@@ -892,7 +892,7 @@ func expired(w *world) {
 	if err := os.WriteFile(w.config, bytes.Replace(text, []byte(w.plane.URL), []byte("https://"+l.Addr().String()), 1), 0o600); err != nil {
 		w.Fatal(err)
 	}
-	d := w.driver("1111", w.TempDir(), nil)
+	d := w.driver("1111", w.kept, nil)
 	w.config = direct
 	s, next := w.spec("job", "6666a"), w.spec("job", "6666b")
 	w.start(d, s)
