@@ -477,11 +477,13 @@ func platformJobs(version string) func(*world) {
 	}
 }
 
-// platformFailures: with high availability, the pods of the JobManagers are deleted; the kubelet is away for a while.
+// platformFailures: what dies, one after the other. With high availability: the pods of the JobManagers, the pod of the TaskManager, the kubelet and the
+// API server for a while. Without: the pod of the JobManager.
 func platformFailures(version string) func(*world) {
 	return func(w *world) {
 		p := w.platform("failures", version, "", kubernetes.ThroughServer, 8089)
-		p.put("leaders", p.definition("leaders", 1_000_000, "id", "highAvailability: {type: kubernetes, clusterId: of-the-run, storageDir: 'file:///state/ha'}\n"))
+		p.put("leaders", bytes.Replace(p.definition("leaders", 1_000_000, "id", "highAvailability: {type: kubernetes, clusterId: of-the-run, storageDir: 'file:///state/ha'}\n"),
+			[]byte("restart-strategy.type: none"), []byte("restart-strategy.type: fixed-delay\n  restart-strategy.fixed-delay.attempts: 1000"), 1))
 		run := p.begin("leaders", wire.Start{})
 		p.until("leaders", "running", runs)
 		last := p.wrote("leaders", 10)
@@ -489,29 +491,60 @@ func platformFailures(version string) func(*world) {
 		if len(jobManagers) != 2 {
 			w.Fatalf("JobManagers: %v", jobManagers)
 		}
-		for _, pod := range jobManagers { // one of them leads
-			if _, err := w.node.api.do(w.ctx, http.MethodDelete, within(p.namespace, "v1", "Pod")+"/"+pod, nil, nil); err != nil {
+		// goesOn waits until the same run has written more, and runs.
+		goesOn := func(after string) {
+			w.Helper()
+			last = p.wrote("leaders", last)
+			if r := p.until("leaders", "running after "+after, runs); r.ID != run.ID {
+				w.Errorf("after %s another run has the job: %+v", after, r)
+			}
+		}
+		p.deletePods(jobManagers) // one of them leads
+		goesOn("its JobManagers were deleted")
+		p.deletePods(p.pods("taskmanager"))
+		goesOn("its TaskManager was deleted")
+
+		// away ends a part of the node until the run is lost, and starts it again.
+		away := func(name string) {
+			w.Helper()
+			d := w.node.daemon(name)
+			d.cmd.Process.Kill()
+			<-d.done
+			p.until("leaders", "lost without "+name, func(r wire.Run) bool { return r.Condition == "lost" })
+			if err := w.node.restart(d); err != nil {
 				w.Fatal(err)
 			}
 		}
-		last = p.wrote("leaders", last)
-		if r := p.until("leaders", "running again", runs); r.ID != run.ID {
-			w.Errorf("another run has the job: %+v", r)
-		}
-		kubelet := w.node.daemon("kubelet")
-		kubelet.cmd.Process.Kill()
-		<-kubelet.done
-		p.until("leaders", "lost", func(r wire.Run) bool { return r.Condition == "lost" })
-		last = p.wrote("leaders", last) // it goes on
-		if err := w.node.restart(kubelet); err != nil {
-			w.Fatal(err)
-		}
-		if r := p.until("leaders", "back", runs); r.ID != run.ID {
-			w.Errorf("another run has the job: %+v", r)
-		}
-		p.wrote("leaders", last)
+		away("kubelet")
+		goesOn("the kubelet was away")
+		away("kube-apiserver")
+		goesOn("the API server was away")
 		p.stop("leaders")
 		w.Logf("%d numbers", p.exact("leaders"))
 		p.clean()
+
+		p.put("alone", p.definition("alone", 1_000_000, "id", ""))
+		p.begin("alone", wire.Start{})
+		p.until("alone", "running", runs)
+		p.deletePods(p.pods("jobmanager"))
+		r := p.until("alone", "failed", func(r wire.Run) bool { return r.Outcome != "" })
+		w.Logf("%s by %s: %s", r.Outcome, r.Evidence, r.Reason)
+		if r.Outcome != "failed" || r.Reason == "" {
+			w.Errorf("%+v", r)
+		}
+		p.clean()
+	}
+}
+
+// deletePods deletes pods as kubectl delete does.
+func (p *platform) deletePods(names []string) {
+	p.w.Helper()
+	if len(names) == 0 {
+		p.w.Fatal("there is no such pod")
+	}
+	for _, name := range names {
+		if _, err := p.w.node.api.do(p.w.ctx, http.MethodDelete, within(p.namespace, "v1", "Pod")+"/"+name, nil, nil); err != nil {
+			p.w.Fatal(err)
+		}
 	}
 }
