@@ -280,15 +280,22 @@ func (p *platform) rows(name string) []int {
 	return all
 }
 
+// last is the last number that a job has committed.
+func (p *platform) last(name string) int {
+	p.w.Helper()
+	rows := p.rows(name)
+	if len(rows) == 0 {
+		return 0
+	}
+	return rows[len(rows)-1]
+}
+
 // wrote waits until a job has committed numbers beyond n, and returns the last.
 func (p *platform) wrote(name string, n int) int {
 	p.w.Helper()
 	last := 0
 	p.await(fmt.Sprintf("%s has written more than %d", name, n), func() error {
-		if rows := p.rows(name); len(rows) > 0 {
-			last = rows[len(rows)-1]
-		}
-		if last <= n {
+		if last = p.last(name); last <= n {
 			return fmt.Errorf("%d", last)
 		}
 		return nil
@@ -341,24 +348,43 @@ func (p *platform) clean() {
 	})
 }
 
-// pods are the names of the pods of a component.
-func (p *platform) pods(component string) []string {
-	p.w.Helper()
-	var list struct {
-		Items []struct{ Metadata struct{ Name string } }
-	}
-	if _, err := p.w.node.api.do(p.w.ctx, http.MethodGet, within(p.namespace, "v1", "Pod")+"?labelSelector=component%3D"+component, nil, &list); err != nil {
-		p.w.Fatal(err)
-	}
-	var names []string
+// A made is an object, of all that ever had its name.
+type made struct{ Name, UID string }
+
+// pods are the pods of a component.
+func (p *platform) pods(component string) ([]made, error) {
+	var list struct{ Items []struct{ Metadata made } }
+	_, err := p.w.node.api.do(p.w.ctx, http.MethodGet, within(p.namespace, "v1", "Pod")+"?labelSelector=component%3D"+component, nil, &list)
+	var all []made
 	for _, pod := range list.Items {
-		names = append(names, pod.Metadata.Name)
+		all = append(all, pod.Metadata)
 	}
-	return names
+	return all, err
 }
 
-// made closes a channel when the first ConfigMap of a run is made in the namespace.
-func (p *platform) made() <-chan error {
+// deletePods deletes the pods of a component as kubectl delete does, and waits until they are gone.
+func (p *platform) deletePods(component string, want int) {
+	p.w.Helper()
+	before, err := p.pods(component)
+	if err != nil || len(before) != want {
+		p.w.Fatalf("%d of the pods %s, %v, expected %d", len(before), component, err, want)
+	}
+	for _, pod := range before {
+		if _, err := p.w.node.api.do(p.w.ctx, http.MethodDelete, within(p.namespace, "v1", "Pod")+"/"+pod.Name, nil, nil); err != nil {
+			p.w.Fatal(err)
+		}
+	}
+	p.await("each "+component+" is gone", func() error {
+		now, err := p.pods(component)
+		if err == nil && slices.ContainsFunc(now, func(m made) bool { return slices.Contains(before, m) }) {
+			err = fmt.Errorf("%v of %v", now, before)
+		}
+		return err
+	})
+}
+
+// firstMade says when the first ConfigMap of a run is made in the namespace.
+func (p *platform) firstMade() <-chan error {
 	p.w.Helper()
 	req, err := http.NewRequestWithContext(p.w.ctx, http.MethodGet, within(p.namespace, "v1", "ConfigMap")+"?watch=true", nil)
 	if err != nil {
@@ -428,7 +454,7 @@ func platformJobs(version string) func(*world) {
 	return func(w *world) {
 		p := w.platform("jobs", version, postgres.Start(w.T).Database(w.T), kubernetes.ByService, 8088)
 		p.put("bounded", p.definition("bounded", 20, "id", ""))
-		made := p.made()
+		made := p.firstMade()
 		run := p.begin("bounded", wire.Start{})
 		if err := <-made; err != nil {
 			w.Fatal(err)
@@ -487,37 +513,34 @@ func platformFailures(version string) func(*world) {
 		run := p.begin("leaders", wire.Start{})
 		p.until("leaders", "running", runs)
 		last := p.wrote("leaders", 10)
-		jobManagers := p.pods("jobmanager")
-		if len(jobManagers) != 2 {
-			w.Fatalf("JobManagers: %v", jobManagers)
-		}
 		// goesOn waits until the same run has written more, and runs.
 		goesOn := func(after string) {
 			w.Helper()
-			last = p.wrote("leaders", last)
+			last = p.wrote("leaders", p.last("leaders"))
 			if r := p.until("leaders", "running after "+after, runs); r.ID != run.ID {
 				w.Errorf("after %s another run has the job: %+v", after, r)
 			}
 		}
-		p.deletePods(jobManagers) // one of them leads
+		p.deletePods("jobmanager", 2) // one of them leads
 		goesOn("its JobManagers were deleted")
-		p.deletePods(p.pods("taskmanager"))
+		p.deletePods("taskmanager", 1)
 		goesOn("its TaskManager was deleted")
 
-		// away ends a part of the node until the run is lost, and starts it again.
-		away := func(name string) {
+		// away ends a part of the node until the run is lost and has done something, and starts it again.
+		away := func(name string, meanwhile func()) {
 			w.Helper()
 			d := w.node.daemon(name)
 			d.cmd.Process.Kill()
 			<-d.done
 			p.until("leaders", "lost without "+name, func(r wire.Run) bool { return r.Condition == "lost" })
+			meanwhile()
 			if err := w.node.restart(d); err != nil {
 				w.Fatal(err)
 			}
 		}
-		away("kubelet")
+		away("kubelet", func() { last = p.wrote("leaders", last) }) // it goes on
 		goesOn("the kubelet was away")
-		away("kube-apiserver")
+		away("kube-apiserver", func() {}) // it leads for 15 s more at most
 		goesOn("the API server was away")
 		p.stop("leaders")
 		w.Logf("%d numbers", p.exact("leaders"))
@@ -526,25 +549,12 @@ func platformFailures(version string) func(*world) {
 		p.put("alone", p.definition("alone", 1_000_000, "id", ""))
 		p.begin("alone", wire.Start{})
 		p.until("alone", "running", runs)
-		p.deletePods(p.pods("jobmanager"))
+		p.deletePods("jobmanager", 1)
 		r := p.until("alone", "failed", func(r wire.Run) bool { return r.Outcome != "" })
 		w.Logf("%s by %s: %s", r.Outcome, r.Evidence, r.Reason)
 		if r.Outcome != "failed" || r.Reason == "" {
 			w.Errorf("%+v", r)
 		}
 		p.clean()
-	}
-}
-
-// deletePods deletes pods as kubectl delete does.
-func (p *platform) deletePods(names []string) {
-	p.w.Helper()
-	if len(names) == 0 {
-		p.w.Fatal("there is no such pod")
-	}
-	for _, name := range names {
-		if _, err := p.w.node.api.do(p.w.ctx, http.MethodDelete, within(p.namespace, "v1", "Pod")+"/"+name, nil, nil); err != nil {
-			p.w.Fatal(err)
-		}
 	}
 }
