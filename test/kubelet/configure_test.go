@@ -77,7 +77,7 @@ podLogsDir: DIR/logs
 volumePluginDir: DIR/plugins
 authentication: {anonymous: {enabled: true}, webhook: {enabled: false}}
 authorization: {mode: AlwaysAllow}
-address: 127.0.0.1
+address: ` + nodeAddress + `
 cgroupDriver: cgroupfs
 cgroupRoot: /NODE
 enforceNodeAllocatable: [pods]

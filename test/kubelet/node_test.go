@@ -272,7 +272,7 @@ func startNode(ctx context.Context, dir string) (*node, error) {
 		// Debian's (3.4.23) cannot. Flink's client makes both kinds. Without the two features they are answered as by earlier servers.
 		// The token is not a secret: this server listens in a namespace, to this test and its pods. A pod trusts the certificate that the
 		// server makes for itself, which the controllers give to every namespace.
-		{kubernetes("kube-apiserver"), []string{"--etcd-servers", "http://127.0.0.1:2379", "--bind-address", "0.0.0.0", "--advertise-address", nodeAddress, "--cert-dir", filepath.Join(dir, "pki"),
+		{kubernetes("kube-apiserver"), []string{"--etcd-servers", "http://127.0.0.1:2379", "--bind-address", "0.0.0.0", "--advertise-address", nodeAddress, "--kubelet-preferred-address-types", "InternalIP", "--cert-dir", filepath.Join(dir, "pki"),
 			"--service-account-issuer", "https://node", "--service-account-key-file", key, "--service-account-signing-key-file", key, "--token-auth-file", filepath.Join(dir, "tokens.csv"),
 			"--authorization-mode", "RBAC", "--service-cluster-ip-range", serviceNetwork, "--feature-gates", "WatchList=false,WatchFromStorageWithoutResourceVersion=true"},
 			func() error { return n.api.healthy(ctx, server+"/readyz") }},
