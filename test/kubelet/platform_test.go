@@ -202,6 +202,10 @@ func (p *platform) await(what string, f func() error) {
 	}
 }
 
+// endless is the last number of a job that is stopped long before. The source has in its checkpoints what it has not sent yet: a million numbers take
+// it ten seconds.
+const endless = 20_000
+
 // definition is a job that copies the numbers from 1 to last into files of its name, ten a second. expression is what becomes of each.
 func (p *platform) definition(name string, last int, expression, more string) []byte {
 	return fmt.Appendf(nil, `apiVersion: flink-entrypoint/v1
@@ -483,7 +487,7 @@ func platformJobs(version string) func(*world) {
 			}
 		}
 
-		good := p.definition("streaming", 1_000_000, "id", "")
+		good := p.definition("streaming", endless, "id", "")
 		p.put("streaming", good)
 		p.begin("streaming", wire.Start{})
 		p.until("streaming", "running", runs)
@@ -495,7 +499,7 @@ func platformJobs(version string) func(*world) {
 		last = p.wrote("streaming", last)
 		p.upgrade("streaming", bytes.Replace(good, []byte("restart-strategy.type: none"), []byte("restart-strategy.type: fixed-delay"), 1), 180, "done")
 		last = p.wrote("streaming", last)
-		p.upgrade("streaming", p.definition("streaming", 1_000_000, "id / (id - id)", ""), 180, "back")
+		p.upgrade("streaming", p.definition("streaming", endless, "id / (id - id)", ""), 180, "back")
 		p.wrote("streaming", last)
 		p.stop("streaming")
 		w.Logf("%d numbers", p.exact("streaming"))
@@ -508,7 +512,7 @@ func platformJobs(version string) func(*world) {
 func platformFailures(version string) func(*world) {
 	return func(w *world) {
 		p := w.platform("failures", version, "", kubernetes.ThroughServer, 8089)
-		p.put("leaders", bytes.Replace(p.definition("leaders", 1_000_000, "id", "highAvailability: {type: kubernetes, clusterId: of-the-run, storageDir: 'file:///state/ha'}\n"),
+		p.put("leaders", bytes.Replace(p.definition("leaders", endless, "id", "highAvailability: {type: kubernetes, clusterId: of-the-run, storageDir: 'file:///state/ha'}\n"),
 			[]byte("restart-strategy.type: none"), []byte("restart-strategy.type: fixed-delay\n  restart-strategy.fixed-delay.attempts: 1000"), 1))
 		run := p.begin("leaders", wire.Start{})
 		p.until("leaders", "running", runs)
@@ -546,7 +550,7 @@ func platformFailures(version string) func(*world) {
 		w.Logf("%d numbers", p.exact("leaders"))
 		p.clean()
 
-		p.put("alone", p.definition("alone", 1_000_000, "id", ""))
+		p.put("alone", p.definition("alone", endless, "id", ""))
 		p.begin("alone", wire.Start{})
 		p.until("alone", "running", runs)
 		p.deletePods("jobmanager", 1)
