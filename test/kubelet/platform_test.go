@@ -516,14 +516,14 @@ func platformFailures(version string) func(*world) {
 			[]byte("restart-strategy.type: none"), []byte("restart-strategy.type: fixed-delay\n  restart-strategy.fixed-delay.attempts: 1000"), 1))
 		run := p.begin("leaders", wire.Start{})
 		p.until("leaders", "running", runs)
-		last := p.wrote("leaders", 10)
-		// goesOn waits until the same run has written more, and runs.
+		p.wrote("leaders", 10)
+		// goesOn waits until the same run runs, and has then written more: Flink takes no savepoint before every task runs.
 		goesOn := func(after string) {
 			w.Helper()
-			last = p.wrote("leaders", p.last("leaders"))
 			if r := p.until("leaders", "running after "+after, runs); r.ID != run.ID {
 				w.Errorf("after %s another run has the job: %+v", after, r)
 			}
+			p.wrote("leaders", p.last("leaders"))
 		}
 		p.deletePods("jobmanager", 2) // one of them leads
 		goesOn("its JobManagers were deleted")
@@ -542,7 +542,7 @@ func platformFailures(version string) func(*world) {
 				w.Fatal(err)
 			}
 		}
-		away("kubelet", func() { last = p.wrote("leaders", last) }) // it goes on
+		away("kubelet", func() { p.wrote("leaders", p.last("leaders")) }) // it goes on
 		goesOn("the kubelet was away")
 		away("kube-apiserver", func() {}) // it leads for 15 s more at most
 		goesOn("the API server was away")
