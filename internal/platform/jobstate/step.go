@@ -151,11 +151,7 @@ func (s *step) observe(o Observation) {
 	switch o := o.(type) {
 	case ClusterStarted:
 		if r.Attempt != o.Attempt {
-			r.Attempt, r.Exit, r.Gone = o.Attempt, nil, false
-			if r.Condition == Starting {
-				r.Reason = "" // what kept it from running does not any more
-			}
-			s.tell(FromDriver, "attempt %s has started", o.Attempt)
+			s.started(o.Attempt, FromDriver)
 		}
 	case StartRefused:
 		s.end(IsFailed, FromDriver, o.Reason)
@@ -236,6 +232,16 @@ func (s *step) observe(o Observation) {
 	case SavepointSeen:
 		s.savepoint(o)
 	}
+}
+
+// started: the run has another JobManager process than before.
+func (s *step) started(attempt string, source Source) {
+	r := &s.run
+	r.Attempt, r.Exit, r.Gone = attempt, nil, false
+	if r.Condition == Starting {
+		r.Reason = "" // what kept it from running does not any more
+	}
+	s.tell(source, "attempt %s has started", attempt)
 }
 
 func (s *step) by(who string) {
@@ -523,7 +529,7 @@ func (s *step) push(p Push) {
 		return
 	}
 	if r.Attempt == "" && r.Exit == nil {
-		r.Attempt = p.Attempt // it starts faster than its driver reports
+		s.started(p.Attempt, FromPush) // its driver has not reported it yet, and does not report it again
 	}
 	if p.Sequence <= r.Sequences[p.Attempt] {
 		return

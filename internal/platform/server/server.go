@@ -302,8 +302,12 @@ func (s *Server) decide(ctx context.Context, run string, o jobstate.Observation)
 		if len(result.Events) == 0 && slices.Equal(pending, r.Pending) && monitor.Same(r.State, result.Run) {
 			return r, nil
 		}
+		change := store.Change{State: result.Run, Events: result.Events, Pending: pending, Next: next}
+		if result.Run.Attempt != r.State.Attempt { // its JobManager was faster than what its driver reports
+			change.Started = &store.Attempt{ID: result.Run.Attempt}
+		}
 		s.at("before a decision", result.Run)
-		r, err = s.Store.Transition(ctx, run, r.Revision, "", store.Change{State: result.Run, Events: result.Events, Pending: pending, Next: next})
+		r, err = s.Store.Transition(ctx, run, r.Revision, "", change)
 		if !errors.Is(err, store.ErrConflict) {
 			s.at("after a decision", result.Run)
 			return r, err

@@ -15,11 +15,13 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"flink-entrypoint/internal/platform/api"
 	"flink-entrypoint/internal/platform/cluster"
+	"flink-entrypoint/internal/platform/jobstate"
 	"flink-entrypoint/internal/platform/store"
 	"flink-entrypoint/internal/platform/wire"
 	"flink-entrypoint/internal/platform/workbench"
@@ -801,6 +803,48 @@ func TestStartIsRefused(t *testing.T) {
 				s.Close()
 			}
 		}
+	}
+}
+
+// TestPushedFirst: a JobManager whose push is faster than its driver's report is an attempt as others are: in the timeline and in the list, once.
+func TestPushedFirst(t *testing.T) {
+	t.Parallel()
+	var f *fixture
+	var once sync.Once
+	run := make(chan string, 1)
+	var pushed error
+	f = newFixture(t, false, Options{Point: func(place string) {
+		if strings.HasPrefix(place, "after start cluster ") {
+			once.Do(func() {
+				var r store.Run
+				if r, pushed = f.s.Store.Run(t.Context(), <-run); pushed == nil {
+					_, pushed = f.s.decide(t.Context(), r.State.ID, jobstate.Push{Attempt: r.State.ID + "-jobmanager-1", Sequence: 1, JobID: r.State.JobID, Status: jobstate.StRunning})
+				}
+			})
+		}
+	}})
+	f.want(201, "PUT", "/v1/jobs/clicks", definition, nil)
+	r := decode[wire.Run](t, f.want(202, "POST", "/v1/jobs/clicks/start", wire.Start{}, nil))
+	run <- r.ID
+	f.until("clicks", "started", func(r wire.Run) bool { return r.Attempt != "" })
+	f.world.Of(r.ID, func(c *simulate.Cluster) { c.Status = "RUNNING" })
+	f.until("clicks", "running", func(r wire.Run) bool { return r.Queue == "running" })
+	once.Do(func() { t.Error("nothing was pushed") })
+	if pushed != nil {
+		t.Fatal(pushed)
+	}
+	r = decode[wire.Run](t, f.want(200, "GET", "/v1/jobs/clicks/runs/"+r.ID, nil, nil))
+	if len(r.Attempts) != 1 || r.Attempts[0].ID != r.Attempt || r.Attempts[0].Started.IsZero() {
+		t.Errorf("%+v, want one attempt, %s", r.Attempts, r.Attempt)
+	}
+	var started []string
+	for _, e := range decode[struct{ Events []wire.Event }](t, f.want(200, "GET", "/v1/jobs/clicks/events", nil, nil)).Events {
+		if strings.HasSuffix(e.Text, " has started") {
+			started = append(started, e.Evidence+": "+e.Text)
+		}
+	}
+	if want := []string{"push: attempt " + r.Attempt + " has started"}; !slices.Equal(started, want) {
+		t.Errorf("%q, want %q", started, want)
 	}
 }
 
