@@ -15,6 +15,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
+
 	"flink-entrypoint/internal/platform/jobstate"
 	"flink-entrypoint/test/postgres"
 )
@@ -330,5 +332,17 @@ func TestDollars(t *testing.T) {
 		if got := dollars(in); got != want {
 			t.Errorf("%s: %s, want %s", in, got, want)
 		}
+	}
+}
+
+// TestCallerHasGone: a write that was in the way of another when its caller left was not tried for as long as it may.
+func TestCallerHasGone(t *testing.T) {
+	s := &Store{d: postgresDialect, LockWait: lockWait}
+	conflict := &pgconn.PgError{Code: "40001"}
+	if err := s.Explain(conflict); !errors.Is(err, ErrBusy) {
+		t.Errorf("a conflict: %v", err)
+	}
+	if err := s.Explain(errors.Join(context.Canceled, conflict)); errors.Is(err, ErrBusy) || !errors.Is(err, context.Canceled) {
+		t.Errorf("a conflict of a caller that has gone: %v", err)
 	}
 }

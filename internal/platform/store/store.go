@@ -342,6 +342,7 @@ func (s *Store) repeat(ctx context.Context, isolation sql.IsolationLevel, f func
 func (s *Store) Explain(err error) error {
 	switch {
 	case err == nil || errors.Is(err, ErrBusy) || errors.Is(err, ErrFull) || errors.Is(err, ErrAway):
+	case errors.Is(err, context.Canceled): // whoever asked did not wait for as long as the database was tried
 	case s.d.away(err):
 		return fmt.Errorf("%w: %w", ErrAway, err)
 	case s.d.busy(err):
