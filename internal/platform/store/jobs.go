@@ -64,6 +64,15 @@ func (s *Store) PutJob(ctx context.Context, team string, v Version, newest int) 
 // PutJobWithin is PutJob that refuses what would make all versions of the team larger than quota bytes (0: no quota): ErrDefinitions.
 func (s *Store) PutJobWithin(ctx context.Context, team string, v Version, newest int, quota int64) (Version, bool, error) {
 	v.Comment = mask.Text(v.Comment)
+	// Each reads how large all of them are, so two at the same time are in each other's way in a serializable transaction.
+	if s.storing != nil {
+		select {
+		case s.storing <- struct{}{}:
+			defer func() { <-s.storing }()
+		case <-ctx.Done():
+			return v, false, ctx.Err()
+		}
+	}
 	made, given := false, v
 	err := s.tx(ctx, func(tx *sql.Tx) error {
 		made, v = false, given // it may be repeated

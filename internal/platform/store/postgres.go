@@ -44,7 +44,7 @@ func OpenPostgres(ctx context.Context, dir, url string) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{dir: dir, d: postgresDialect, LockWait: lockWait, lock: lock, write: db, read: db, maxArchived: maxArchived}
+	s := &Store{dir: dir, d: postgresDialect, LockWait: lockWait, lock: lock, write: db, read: db, maxArchived: maxArchived, storing: make(chan struct{}, 1)}
 	if err = s.migrate(ctx); err == nil {
 		err = s.prepare(ctx)
 	}

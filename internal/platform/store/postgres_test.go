@@ -26,7 +26,7 @@ const postgresServer = "TEST_POSTGRES"
 
 // onSQLite are tests of what SQLite alone has: its files, its one writer, its plans.
 var onSQLite = []string{"TestOpen", "TestGroup", "TestGroupGivenUp", "TestGroupOfCanceled", "TestPlans", "TestUpgradeOfTheFirstTables", "TestLockedByAnotherProcess",
-	"TestFullDatabase", "TestFullDisk", "TestNewerTables", "TestOlderProgram", "TestMigrations", "TestPostgres", "TestDollars", "TestReplicas", "TestSharedArtifacts", "TestCopy"}
+	"TestFullDatabase", "TestFullDisk", "TestNewerTables", "TestOlderProgram", "TestMigrations", "TestPostgres", "TestDollars", "TestReplicas", "TestSharedArtifacts", "TestCopy", "TestStoredAtOnce"}
 
 // openedPostgres makes a database of its own on a server.
 func openedPostgres(t testing.TB, server string) *Store {
@@ -344,5 +344,49 @@ func TestCallerHasGone(t *testing.T) {
 	}
 	if err := s.Explain(errors.Join(context.Canceled, conflict)); errors.Is(err, ErrBusy) || !errors.Is(err, context.Canceled) {
 		t.Errorf("a conflict of a caller that has gone: %v", err)
+	}
+}
+
+// TestStoredAtOnce: users who store versions at the same time at one server are not in each other's way: no transaction is done again.
+func TestStoredAtOnce(t *testing.T) {
+	url := postgres.Start(t).Database(t)
+	s, err := OpenPostgres(t.Context(), filepath.Join(t.TempDir(), "data"), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	count := func() int64 {
+		var n int64
+		if err := s.read.QueryRow("SELECT pg_stat_get_db_xact_rollback(oid) FROM pg_database WHERE datname = current_database()").Scan(&n); err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	before := count()
+	var users sync.WaitGroup
+	for user := range 8 {
+		users.Go(func() {
+			for i := range 25 {
+				v := Version{Job: fmt.Sprintf("job-%d-%d", user, i), Document: []byte("a"), Source: []byte("a"), Digest: "a"}
+				if _, _, err := s.PutJobWithin(t.Context(), "team", v, -1, 1<<30); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	users.Wait()
+	s.write.SetMaxIdleConns(0) // sessions report what they did when they end, at the latest
+	s.write.SetMaxIdleConns(1)
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+		var sessions int
+		if err := s.read.QueryRow("SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database()").Scan(&sessions); err != nil {
+			t.Fatal(err)
+		}
+		if sessions == 1 {
+			break
+		}
+	}
+	if again := count() - before; again > 0 {
+		t.Errorf("%d transactions were done again, want 0", again)
 	}
 }

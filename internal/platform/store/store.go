@@ -75,7 +75,8 @@ type Store struct {
 	d        dialect
 	instance string
 	lock     *os.File
-	blobs    sync.Mutex // held while contents of artifacts get or lose names
+	storing  chan struct{} // full while a version is stored; nil: writers wait for each other anyway
+	blobs    sync.Mutex    // held while contents of artifacts get or lose names
 	// maxArchived is how many bytes the archives of one run may have.
 	maxArchived int64
 	// LockWait is how long a write waits for a lock that another process holds (a backup program, a shell of SQLite). The platform's own
