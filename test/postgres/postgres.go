@@ -245,6 +245,33 @@ func (i *Instance) Processor() (time.Duration, error) {
 	return time.Duration(ticks) * 10 * time.Millisecond, nil
 }
 
+// Work is what a database, by its URL, has done since it was made: its transactions, which sessions report each second or some seconds after their
+// last one, and the bytes of the server's write-ahead log.
+func (s Server) Work(url string) (transactions, written int64, err error) {
+	db, err := sql.Open("pgx", url)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer db.Close()
+	err = db.QueryRow("SELECT xact_commit + xact_rollback, (pg_current_wal_lsn() - '0/0')::bigint FROM pg_stat_database WHERE datname = current_database()").Scan(&transactions, &written)
+	return transactions, written, err
+}
+
+// Dump writes a database, by its URL, as SQL into a file.
+func (i *Instance) Dump(url, file string) error {
+	out, err := os.Create(file)
+	if err != nil {
+		return err
+	}
+	defer out.Close()
+	c := i.command("pg_dump", "--dbname", url)
+	c.Stdout, c.Stderr = out, &i.log
+	if err := c.Run(); err != nil {
+		return fmt.Errorf("pg_dump: %w\n%s", err, i.log.String())
+	}
+	return out.Close()
+}
+
 // Close ends the server, without waiting for clients.
 func (i *Instance) Close() error {
 	defer os.RemoveAll(string(i.Server))

@@ -442,7 +442,10 @@ func (f *fleet) becomes(m *member, state string) {
 	if m.way == byListener {
 		body, err := json.Marshal(push)
 		if err == nil {
-			err = f.send(http.MethodPost, events, token, body)
+			err = f.send(m, http.MethodPost, events, token, body)
+		}
+		if errors.Is(err, errDeleted) { // the end was learned in another way
+			return
 		}
 		if err != nil {
 			f.bug("%s: the push of %s: %v", m.name(), state, err)
@@ -453,7 +456,7 @@ func (f *fleet) becomes(m *member, state string) {
 	}
 	if m.way == byListener || m.way == byArchive {
 		url := strings.TrimSuffix(events, "/v1/flink-events") + "/v1/runs/" + run + "/archive/" + id
-		if err := f.send(http.MethodPut, url, token, recorded.Archive(m.version, state, id)); err != nil && !(f.served && m.refused()) {
+		if err := f.send(m, http.MethodPut, url, token, recorded.Archive(m.version, state, id)); err != nil && !errors.Is(err, errDeleted) {
 			f.bug("%s: the archive: %v", m.name(), err)
 		}
 	}
@@ -466,10 +469,17 @@ func (f *fleet) becomes(m *member, state string) {
 	}
 }
 
-// send sends what a JobManager tells the platform, again until it was taken or ten seconds are over.
-func (f *fleet) send(method, url, token string, body []byte) error {
+var errDeleted = errors.New("its cluster was deleted meanwhile")
+
+// send sends what a JobManager tells the platform, again until it was taken or ten seconds are over; where servers are killed and frozen, a minute,
+// or until the JobManager itself is ended because its cluster was deleted.
+func (f *fleet) send(m *member, method, url, token string, body []byte) error {
+	patience := 10 * time.Second
+	if f.served {
+		patience = time.Minute
+	}
 	var last error
-	for end := time.Now().Add(10 * time.Second); time.Now().Before(end) && f.ctx.Err() == nil; {
+	for end := time.Now().Add(patience); time.Now().Before(end) && f.ctx.Err() == nil; {
 		req, err := http.NewRequestWithContext(f.ctx, method, url, bytes.NewReader(body))
 		if err != nil {
 			return err
@@ -486,6 +496,9 @@ func (f *fleet) send(method, url, token string, body []byte) error {
 			err = fmt.Errorf("%s: %s", resp.Status, text)
 		}
 		last = err
+		if f.served && m.refused() {
+			return errDeleted
+		}
 		select {
 		case <-time.After(200 * time.Millisecond):
 		case <-f.ctx.Done():

@@ -64,6 +64,7 @@ type setup struct {
 	ArchiveWait   time.Duration
 	Shared        bool   // other servers start clusters too
 	Files         string // directory of savepoints, if they are files of this machine
+	Log           string // file that its log is added to; empty: the warnings, to stderr
 }
 
 // serve is the server. It writes its URL, and ends with its standard input.
@@ -103,7 +104,11 @@ func startServer(o setup) (*server.Server, error) {
 	if o.Listen == "" {
 		o.Listen = "127.0.0.1:0"
 	}
-	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	level := slog.LevelWarn
+	if o.Log != "" {
+		level = slog.LevelInfo
+	}
+	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
 	s, err := server.Start(context.Background(), server.Options{DataDir: o.Data, Store: o.Store, Listen: o.Listen, URL: o.URL, Lease: o.Lease, ArchiveWait: o.ArchiveWait,
 		Driver: func(string) cluster.Driver { return driver }, Log: log})
 	if err != nil {
@@ -174,6 +179,14 @@ func startChild(o setup) (*child, error) {
 	}
 	cmd := exec.Command(self, "serve", string(arg))
 	cmd.Stderr = os.Stderr
+	if o.Log != "" {
+		file, err := os.OpenFile(o.Log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+		if err != nil {
+			return nil, err
+		}
+		defer file.Close() // the process has its own
+		cmd.Stderr = file
+	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	in, err := cmd.StdinPipe()
 	if err != nil {
@@ -230,12 +243,20 @@ type figures struct {
 	started  time.Duration // from the first PUT until all run
 	checks   float64       // a second
 	cores    float64
-	store    float64 // processors of the database, where it is a server
+	store    float64 // processors of the database, where it is a server; also the following
+	commits  float64 // its transactions a second
+	written  float64 // bytes of its write-ahead log a second
 	memory   int64
 	pushing  time.Duration // the longest time between two looks at a cluster that pushes
 	polled   time.Duration // at one that does not
 	delays   map[way][]time.Duration
 	load     string
+}
+
+// A usage is what the server and its database have used since they started.
+type usage struct {
+	server, store    time.Duration // of processors
+	commits, written int64
 }
 
 // measure starts clusters, measures a window, and compares.
@@ -269,13 +290,15 @@ func measure(n int, window time.Duration, ending int, profile, data, kind string
 		return nil, err
 	}
 	defer c.end()
-	// The time of processors that the server and its database have used.
-	used := func() (server, store time.Duration, err error) {
-		server, err = processor(c.cmd.Process.Pid)
+	used := func() (u usage, err error) {
+		u.server, err = processor(c.cmd.Process.Pid)
 		if err == nil && database != nil {
-			store, err = database.Processor()
+			u.store, err = database.Processor()
 		}
-		return server, store, err
+		if err == nil && database != nil {
+			u.commits, u.written, err = database.Work(o.Store)
+		}
+		return u, err
 	}
 	out := &figures{clusters: n}
 	began := time.Now()
@@ -294,7 +317,7 @@ func measure(n int, window time.Duration, ending int, profile, data, kind string
 	}
 	progress("those that restart and do not answer are known")
 	f.openWindow()
-	before, storeBefore, err := used()
+	before, err := used()
 	if err != nil {
 		return nil, err
 	}
@@ -305,16 +328,18 @@ func measure(n int, window time.Duration, ending int, profile, data, kind string
 	w.endSome(window)
 	time.Sleep(time.Until(start.Add(window))) // the window itself
 	took := time.Since(start)
-	after, storeAfter, err := used()
+	after, err := used()
 	if err != nil {
 		return nil, err
 	}
 	out.checks = float64(f.checks()-checks) / took.Seconds()
-	out.cores = (after - before).Seconds() / took.Seconds()
-	out.store = (storeAfter - storeBefore).Seconds() / took.Seconds()
+	out.cores = (after.server - before.server).Seconds() / took.Seconds()
+	out.store = (after.store - before.store).Seconds() / took.Seconds()
+	out.commits = float64(after.commits-before.commits) / took.Seconds()
+	out.written = float64(after.written-before.written) / took.Seconds()
 	out.memory, out.load = resident(c.cmd.Process.Pid), load()
 	out.pushing, out.polled = f.longest()
-	progress("measured: %.1f checks/s, %.3f cores, %.3f of the database, %d MB; load %s", out.checks, out.cores, out.store, out.memory>>20, out.load)
+	progress("measured: %.1f checks/s, %.3f cores, %.3f of the database, %.0f transactions/s, %d MB; load %s", out.checks, out.cores, out.store, out.commits, out.memory>>20, out.load)
 	if err := w.allEnded(3 * time.Minute); err != nil {
 		return nil, err
 	}
@@ -343,9 +368,9 @@ func saveProfile(file, port string, window time.Duration) {
 
 func print(all []*figures) {
 	out := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(out, "clusters\tall run after\tchecks/s\tCPU, cores\tof the database\tCPU ms per cluster and minute\tCPU µs per check\tmemory MB\tlongest between looks, polled\tpushing\tload\t")
+	fmt.Fprintln(out, "clusters\tall run after\tchecks/s\tCPU, cores\tof the database\tits transactions/s\tits log KB/s\tCPU ms per cluster and minute\tCPU µs per check\tmemory MB\tlongest between looks, polled\tpushing\tload\t")
 	for _, f := range all {
-		fmt.Fprintf(out, "%d\t%s\t%.1f\t%.3f\t%.3f\t%.1f\t%.0f\t%d\t%s\t%s\t%s\t\n", f.clusters, f.started.Round(100*time.Millisecond), f.checks, f.cores, f.store, f.cores/float64(f.clusters)*60_000,
+		fmt.Fprintf(out, "%d\t%s\t%.1f\t%.3f\t%.3f\t%.0f\t%.0f\t%.1f\t%.0f\t%d\t%s\t%s\t%s\t\n", f.clusters, f.started.Round(100*time.Millisecond), f.checks, f.cores, f.store, f.commits, f.written/1000, f.cores/float64(f.clusters)*60_000,
 			f.cores/f.checks*1e6, f.memory>>20, f.polled.Round(100*time.Millisecond), f.pushing.Round(100*time.Millisecond), f.load)
 	}
 	out.Flush()

@@ -159,8 +159,8 @@ func (f *fleet) asked(w http.ResponseWriter, r *http.Request, m *member) bool {
 	return true
 }
 
-// refused notes that an archive was not taken, and reports whether its cluster is deleted by then. A server that was killed before it answered leaves
-// the JobManager to send the archive again, with a token that has ended; whether the platform has it is looked at in the end.
+// refused notes that something was not taken, and reports whether its cluster is deleted by then. A server that was killed before it answered leaves
+// the JobManager to send its archive again, with a token that has ended; whether the platform has it is looked at in the end.
 func (m *member) refused() bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
