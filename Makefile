@@ -169,11 +169,13 @@ CALL_KILLS ?= 300
 # Jobs and faults of three servers on one PostgreSQL.
 REPLICA_JOBS   ?= 10000
 REPLICA_FAULTS ?= 250
+# What a failure is explained by is kept in bin/replicas: logs of the servers, faults with their times, tables.
+REPLICAS = go test -tags platform -count 1 -timeout 60m -run '^(TestReplicasInTrouble|TestOlderReplicas)$$' -v -artifacts -outputdir bin/replicas ./test/platform/scale
 .PHONY: test-platform
 test-platform: need-go need-java need-pip need-curl ## the platform: killed anywhere, three servers on PostgreSQL, with simulated clusters and on real Flink; JobManagers killed, frozen, cut off; leaders
 	go run ./test/flinkhome $(MAIN_VERSIONS) >/dev/null
 	FLINK_VERSIONS="$(MAIN_VERSIONS)" KILLS=$(KILLS) CALL_KILLS=$(CALL_KILLS) go test -tags platform -parallel 8 -count 1 -timeout 120m ./test/platform
-	REPLICA_JOBS=$(REPLICA_JOBS) REPLICA_FAULTS=$(REPLICA_FAULTS) go test -tags platform -count 1 -timeout 60m -run '^(TestReplicasInTrouble|TestOlderReplicas)$$' -v ./test/platform/scale
+	mkdir -p bin/replicas; REPLICA_JOBS=$(REPLICA_JOBS) REPLICA_FAULTS=$(REPLICA_FAULTS) $(REPLICAS)
 
 .PHONY: test-platform-quick
 test-platform-quick: need-go need-java need-pip need-curl ## 40 kills of the platform and 40 at its system calls, servers of two versions on one PostgreSQL, its page, and its jobs on one version of Flink
