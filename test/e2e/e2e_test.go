@@ -39,21 +39,11 @@ func forEachVersion(t *testing.T, f func(t *testing.T, version string, c *cluste
 				t.Fatal(err)
 			}
 			t.Cleanup(c.Close)
-			if version < "1.18" {
-				// Java 17 came with 1.18, whose configuration opens what Flink needs; before, an image sets it.
-				c.Env = append(c.Env, "FLINK_ENV_JAVA_OPTS="+opens)
-			}
+			c.Env = append(c.Env, cluster.ForJava17(version)...)
 			f(t, version, c)
 		})
 	}
 }
-
-const opens = "--add-exports=java.base/sun.net.util=ALL-UNNAMED --add-exports=java.rmi/sun.rmi.registry=ALL-UNNAMED " +
-	"--add-exports=java.security.jgss/sun.security.krb5=ALL-UNNAMED --add-opens=java.base/java.lang=ALL-UNNAMED --add-opens=java.base/java.net=ALL-UNNAMED " +
-	"--add-opens=java.base/java.io=ALL-UNNAMED --add-opens=java.base/java.nio=ALL-UNNAMED --add-opens=java.base/sun.nio.ch=ALL-UNNAMED " +
-	"--add-opens=java.base/java.lang.reflect=ALL-UNNAMED --add-opens=java.base/java.text=ALL-UNNAMED --add-opens=java.base/java.time=ALL-UNNAMED " +
-	"--add-opens=java.base/java.util=ALL-UNNAMED --add-opens=java.base/java.util.concurrent=ALL-UNNAMED " +
-	"--add-opens=java.base/java.util.concurrent.atomic=ALL-UNNAMED --add-opens=java.base/java.util.concurrent.locks=ALL-UNNAMED"
 
 // serve answers every GET with the document.
 func serve(t *testing.T, document string) string {

@@ -97,10 +97,7 @@ func (g *group) start(name, role, ip, definition string, env ...string) member {
 	// No address of a JobManager: with high availability each finds its own, and others find the leader's.
 	properties := fmt.Sprintf("jobmanager.bind-host: %[1]s\nrest.bind-address: 127.0.0.1\nrest.address: 127.0.0.1\nrest.port: %[2]d\nblob.server.port: %[3]d\n"+
 		"high-availability.jobmanager.port: %[4]d\ntaskmanager.bind-host: %[1]s\ntaskmanager.rpc.port: 0\n%[5]s\n", ip, c.Rest, ports[0], ports[1], patience(g.version))
-	env = append([]string{"FLINK_PROPERTIES=" + properties, "POD_IP=" + ip, "POD_NAME=" + name, javaArgs}, env...)
-	if g.version < "1.18" {
-		env = append(env, "FLINK_ENV_JAVA_OPTS="+opens) // Java 17 came with 1.18
-	}
+	env = append([]string{"FLINK_PROPERTIES=" + properties, "POD_IP=" + ip, "POD_NAME=" + name, javaArgs}, append(cluster.ForJava17(g.version), env...)...)
 	words := []string{"--definition", definition, "--memory-limit", "1600m", role}
 	if role == "taskmanager" {
 		words = []string{"--definition", definition, "--memory-limit", "1728m", "--advertise", ip, role}
@@ -126,13 +123,6 @@ func (g *group) start(name, role, ip, definition string, env ...string) member {
 	})
 	return member{p, c}
 }
-
-const opens = "--add-exports=java.base/sun.net.util=ALL-UNNAMED --add-exports=java.rmi/sun.rmi.registry=ALL-UNNAMED " +
-	"--add-exports=java.security.jgss/sun.security.krb5=ALL-UNNAMED --add-opens=java.base/java.lang=ALL-UNNAMED --add-opens=java.base/java.net=ALL-UNNAMED " +
-	"--add-opens=java.base/java.io=ALL-UNNAMED --add-opens=java.base/java.nio=ALL-UNNAMED --add-opens=java.base/sun.nio.ch=ALL-UNNAMED " +
-	"--add-opens=java.base/java.lang.reflect=ALL-UNNAMED --add-opens=java.base/java.text=ALL-UNNAMED --add-opens=java.base/java.time=ALL-UNNAMED " +
-	"--add-opens=java.base/java.util=ALL-UNNAMED --add-opens=java.base/java.util.concurrent=ALL-UNNAMED " +
-	"--add-opens=java.base/java.util.concurrent.atomic=ALL-UNNAMED --add-opens=java.base/java.util.concurrent.locks=ALL-UNNAMED"
 
 // write makes a file of the group and returns its path.
 func (g *group) write(name, content string) string {

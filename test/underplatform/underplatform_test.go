@@ -38,14 +38,6 @@ const (
 	slack = 25 * time.Second
 )
 
-// Java 17 came with 1.18, whose configuration opens what Flink needs; before, an image sets it.
-const opens = "--add-exports=java.base/sun.net.util=ALL-UNNAMED --add-exports=java.rmi/sun.rmi.registry=ALL-UNNAMED " +
-	"--add-exports=java.security.jgss/sun.security.krb5=ALL-UNNAMED --add-opens=java.base/java.lang=ALL-UNNAMED --add-opens=java.base/java.net=ALL-UNNAMED " +
-	"--add-opens=java.base/java.io=ALL-UNNAMED --add-opens=java.base/java.nio=ALL-UNNAMED --add-opens=java.base/sun.nio.ch=ALL-UNNAMED " +
-	"--add-opens=java.base/java.lang.reflect=ALL-UNNAMED --add-opens=java.base/java.text=ALL-UNNAMED --add-opens=java.base/java.time=ALL-UNNAMED " +
-	"--add-opens=java.base/java.util=ALL-UNNAMED --add-opens=java.base/java.util.concurrent=ALL-UNNAMED " +
-	"--add-opens=java.base/java.util.concurrent.atomic=ALL-UNNAMED --add-opens=java.base/java.util.concurrent.locks=ALL-UNNAMED"
-
 // world is one version's TaskManager, which serves one JobManager after the other.
 type world struct {
 	*cluster.Cluster
@@ -84,9 +76,7 @@ func newWorld(t *testing.T, version string) *world {
 		t.Fatal(err)
 	}
 	t.Cleanup(c.Close)
-	if version < "1.18" {
-		c.Env = append(c.Env, "FLINK_ENV_JAVA_OPTS="+opens)
-	}
+	c.Env = append(c.Env, cluster.ForJava17(version)...)
 	w := &world{c, version, version >= "2", filepath.Join(c.Dir, sqlrunner.PlatformJarName)}
 	write(t, w.jar, string(sqlrunner.PlatformJar()))
 	if _, err := c.Start("tm", "taskmanager", []string{"--memory-limit", "1500m", "taskmanager"},
