@@ -188,7 +188,7 @@ func metricsTable(m *Metrics) record {
 			plain: object{{"type", "boolean"}}, what: "boolean"},
 			doc: "`true`: each process has an endpoint that Prometheus scrapes.", example: "true"},
 		{name: "otlp", value: brief[OTLP]{one: one[OTLP]{&m.OTLP, otlpTable}, short: shortOTLP, plain: textSchema(httpForm), what: httpForm.row().expected},
-			doc: "A receiver that gets the metrics by OTLP, from Flink 1.20 on if the reporter's jar is in the image.", example: `"http://collector:4317"`},
+			doc: "A receiver that gets the metrics by OTLP, from Flink 2.0 on, if the reporter's jar is in the image.", example: `"http://collector:4317"`},
 		{name: "labels", value: labels{&m.Labels},
 			doc: "Labels of every metric, beside Flink's own and `flink_job` (from Flink 1.15 on).", example: "{team: web, env: production}"},
 	}}

@@ -3,9 +3,9 @@
 // A [Wanted] comes from the definition's metrics and from flags. [Wanted.Configure] turns it into metrics.reporter.* keys of the
 // Flink version; [In] reads from a configuration which reporters Flink will start, ours and the user's.
 //
-// Facts, by running 1.15 to 2.2 and from the class files of the others (MetricOptions, ReporterSetup): every reporter of a release
-// is a plugin and is named by factory.class since before 1.13; scope.variables.additional came with 1.15 (FLINK-17495), the
-// OpenTelemetry reporter with 1.20 (FLIP-385), OTLP over HTTP with 2.2 (FLINK-38154).
+// Facts, by running 1.13 to 2.3 (test/metrics): every reporter of a release is a plugin and is named by factory.class since before
+// 1.13; scope.variables.additional came with 1.15 (FLINK-17495), the OpenTelemetry reporter with 2.0 (FLIP-385; Flink's build has the
+// module flink-metrics-otel from 2.0.0 on, and not in 1.20.5), OTLP over HTTP with 2.2 (FLINK-38154).
 package reporters
 
 import (
@@ -77,7 +77,7 @@ type rules struct {
 func history() []flinkversion.Change[rules] {
 	return []flinkversion.Change[rules]{
 		flinkversion.From(1, 15, func(r *rules) { r.labels = true }),  // FLINK-17495
-		flinkversion.From(1, 20, func(r *rules) { r.otlp = true }),    // FLIP-385
+		flinkversion.From(2, 0, func(r *rules) { r.otlp = true }),     // FLIP-385
 		flinkversion.From(2, 2, func(r *rules) { r.otlpHTTP = true }), // FLINK-38154
 	}
 }
@@ -202,7 +202,7 @@ func (w *Wanted) Configure(v flinkversion.Version, conf *settings.Layers, argume
 	overHTTP := err == nil && strings.Trim(address.Path, "/") != ""
 	switch where := w.from.otlp.Where; {
 	case !can.otlp:
-		return phase.Fail(phase.Configuration, fmt.Errorf("%s: Flink %s has no OpenTelemetry reporter: expected 1.20 or later", where, v), "use metrics.prometheus with this version")
+		return phase.Fail(phase.Configuration, fmt.Errorf("%s: Flink %s has no OpenTelemetry reporter: expected 2.0 or later", where, v), "use metrics.prometheus with this version")
 	case overHTTP && !can.otlpHTTP:
 		return phase.Fail(phase.Configuration, fmt.Errorf("%s: the URL has a path, so it is for OTLP over HTTP, which Flink %s does not speak: expected 2.2 or later", where, v),
 			"give the receiver's address for gRPC, without a path, e.g. http://collector:4317")

@@ -52,7 +52,7 @@ func TestVersions(t *testing.T) {
 		}
 		_, grpc := configured(t, version, "{otlp: 'http://h:4317/'}", "", nil)
 		_, overHTTP := configured(t, version, "{otlp: 'http://h:4318/v1/metrics'}", "", nil)
-		if (grpc == nil) != (version >= "1.20") || (overHTTP == nil) != (version >= "2.2") {
+		if (grpc == nil) != (version >= "2") || (overHTTP == nil) != (version >= "2.2") {
 			t.Errorf("%s: OTLP over gRPC: %v, over HTTP: %v", version, grpc, overHTTP)
 		}
 	}
