@@ -191,11 +191,12 @@ test-browser: need-go need-java need-pip need-npm need-chromium build ## what a 
 	$(BROWSER)
 
 # Prometheus, promtool, Alertmanager and Pushgateway are built first, which takes a quarter of an hour of CPU and 2 GB in Go's caches.
+METRICS_VERSIONS ?= 1.18.1 $(MAIN_VERSIONS)
 .PHONY: test-metrics test-metrics-quick
 test-metrics: need-go need-java need-pip need-mvn build ## metrics of real jobs in a real Prometheus: endpoints, OTLP, dashboards, rules; alerts in a real Alertmanager
 	go run ./test/metrics/tools alertmanager prometheus promtool pushgateway >/dev/null
-	go run ./test/flinkhome 1.18.1 $(MAIN_VERSIONS) >/dev/null
-	FLINK_VERSIONS="1.18.1 $(MAIN_VERSIONS)" $(WITH_BINARY) go test -tags metrics -count 1 -timeout 60m ./test/metrics
+	go run ./test/flinkhome $(METRICS_VERSIONS) >/dev/null
+	FLINK_VERSIONS="$(METRICS_VERSIONS)" $(WITH_BINARY) go test -tags metrics -count 1 -timeout 90m ./test/metrics
 
 test-metrics-quick: need-go need-java need-pip build ## the endpoints of a job, and OTLP, on one version
 	go run ./test/flinkhome $(lastword $(MAIN_VERSIONS)) >/dev/null
@@ -212,6 +213,7 @@ fuzz: need-go ## every fuzz target for FUZZTIME each
 	done
 
 .PHONY: test-full
+test-full: METRICS_VERSIONS := $(ALL_VERSIONS)
 test-full: need-go need-java need-pip need-podman need-curl lint build test-deploy test-vm test-load test-hive test-ha test-containers test-kubelet test-kubernetes test-platform test-browser test-metrics test-bundle fuzz ## every suite there is, on all versions of Flink (hours)
 	go run ./test/flinkhome all >/dev/null
 	FLINK_VERSIONS="$(ALL_VERSIONS)" FLINK_CASES=2000 FLINK_SCENARIOS=100 $(WITH_BINARY) go test -tags flink -p 1 -count 1 -timeout 180m ./...

@@ -158,6 +158,7 @@ func TestKafkaReporter(t *testing.T) {
 	plugin := reporterPlugin(t, filepath.Join(t.TempDir(), "plugin"))
 	kafka := startKafka(t)
 	forEachVersion(t, func(t *testing.T, version string, c *cluster.Cluster) {
+		needsSQL(t, version)
 		topic := "metrics-" + version
 		definition := write(t, c, fmt.Sprintf(`apiVersion: flink-entrypoint/v1
 name: clicks-per-minute

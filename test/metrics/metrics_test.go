@@ -19,7 +19,7 @@ import (
 	"flink-entrypoint/test/world"
 )
 
-// forEachVersion runs f with a cluster of each version that runs SQL.
+// forEachVersion runs f with a cluster of each version.
 func forEachVersion(t *testing.T, f func(t *testing.T, version string, c *cluster.Cluster)) {
 	for _, version := range homes.Versions() {
 		t.Run(version, func(t *testing.T) {
@@ -28,8 +28,20 @@ func forEachVersion(t *testing.T, f func(t *testing.T, version string, c *cluste
 				t.Fatal(err)
 			}
 			t.Cleanup(c.Close)
+			c.Env = append(c.Env, cluster.ForJava17(version)...)
 			f(t, version, c)
 		})
+	}
+}
+
+// runsSQL reports whether the entrypoint has a runner for SQL on a version.
+func runsSQL(version string) bool { return version >= "1.15" }
+
+// needsSQL skips a test that needs a job in SQL.
+func needsSQL(t *testing.T, version string) {
+	t.Helper()
+	if !runsSQL(version) {
+		t.Skip("no SQL before Flink 1.15")
 	}
 }
 
