@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -42,9 +41,7 @@ func TestKafkaWay(t *testing.T) {
 	dir := t.TempDir()
 	jars := filepath.Join(dir, "jars")
 	plugin := reporterPlugin(t, jars)
-	if out, err := exec.Command("mvn", "-q", "-B", "dependency:copy", "-Dartifact=org.apache.flink:flink-sql-connector-kafka:"+connector, "-DoutputDirectory="+jars).CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
+	connectorJar(t, jars)
 	files := httptest.NewServer(http.FileServer(http.Dir(jars)))
 	t.Cleanup(files.Close)
 	kafka := startKafka(t)
@@ -56,45 +53,11 @@ func TestKafkaWay(t *testing.T) {
 	if _, err := kadm.NewClient(admin).CreateTopics(t.Context(), 1, 1, nil, "flink-metrics", "flink-metrics-aggregated"); err != nil {
 		t.Fatal(err)
 	}
-	addresses := []string{served.FreeAddress(t), served.FreeAddress(t)}
-	program := served.Program(t)
-	platform := newServer(t, "http://"+addresses[0], program, "serve", "--warm", "0", "--data-dir", filepath.Join(dir, "data"), "--listen", addresses[0], "--flink-home", home, "--entrypoint", world.Binary(t), "--kafka", kafka.address)
-	platform.env = os.Environ()
-	platform.start("/readyz")
-	t.Cleanup(func() { // clusters outlive the server
-		for _, job := range []string{"clicks", "flink-metrics"} {
-			if res, err := http.Post(platform.url+"/v1/jobs/"+job+"/stop", "application/json", strings.NewReader(`{"mode":"cancel"}`)); err == nil {
-				res.Body.Close()
-			}
-		}
-		poll(t, func() error {
-			for _, job := range []string{"clicks", "flink-metrics"} {
-				if state := queueOf(platform.url, job); state != "cancel" && state != "failed" && state != "" {
-					return fmt.Errorf("%w: %s is in %s", cluster.ErrNotYet, job, state)
-				}
-			}
-			if err := served.NoneBelow(filepath.Join(dir, "data", "runs")); err != nil { // a run ends before its cluster is deleted
-				return fmt.Errorf("%w: %w", cluster.ErrNotYet, err)
-			}
-			return nil
-		})
-	})
+	platform := startPlatform(t, home, "--kafka", kafka.address)
 	artifact := func(file string) string {
 		return fmt.Sprintf("{uri: %q, sha256: %s, to: plugins/metrics-kafka}", files.URL+"/"+filepath.Base(file), digest(t, file))
 	}
-	start := func(job, definition string) {
-		t.Helper()
-		call(t, http.MethodPut, platform.url+"/v1/jobs/"+job, definition)
-		call(t, http.MethodPost, platform.url+"/v1/jobs/"+job+"/start", "{}")
-		poll(t, func() error {
-			if state := queueOf(platform.url, job); state != "running" {
-				return fmt.Errorf("%w: %s is in %s", cluster.ErrNotYet, job, state)
-			}
-			return nil
-		})
-	}
-	const sizes = "resources: {jobManager: {memory: 1000m}, taskManager: {memory: 1200m, slots: 1}}\n"
-	start("clicks", fmt.Sprintf(`apiVersion: flink-entrypoint/v1
+	platform.start("clicks", fmt.Sprintf(`apiVersion: flink-entrypoint/v1
 name: clicks
 %sconfiguration:
   metrics.reporter.kafka.factory.class: flinkentrypoint.metrics.KafkaReporterFactory
@@ -118,10 +81,12 @@ sql:
 	if strings.Contains(text, "maven") {
 		t.Fatalf("the example has another connector than %s", connector)
 	}
-	start("flink-metrics", text+sizes)
-	gateway := newServer(t, "http://"+addresses[1], tool(t, "pushgateway"), "--web.listen-address", addresses[1])
+	platform.start("flink-metrics", text+sizes)
+	platform.awaitRunning("clicks", "flink-metrics")
+	address := served.FreeAddress(t)
+	gateway := newServer(t, "http://"+address, tool(t, "pushgateway"), "--web.listen-address", address)
 	gateway.start("/-/ready")
-	forward := newServer(t, "", program, "forward", "--kafka", kafka.address, "--pushgateway", gateway.url)
+	forward := newServer(t, "", served.Program(t), "forward", "--kafka", kafka.address, "--pushgateway", gateway.url)
 	forward.env = os.Environ()
 	forward.launch()
 	const sum = `flink_taskmanager_job_task_numRecordsOut_sum{`
@@ -160,15 +125,4 @@ sql:
 	has(true)
 	call(t, http.MethodPost, platform.url+"/v1/jobs/clicks/stop", `{"mode":"cancel"}`)
 	has(false)
-}
-
-// queueOf is the queue of a job's newest run, "" if it is not known.
-func queueOf(platform, job string) string {
-	var answer struct {
-		Run struct{ Queue, Condition string }
-	}
-	if get(platform+"/v1/jobs/"+job, &answer) != nil || answer.Run.Condition != "" {
-		return answer.Run.Condition
-	}
-	return answer.Run.Queue
 }

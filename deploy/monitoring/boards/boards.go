@@ -20,6 +20,12 @@ func per(aggregation, metric, by string) query {
 	return query{aggregation + " by (" + by + ") (" + metric + selector + ")", strings.Join(legend, " ")}
 }
 
+// ofSecond makes a part of the time of a query of milliseconds in a second.
+func ofSecond(q query) query {
+	q.expr += " / 1000"
+	return q
+}
+
 // Prefixes of names: metrics of JobManagers, TaskManagers, tasks, operators, and the clients of Kafka in them.
 const (
 	jm       = "flink_jobmanager_"
@@ -63,20 +69,20 @@ func stability() []panel {
 	return []panel{
 		{title: "Restarts in 10 minutes", unit: "short", warn: 1, bad: 3, about: "Restarts of a job by Flink, after a failure.", queries: []query{{"sum by (job_name) (increase(" + jm + "job_numRestarts{JOB}[10m]))", "{{job_name}}"}}},
 		{title: "Time since the last restart", unit: "ms", about: "How long the job has been running without a restart.", queries: []query{per("max", jm+"job_uptime", "job_name")}},
-		{title: "Time in restart", unit: "ms", warn: 60000, bad: 300000, about: "How long a job that is down has been down.", queries: []query{per("max", jm+"job_downtime", "job_name")}},
+		{title: "Time in restart", unit: "ms", warn: 60000, bad: 300000, about: "How long a job that restarts has been doing so; 0 while it runs.", queries: []query{per("max", jm+"job_restartingTime", "job_name")}},
 		{title: "Age of the newest checkpoint", unit: "s", warn: 600, bad: 1800, about: "Since the last completed checkpoint. Flink 2.x; for 1.x see the next panel.", queries: []query{
 			{"time() - max by (job_name) (" + jm + "job_lastCheckpointCompletedTimestamp{JOB} > 0) / 1000", "{{job_name}}"}}},
 		{title: "Completed checkpoints in 10 minutes", unit: "short", about: "0 means that the newest checkpoint is older than 10 minutes.", queries: []query{{"sum by (job_name) (increase(" + jm + "job_numberOfCompletedCheckpoints{JOB}[10m]))", "{{job_name}}"}}},
 		{title: "Failed checkpoints in 10 minutes", unit: "short", warn: 1, bad: 3, about: "Failed or expired.", queries: []query{{"sum by (job_name) (increase(" + jm + "job_numberOfFailedCheckpoints{JOB}[10m]))", "{{job_name}}"}}},
 		{title: "Checkpoints in progress", unit: "short", about: "More than one for long: they take longer than their interval.", queries: []query{per("max", jm+"job_numberOfInProgressCheckpoints", "job_name")}},
-		{title: "Duration of the last checkpoint", unit: "ms", about: "From trigger to completion.", queries: []query{per("max", jm+"job_lastCheckpointDuration", "job_name")}},
+		{title: "Duration of the last checkpoint", unit: "ms", about: "From trigger to completion.", queries: []query{{"max by (job_name) (" + jm + "job_lastCheckpointDuration{JOB} >= 0)", "{{job_name}}"}}},
 		{title: "Size of the last checkpoint", unit: "bytes", about: "What it wrote, and the whole state that it refers to.", queries: []query{
-			{"max by (job_name) (" + jm + "job_lastCheckpointSize{JOB})", "{{job_name}} written"}, {"max by (job_name) (" + jm + "job_lastCheckpointFullSize{JOB})", "{{job_name}} full"}}},
+			{"max by (job_name) (" + jm + "job_lastCheckpointSize{JOB} >= 0)", "{{job_name}} written"}, {"max by (job_name) (" + jm + "job_lastCheckpointFullSize{JOB} >= 0)", "{{job_name}} full"}}},
 		{title: "Alignment of checkpoints", unit: "ns", about: "How long tasks wait for the barriers of all inputs. It grows with backpressure.", queries: []query{per("max", task+"checkpointAlignmentTime", "job_name, task_name")}},
 		{title: "Delay of checkpoints", unit: "ns", about: "From the trigger to the first barrier in a task.", queries: []query{per("max", task+"checkpointStartDelayNanos", "job_name, task_name")}},
-		{title: "Busy", unit: "ms", warn: 800, bad: 950, about: "Milliseconds in a second in which the busiest subtask works. NaN for sources of the old kind.", queries: []query{per("max", task+"busyTimeMsPerSecond", "job_name, task_name")}},
-		{title: "Backpressured", unit: "ms", warn: 500, bad: 800, about: "Milliseconds in a second in which a subtask waits for the next task. The cause is the first task after it that is busy.", queries: []query{per("max", task+"backPressuredTimeMsPerSecond", "job_name, task_name")}},
-		{title: "Idle", unit: "ms", about: "Milliseconds in a second in which a subtask has nothing to do.", queries: []query{per("min", task+"idleTimeMsPerSecond", "job_name, task_name")}},
+		{title: "Busy", unit: "percentunit", warn: 0.8, bad: 0.95, about: "Part of the time in which the busiest subtask works. NaN for sources of the old kind.", queries: []query{ofSecond(per("max", task+"busyTimeMsPerSecond", "job_name, task_name"))}},
+		{title: "Backpressured", unit: "percentunit", warn: 0.5, bad: 0.8, about: "Part of the time in which a subtask waits for the next task. The cause is the first task after it that is busy.", queries: []query{ofSecond(per("max", task+"backPressuredTimeMsPerSecond", "job_name, task_name"))}},
+		{title: "Idle", unit: "percentunit", about: "Part of the time in which a subtask has nothing to do.", queries: []query{ofSecond(per("min", task+"idleTimeMsPerSecond", "job_name, task_name"))}},
 		{title: "Late records dropped", unit: "ops", warn: 0.01, about: "Records that came after their window was closed.", queries: []query{{"sum by (job_name, operator_name) (rate(" + operator + "numLateRecordsDropped{JOB}[5m]))", "{{job_name}} {{operator_name}}"}}},
 		{title: "Watermark", unit: "s", about: "Age of the watermark of a task's input, by the clock.", queries: []query{{"time() - min by (job_name, task_name) (" + task + "currentInputWatermark{JOB} > 0) / 1000", "{{job_name}} {{task_name}}"}}},
 		{title: "Rescales", unit: "short", about: "Changes of parallelism of the adaptive scheduler. Flink 2.x.", queries: []query{per("max", jm+"job_numRescales", "job_name")}},
@@ -128,10 +134,10 @@ func cpuAndMemory() []panel {
 		{title: "Metaspace", unit: "percentunit", warn: 0.8, bad: 0.9, about: "Used of its bound. Growth with each restart of a job is a leak of classes.", queries: used("Metaspace")},
 		{title: "Outside the heap", unit: "bytes", about: "Metaspace, compiled code and others.", queries: both("max " + by + "(PROCESS_Status_JVM_Memory_NonHeap_Used{CLUSTER})")},
 		{title: "Direct memory", unit: "bytes", about: "Network buffers and others.", queries: both("max " + by + "(PROCESS_Status_JVM_Memory_Direct_MemoryUsed{CLUSTER})")},
-		{title: "Garbage collection", unit: "ms", warn: 100, bad: 300, about: "Milliseconds in a second, by all collectors. Flink 1.19 and later.", queries: both("max " + by + "(PROCESS_Status_JVM_GarbageCollector_All_TimeMsPerSecond{CLUSTER})")},
+		{title: "Garbage collection", unit: "percentunit", warn: 0.1, bad: 0.3, about: "Part of the time, by all collectors. Flink 1.19 and later.", queries: both("max " + by + "(PROCESS_Status_JVM_GarbageCollector_All_TimeMsPerSecond{CLUSTER}) / 1000")},
 		{title: "Threads", unit: "short", about: "A number that only grows is a leak.", queries: both("max " + by + "(PROCESS_Status_JVM_Threads_Count{CLUSTER})")},
 		{title: "Classes", unit: "short", about: "Loaded classes. A number that grows with each restart is a leak.", queries: both("max " + by + "(PROCESS_Status_JVM_ClassLoader_ClassesLoaded{CLUSTER}) - max " + by + "(PROCESS_Status_JVM_ClassLoader_ClassesUnloaded{CLUSTER})")},
-		{title: "Open files", unit: "percentunit", warn: 0.7, bad: 0.9, about: "Of the process's limit. Flink 2.x.", queries: both("max " + by + "(PROCESS_Status_JVM_FileDescriptor_Open{CLUSTER}) / max " + by + "(PROCESS_Status_JVM_FileDescriptor_Max{CLUSTER})")},
+		{title: "Open files", unit: "percentunit", warn: 0.7, bad: 0.9, about: "Of the process's limit. Flink 2.1 and later.", queries: both("max " + by + "(PROCESS_Status_JVM_FileDescriptor_Open{CLUSTER}) / max " + by + "(PROCESS_Status_JVM_FileDescriptor_Max{CLUSTER})")},
 	}
 }
 
