@@ -298,6 +298,9 @@ func (a *API) upgrade(w http.ResponseWriter, r *http.Request) error {
 		if err := a.upgradable(r.Context(), run, then.Version); err != nil {
 			return 0, nil, err
 		}
+		if in.Version == 0 && run.Version == j.Newest {
+			return 0, nil, refuse(http.StatusConflict, fmt.Sprintf("the job %s runs its newest version, %d, already", run.Job, run.Version), "submit the next version first; an upgrade that names the version restarts the job with a savepoint")
+		}
 		return a.decide(r, run, jobstate.AskStop{By: then.By, Drain: in.Drain, Then: &then, Request: reservation})
 	})
 }

@@ -141,6 +141,10 @@ func TestUpgradeIsNotBegun(t *testing.T) {
 	f.world.Of(r.ID, func(c *simulate.Cluster) { c.Status = "RUNNING" })
 	f.until("clicks", "running", func(r wire.Run) bool { return r.Queue == "running" })
 	f.want(404, "POST", "/v1/jobs/clicks/upgrade", wire.UpgradeJob{Version: 7}, nil)
+	// Who submitted the next version under another name does not stop the job for nothing.
+	if p := decode[wire.Problem](t, f.want(409, "POST", "/v1/jobs/clicks/upgrade", wire.UpgradeJob{}, nil)); p.Detail != "the job clicks runs its newest version, 1, already" {
+		t.Errorf("%+v", p)
+	}
 	f.want(400, "POST", "/v1/jobs/clicks/upgrade", wire.UpgradeJob{Within: -1}, nil)
 	f.want(400, "POST", "/v1/jobs/clicks/upgrade", wire.UpgradeJob{Within: 1 << 62}, nil)
 	f.want(202, "POST", "/v1/jobs/clicks/upgrade", wire.UpgradeJob{Version: 1}, nil)
