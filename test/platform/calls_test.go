@@ -6,12 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -127,17 +125,8 @@ func (p *pairs) choose(dir string, skip int, killed func(pair string)) func(trac
 // its file) and state (the last place of the monitor or the driver that it passed, with the run's queue and condition). CALL_KILLS says how many
 // pairs; FLINK_SEED how many calls come before each.
 func TestKilledAtCalls(t *testing.T) {
-	seed := uint64(1)
-	p := &pairs{want: 20, all: map[string]bool{}}
-	if v := os.Getenv("CALL_KILLS"); v != "" {
-		p.want, _ = strconv.Atoi(v)
-	}
-	if v := os.Getenv("FLINK_SEED"); v != "" {
-		seed, _ = strconv.ParseUint(v, 10, 64)
-	}
-	t.Logf("seed %d", seed)
-	fake := world.Build(t, "test/platform/fakeflink")
-	rnd := rand.New(rand.NewPCG(seed, 2))
+	p := &pairs{want: number(t, "CALL_KILLS", 20), all: map[string]bool{}}
+	fake, rnd := world.Build(t, "test/platform/fakeflink"), seeded(t, 2)
 	t.Run("lives", func(t *testing.T) {
 		for i := range p.want {
 			skips := []int{rnd.IntN(1200)}

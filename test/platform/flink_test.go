@@ -317,7 +317,7 @@ func (r *real) lives() map[string]*life {
 // wrote waits until a run has written a number of rows.
 func (r *real) wrote(run string, rows int) {
 	r.t.Helper()
-	for end := time.Now().Add(time.Minute); ; time.Sleep(100 * time.Millisecond) {
+	for end := time.Now().Add(patience); ; time.Sleep(100 * time.Millisecond) {
 		if l := r.lives()[run]; l != nil && len(l.rows) >= rows {
 			return
 		}
@@ -398,7 +398,7 @@ func (r *real) judge(job realJob, late bool) {
 			r.t.Errorf("%s: Flink says that job %s is %s, the platform that %q is %s", name, id, status, run.JobID, run.Outcome)
 		}
 	}
-	if took := end[0].At.Sub(at); len(said) > 0 && !late && took > time.Minute {
+	if took := end[0].At.Sub(at); len(said) > 0 && !late && took > patience {
 		r.t.Errorf("%s: its end was known after %s", name, took)
 	} else if len(said) > 0 {
 		r.t.Logf("%s: %s by %s, %s after Flink's log: %s", name, run.Outcome, run.Evidence, took.Round(time.Millisecond), end[0].Text)
@@ -455,7 +455,7 @@ func (r *real) owned() {
 			r.t.Errorf("a cluster of the run %s, which the platform does not know", d.Name())
 		}
 	}
-	for end := time.Now().Add(time.Minute); len(r.children()) > 0; time.Sleep(100 * time.Millisecond) {
+	for end := time.Now().Add(patience); len(r.children()) > 0; time.Sleep(100 * time.Millisecond) {
 		if time.Now().After(end) {
 			r.t.Errorf("%d processes are left", len(r.children()))
 			break
@@ -523,7 +523,7 @@ func TestRealJobs(t *testing.T) {
 					t.Errorf("the cause of the failure is %q", run.Reason)
 				}
 				r.judge(j, false)
-				if took := run.Ended.Sub(crashed); j.name == "crashes" && took > time.Minute {
+				if took := run.Ended.Sub(crashed); j.name == "crashes" && took > patience {
 					t.Errorf("the end was known %s after the kill", took)
 				} else if j.name == "crashes" {
 					t.Logf("crashes: %s by %s, %s after the kill: %s", run.Outcome, run.Evidence, took.Round(time.Millisecond), run.Reason)
@@ -532,7 +532,7 @@ func TestRealJobs(t *testing.T) {
 		}
 		// From the savepoint: the sequence goes on where it was, in a new run with a new job id, on the cluster that went on.
 		before := r.ends("stopped")
-		if r.untilWithin(time.Second, "shared", "running", func(run wire.Run) bool { return run.Queue == "running" }).ID != before.SessionOf {
+		if r.until("shared", "running", func(run wire.Run) bool { return run.Queue == "running" }).ID != before.SessionOf {
 			t.Errorf("the session cluster has a run other than the run of the job, %s", before.SessionOf)
 		}
 		rows := len(r.lives()[before.SessionOf].rows)
@@ -587,7 +587,7 @@ func TestRealJar(t *testing.T) {
 		if end := r.ends("twice"); end.Outcome != "finished" {
 			t.Errorf("%s by %s: %s", end.Outcome, end.Evidence, end.Reason)
 		} else { // its main method can end after it
-			within(t, 30*time.Second, "the timeline has the error of the second job", func() bool {
+			within(t, patience, "the timeline has the error of the second job", func() bool {
 				return strings.Contains(r.textsOf(end.ID), "its main method failed after that: ") && strings.Contains(r.textsOf(end.ID), "Cannot have more than one execute() or executeAsync() call")
 			})
 		}
@@ -600,14 +600,9 @@ func TestRealJar(t *testing.T) {
 // that its cluster contradicts, no cluster is without an owner, and no job ran twice.
 func TestRealKilled(t *testing.T) {
 	const kills = 12
-	seed := uint64(1)
-	if v := os.Getenv("FLINK_SEED"); v != "" {
-		seed, _ = strconv.ParseUint(v, 10, 64)
-	}
-	t.Logf("seed %d", seed)
 	for _, version := range homes.Versions() {
 		t.Run(version, func(t *testing.T) {
-			rnd := rand.New(rand.NewPCG(seed, 3))
+			rnd := seeded(t, 3)
 			var places []string
 			for round := 1; len(places) < kills && !t.Failed(); round++ {
 				if round > kills {

@@ -161,16 +161,35 @@ func (s *site) kill() {
 	<-s.ended
 }
 
-// endAll ends whatever the test has started: shims end with their processes.
+// endAll ends whatever the test has started. Shims end with their processes, and write that down first: only then can the directory be removed.
 func (s *site) endAll() {
 	if s.cmd != nil {
 		s.kill()
 	}
-	for _, line := range s.processes() {
-		syscall.Kill(line, syscall.SIGKILL)
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		shims, processes := s.shims(), s.processes()
+		if len(shims) == 0 && len(processes) == 0 {
+			return
+		}
+		for _, pid := range processes {
+			syscall.Kill(pid, syscall.SIGKILL)
+		}
 	}
-	for end := time.Now().Add(5 * time.Second); len(s.processes()) > 0 && time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+	s.t.Errorf("processes %v and shims %v are left", s.processes(), s.shims())
+}
+
+// shims are the shims of this site that run.
+func (s *site) shims() []int {
+	var pids []int
+	files, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+	for _, file := range files {
+		line, err := os.ReadFile(file)
+		if words := strings.Split(string(line), "\x00"); err == nil && len(words) > 2 && words[1] == "shim" && strings.HasPrefix(words[2], s.dir+"/") {
+			pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(file)))
+			pids = append(pids, pid)
+		}
 	}
+	return pids
 }
 
 // processes are the simulated Flink processes of this site that run.
@@ -188,7 +207,7 @@ func (s *site) processes() []int {
 
 // call asks the server until it answers; a killed one is started again (without another kill).
 func (s *site) call(method, path string, body any, out any) (int, error) {
-	for end := time.Now().Add(30 * time.Second); ; {
+	for end := time.Now().Add(2 * time.Minute); ; {
 		var r io.Reader
 		if text, ok := body.(string); ok {
 			r = strings.NewReader(text)
@@ -292,7 +311,7 @@ func (s *site) loseTaskManager() {
 // taskManager waits for a TaskManager of a run, by the name of its directory, and returns its process.
 func (s *site) taskManager(run, name string) int {
 	s.t.Helper()
-	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
 		if _, err := s.call("GET", "/readyz", nil, nil); err != nil { // a killed server is started again
 			s.t.Fatal(err)
 		}
@@ -319,9 +338,12 @@ func mapKeys[V any](m map[string]V) func(func(string) bool) {
 	}
 }
 
+// patience is for what takes a second on a quiet machine.
+const patience = 3 * time.Minute
+
 func (s *site) until(name, what string, ok func(wire.Run) bool) wire.Run {
 	s.t.Helper()
-	return s.untilWithin(time.Minute, name, what, ok)
+	return s.untilWithin(patience, name, what, ok)
 }
 
 func (s *site) untilWithin(limit time.Duration, name, what string, ok func(wire.Run) bool) wire.Run {
@@ -398,7 +420,7 @@ func (s *site) judge() {
 	if places, err := filepath.Glob(filepath.Join(s.dir, "data", "runs", "*", "taskmanager-*.*")); err != nil || len(places) != 1 || filepath.Base(places[0]) != "taskmanager-1.2" {
 		s.t.Errorf("%v in the places of TaskManagers, %v; one was killed", places, err)
 	}
-	for end := time.Now().Add(20 * time.Second); len(s.processes()) > 0; time.Sleep(50 * time.Millisecond) {
+	for end := time.Now().Add(patience); len(s.processes()) > 0; time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(end) {
 			s.t.Errorf("%d processes are left of clusters whose runs have ended", len(s.processes()))
 			break
@@ -406,21 +428,66 @@ func (s *site) judge() {
 	}
 }
 
+// number is the value of an environment variable, or what is taken without it.
+func number(t *testing.T, variable string, otherwise int) int {
+	t.Helper()
+	text := os.Getenv(variable)
+	if text == "" {
+		return otherwise
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil {
+		t.Fatalf("%s=%s is not a number", variable, text)
+	}
+	return n
+}
+
+// seeded is what a test chooses by: the same for the same FLINK_SEED. Each test has a stream of its own.
+func seeded(t *testing.T, stream uint64) *rand.Rand {
+	t.Helper()
+	seed := number(t, "FLINK_SEED", 1)
+	t.Logf("seed %d", seed)
+	return rand.New(rand.NewPCG(uint64(seed), stream))
+}
+
+// places are those at which servers killed themselves, and how often.
+type places struct {
+	mu  sync.Mutex
+	all map[string]int
+}
+
+// note adds the place of a site's server, if it was reached.
+func (p *places) note(s *site) {
+	b, err := os.ReadFile(filepath.Join(s.dir, "killed"))
+	if err != nil {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.all == nil {
+		p.all = map[string]int{}
+	}
+	p.all[string(b)]++
+}
+
+// report says which they are, and fails where they are too few.
+func (p *places) report(t *testing.T, kills, least int) {
+	t.Helper()
+	t.Logf("%d kills at %d distinct places", kills, len(p.all))
+	for place, n := range p.all {
+		t.Logf("%3d %s", n, place)
+	}
+	if len(p.all) < least {
+		t.Errorf("only %d places were reached, want %d", len(p.all), least)
+	}
+}
+
 // TestKilled kills the server at one of its places, starts it again, and compares the ends of its jobs with what they wrote. KILLS says how
 // often; the places are chosen by FLINK_SEED.
 func TestKilled(t *testing.T) {
-	kills, seed := 12, uint64(1)
-	if v := os.Getenv("KILLS"); v != "" {
-		kills, _ = strconv.Atoi(v)
-	}
-	if v := os.Getenv("FLINK_SEED"); v != "" {
-		seed, _ = strconv.ParseUint(v, 10, 64)
-	}
-	t.Logf("seed %d", seed)
+	kills, rnd := number(t, "KILLS", 12), seeded(t, 1)
 	fake := world.Build(t, "test/platform/fakeflink")
-	rnd := rand.New(rand.NewPCG(seed, 1))
-	var mu sync.Mutex
-	places := map[string]int{}
+	var reached places
 	t.Run("places", func(t *testing.T) {
 		for i := range kills {
 			at := 1 + rnd.IntN(260)
@@ -434,11 +501,7 @@ func TestKilled(t *testing.T) {
 					s.start(0)
 				default:
 				}
-				if b, err := os.ReadFile(filepath.Join(s.dir, "killed")); err == nil {
-					mu.Lock()
-					places[string(b)]++
-					mu.Unlock()
-				}
+				reached.note(s)
 				s.judge()
 			})
 		}
@@ -458,11 +521,5 @@ func TestKilled(t *testing.T) {
 			})
 		}
 	})
-	t.Logf("%d kills at %d distinct places", kills, len(places))
-	for p, n := range places {
-		t.Logf("%3d %s", n, p)
-	}
-	if len(places) < min(kills/4, 20) {
-		t.Errorf("only %d places were reached", len(places))
-	}
+	reached.report(t, kills, min(kills/4, 20))
 }

@@ -60,7 +60,7 @@ func TestPage(t *testing.T) {
 		}
 		started := func() {
 			mustRun(t, dir, env, "flink-platform start clicks")
-			for end := time.Now().Add(30 * time.Second); !strings.Contains(mustRun(t, dir, env, "flink-platform jobs"), "running"); time.Sleep(50 * time.Millisecond) {
+			for end := time.Now().Add(patience); !strings.Contains(mustRun(t, dir, env, "flink-platform jobs"), "running"); time.Sleep(50 * time.Millisecond) {
 				if time.Now().After(end) {
 					t.Fatal("it does not run")
 				}
@@ -160,7 +160,7 @@ func mustRun(t *testing.T, dir string, env []string, command string) string {
 
 func waitServer(t *testing.T, listen string) {
 	t.Helper()
-	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
 		if err := exec.Command("curl", "-sf", fmt.Sprintf("http://%s/readyz", listen)).Run(); err == nil {
 			return
 		}

@@ -4,14 +4,11 @@ package platform
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -83,18 +80,9 @@ func TestRealUpgrade(t *testing.T) {
 // TestUpgradeKilled kills the server at one of its places after an upgrade to a version that the entrypoint refuses was asked for, and starts it again:
 // each step is done once, and the version before is back from its own savepoint.
 func TestUpgradeKilled(t *testing.T) {
-	kills, seed := 12, uint64(1)
-	if v := os.Getenv("KILLS"); v != "" {
-		kills, _ = strconv.Atoi(v)
-	}
-	if v := os.Getenv("FLINK_SEED"); v != "" {
-		seed, _ = strconv.ParseUint(v, 10, 64)
-	}
-	t.Logf("seed %d", seed)
+	kills, rnd := number(t, "KILLS", 12), seeded(t, 4)
 	fake := world.Build(t, "test/platform/fakeflink")
-	rnd := rand.New(rand.NewPCG(seed, 4))
-	var mu sync.Mutex
-	places := map[string]int{}
+	var reached places
 	t.Run("places", func(t *testing.T) {
 		for i := range kills {
 			at := 1 + rnd.IntN(110)
@@ -136,19 +124,9 @@ func TestUpgradeKilled(t *testing.T) {
 				if strings.Count(truth, " start\n") != 2 || strings.Count(truth, " savepoint\n") != 1 || strings.Count(truth, "end FINISHED") != 1 || strings.Contains(truth, all.Runs[1].ID) {
 					t.Errorf("the jobs wrote\n%s", truth)
 				}
-				if b, err := os.ReadFile(filepath.Join(s.dir, "killed")); err == nil {
-					mu.Lock()
-					places[string(b)]++
-					mu.Unlock()
-				}
+				reached.note(s)
 			})
 		}
 	})
-	t.Logf("%d kills at %d distinct places", kills, len(places))
-	for p, n := range places {
-		t.Logf("%3d %s", n, p)
-	}
-	if len(places) < min(kills/3, 20) {
-		t.Errorf("only %d places were reached", len(places))
-	}
+	reached.report(t, kills, min(kills/3, 20))
 }
