@@ -7,11 +7,8 @@
 package main
 
 import (
-	"archive/zip"
-	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -21,8 +18,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 
+	"flink-entrypoint/docker/jar"
 	"flink-entrypoint/test/flinkhome/homes"
 )
 
@@ -102,12 +99,9 @@ func compile(home, clients string) ([]byte, error) {
 	if err != nil || len(jars) == 0 {
 		return nil, fmt.Errorf("no Flink in %s; bring one with: go run ./test/flinkhome 1.20.5", home)
 	}
-	version, err := exec.Command("javac", "-version").CombinedOutput()
+	javac, err := jar.Javac()
 	if err != nil {
-		return nil, fmt.Errorf("no javac: %w; Debian: apt-get install openjdk-17-jdk-headless", err)
-	}
-	if !strings.HasPrefix(string(version), "javac 17.") {
-		return nil, fmt.Errorf("found %s, expected javac 17: another one makes other bytes", strings.TrimSpace(string(version)))
+		return nil, err
 	}
 	files, err := filepath.Glob(filepath.Join(sources, "flinkentrypoint", "metrics", "*.java"))
 	if err != nil || len(files) == 0 {
@@ -119,44 +113,26 @@ func compile(home, clients string) ([]byte, error) {
 	}
 	defer os.RemoveAll(out)
 	args := append([]string{"--release", "8", "-Xlint:-options", "-Werror", "-g:source,lines", "-d", out, "-cp", strings.Join(append(jars, clients), ":")}, files...)
-	if text, err := exec.Command("javac", args...).CombinedOutput(); err != nil {
+	if text, err := exec.Command(javac, args...).CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("javac: %w\n%s", err, text)
 	}
-	entries := map[string][]byte{service: []byte(factory)}
+	contents := map[string][]byte{service: []byte(factory)}
 	err = filepath.WalkDir(out, func(path string, d os.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
 		}
 		name, err := filepath.Rel(out, path)
 		if err == nil {
-			entries[filepath.ToSlash(name)], err = os.ReadFile(path)
+			contents[filepath.ToSlash(name)], err = os.ReadFile(path)
 		}
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	return pack(entries)
-}
-
-// pack makes a jar that depends on its entries alone.
-func pack(entries map[string][]byte) ([]byte, error) {
-	var b bytes.Buffer
-	z := zip.NewWriter(&b)
-	for _, name := range slices.Sorted(maps.Keys(entries)) {
-		w, err := z.CreateHeader(&zip.FileHeader{Name: name, Method: zip.Deflate, Modified: time.Date(1980, 1, 1, 0, 0, 0, 0, time.UTC)})
-		if err == nil {
-			_, err = w.Write(entries[name])
-		}
-		if err != nil {
-			return nil, err
-		}
+	var entries []jar.Entry
+	for _, name := range slices.Sorted(maps.Keys(contents)) {
+		entries = append(entries, jar.Entry{Name: name, Content: contents[name]})
 	}
-	if err := z.Close(); err != nil {
-		return nil, err
-	}
-	if b.Len() == 0 {
-		return nil, errors.New("an empty jar")
-	}
-	return b.Bytes(), nil
+	return jar.Pack(entries)
 }

@@ -11,8 +11,6 @@
 package main
 
 import (
-	"archive/zip"
-	"bytes"
 	"flag"
 	"fmt"
 	"maps"
@@ -21,8 +19,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 
+	"flink-entrypoint/docker/jar"
 	"flink-entrypoint/test/flinkhome/homes"
 )
 
@@ -32,15 +30,15 @@ const (
 	second  = "2.2.1" // any 2.x gives the same bytes; this one is here for the tests
 )
 
-// jar is a Java package and what its jar has beside the classes.
-type jar struct {
+// archive is a Java package and what its jar has beside the classes.
+type archive struct {
 	name     string
 	folder   string
 	flink2   []string          // the sources that need Flink 2
 	services map[string]string // the classes by which Flink finds it, by interface; a line each
 }
 
-var jars = []jar{
+var archives = []archive{
 	{name: "runner.jar", folder: "flinkentrypoint"},
 	{name: "connector.jar", folder: "flinkentrypoint/mock", services: map[string]string{
 		"org.apache.flink.table.factories.Factory": "flinkentrypoint.mock.MockConnector\n"}},
@@ -57,12 +55,12 @@ func main() {
 	home2 := flag.String("flink2", filepath.Join(root, second), "Flink 2 `home` to compile against")
 	out := flag.String("o", "internal/sqlrunner/runner.jar", "`file` to write; the other jars go beside it")
 	flag.Parse()
-	for _, j := range jars {
-		file := filepath.Join(filepath.Dir(*out), j.name)
-		if j.name == "runner.jar" {
+	for _, a := range archives {
+		file := filepath.Join(filepath.Dir(*out), a.name)
+		if a.name == "runner.jar" {
 			file = *out
 		}
-		if err := build(j, *home, *home2, file); err != nil {
+		if err := build(a, *home, *home2, file); err != nil {
 			fmt.Fprintln(os.Stderr, "error:", err)
 			os.Exit(1)
 		}
@@ -70,16 +68,16 @@ func main() {
 }
 
 // build makes a jar and writes it to the file out.
-func build(j jar, home, home2, out string) error {
-	javac, err := findJavac()
+func build(a archive, home, home2, out string) error {
+	javac, err := jar.Javac()
 	if err != nil {
 		return err
 	}
-	files, err := filepath.Glob(filepath.Join(sources, j.folder, "*.java"))
+	files, err := filepath.Glob(filepath.Join(sources, a.folder, "*.java"))
 	if err != nil || len(files) == 0 {
 		return fmt.Errorf("the directory has no source %s: run this from the root of the repository", sources)
 	}
-	isFlink2 := func(file string) bool { return slices.Contains(j.flink2, filepath.Base(file)) }
+	isFlink2 := func(file string) bool { return slices.Contains(a.flink2, filepath.Base(file)) }
 	classes, err := os.MkdirTemp("", "sql-runner")
 	if err != nil {
 		return err
@@ -92,7 +90,7 @@ func build(j jar, home, home2, out string) error {
 	if err := compile(javac, classPath, classes, slices.DeleteFunc(slices.Clone(files), isFlink2)); err != nil {
 		return err
 	}
-	if len(j.flink2) > 0 {
+	if len(a.flink2) > 0 {
 		if classPath, err = libraries(home2, second, "flink-dist-*.jar"); err != nil {
 			return err
 		}
@@ -101,7 +99,7 @@ func build(j jar, home, home2, out string) error {
 			return err
 		}
 	}
-	packed, err := pack(classes, j)
+	packed, err := pack(classes, a)
 	if err != nil {
 		return err
 	}
@@ -132,67 +130,24 @@ func compile(javac string, classPath []string, classes string, files []string) e
 	return nil
 }
 
-// findJavac returns JDK 17's javac: that of JAVA_HOME, of PATH, or one where distributions install it.
-func findJavac() (string, error) {
-	var candidates, seen []string
-	if home := os.Getenv("JAVA_HOME"); home != "" {
-		candidates = append(candidates, filepath.Join(home, "bin", "javac"))
-	}
-	if inPath, err := exec.LookPath("javac"); err == nil {
-		candidates = append(candidates, inPath)
-	}
-	if installed, err := filepath.Glob("/usr/lib/jvm/*17*/bin/javac"); err == nil {
-		candidates = append(candidates, installed...)
-	}
-	for _, javac := range candidates {
-		version, err := exec.Command(javac, "-version").CombinedOutput()
-		if err != nil {
-			continue
-		}
-		if strings.HasPrefix(string(version), "javac 17.") {
-			return javac, nil
-		}
-		seen = append(seen, fmt.Sprintf("%s is %s", javac, strings.TrimSpace(string(version))))
-	}
-	return "", fmt.Errorf("no javac of JDK 17 in JAVA_HOME, PATH or /usr/lib/jvm (%s)\nhint: Debian: apt-get install openjdk-17-jdk-headless", strings.Join(seen, ", "))
-}
-
 // pack makes a jar of its classes below dir.
-func pack(dir string, j jar) ([]byte, error) {
-	classes, err := filepath.Glob(filepath.Join(dir, j.folder, "*.class"))
+func pack(dir string, a archive) ([]byte, error) {
+	classes, err := filepath.Glob(filepath.Join(dir, a.folder, "*.class"))
 	if err != nil {
 		return nil, err
 	}
 	slices.Sort(classes)
-	var packed bytes.Buffer
-	z := zip.NewWriter(&packed)
-	add := func(name string, content []byte) error {
-		w, err := z.CreateHeader(&zip.FileHeader{Name: name, Method: zip.Deflate, Modified: time.Date(1980, 1, 1, 0, 0, 0, 0, time.UTC)})
-		if err == nil {
-			_, err = w.Write(content)
-		}
-		return err
-	}
 	// No Main-Class: Flink looks for the one jar that has it when a jar job does not name its class.
-	if err := add("META-INF/MANIFEST.MF", []byte("Manifest-Version: 1.0\r\n\r\n")); err != nil {
-		return nil, err
-	}
+	entries := []jar.Entry{{Name: "META-INF/MANIFEST.MF", Content: []byte("Manifest-Version: 1.0\r\n\r\n")}}
 	for _, class := range classes {
 		content, err := os.ReadFile(class)
 		if err != nil {
 			return nil, err
 		}
-		if err := add(j.folder+"/"+filepath.Base(class), content); err != nil {
-			return nil, err
-		}
+		entries = append(entries, jar.Entry{Name: a.folder + "/" + filepath.Base(class), Content: content})
 	}
-	for _, service := range slices.Sorted(maps.Keys(j.services)) {
-		if err := add("META-INF/services/"+service, []byte(j.services[service])); err != nil {
-			return nil, err
-		}
+	for _, service := range slices.Sorted(maps.Keys(a.services)) {
+		entries = append(entries, jar.Entry{Name: "META-INF/services/" + service, Content: []byte(a.services[service])})
 	}
-	if err := z.Close(); err != nil {
-		return nil, err
-	}
-	return packed.Bytes(), nil
+	return jar.Pack(entries)
 }
