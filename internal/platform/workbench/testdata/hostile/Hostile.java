@@ -83,11 +83,14 @@ public class Hostile extends ScalarFunction {
                     return "connected";
                 }
             case "fill":
-                try (OutputStream out = new FileOutputStream(new File(argument, "fill"))) {
+                File full = new File(argument, "fill");
+                try (OutputStream out = new FileOutputStream(full)) {
                     byte[] block = new byte[1 << 20];
                     while (true) {
                         out.write(block);
                     }
+                } finally {
+                    full.delete();
                 }
             case "environment":
                 return String.valueOf(System.getenv());
@@ -102,6 +105,18 @@ public class Hostile extends ScalarFunction {
                 String[] words = argument.split(" ");
                 Process p = new ProcessBuilder(file.toString(), words[0], words[1]).redirectErrorStream(true).start();
                 return new String(p.getInputStream().readNBytes(200), StandardCharsets.UTF_8).trim();
+            case "each": // of several, its row or what it throws
+                StringBuilder found = new StringBuilder();
+                for (String one : argument.split("[|]")) {
+                    String[] parts = one.split(" ", 2);
+                    try {
+                        found.append("+I[").append(eval(parts[0], parts[1])).append(']');
+                    } catch (Exception e) {
+                        found.append(e);
+                    }
+                    found.append(" ## ");
+                }
+                return found.toString();
             default:
                 throw new IllegalArgumentException(what);
         }
