@@ -240,6 +240,14 @@ pictures: need-go need-java need-pip need-npm need-chromium build ## make the pi
 	$(BROWSER) -args -pictures $(CURDIR)/docs/images
 	home=$$(go run ./test/flinkhome 2.2.1) && go run ./test/docs/pictures -binary $(BIN) -home "$$home"
 
+# The pictures show four minutes of real jobs.
+.PHONY: pictures-dashboards
+pictures-dashboards: need-go need-java need-pip need-mvn need-npm need-chromium build ## make the pictures of the dashboards again, from real jobs in a real Prometheus
+	cd $(BUNDLE) && npm ci --silent
+	go run ./test/metrics/tools alertmanager prometheus >/dev/null
+	go run ./test/flinkhome 2.2.1 >/dev/null
+	FLINK_VERSIONS=2.2.1 $(WITH_BINARY) go test -tags metrics -count 1 -timeout 30m -run '^TestAllBoards$$' ./test/metrics -args -pictures $(CURDIR)/docs/images
+
 ##@ For a release
 .PHONY: build-all
 build-all: need-go ## build for linux/amd64 and linux/arm64
