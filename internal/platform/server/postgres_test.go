@@ -82,10 +82,15 @@ func TestTwoServersWithOneKey(t *testing.T) {
 			<-on
 		}
 	}})
-	two := &fixture{t: t, world: one.world, page: one.page, dir: filepath.Join(t.TempDir(), "data"), log: &bytes.Buffer{}, more: one.more}
+	two := &fixture{t: t, world: one.world, page: readPage(t), dir: filepath.Join(t.TempDir(), "data"), log: &bytes.Buffer{}, more: one.more}
 	two.more.Point = nil
 	two.start()
-	t.Cleanup(func() { two.stop() })
+	t.Cleanup(func() {
+		two.stop()
+		if t.Failed() {
+			t.Logf("the servers say\n%s\n%s", one.log, two.log)
+		}
+	})
 	type request struct {
 		name, method, path string
 		in                 any

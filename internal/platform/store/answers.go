@@ -103,7 +103,7 @@ func answerOf(ctx context.Context, q queryer, token, key string) (Answer, error)
 
 // AnswersOf is how many answers of a token are kept; it counts up to limit.
 func (s *Store) AnswersOf(ctx context.Context, token string, limit int) (n int, err error) {
-	err = s.read.QueryRowContext(ctx, "SELECT COUNT(*) FROM (SELECT 1 FROM answers WHERE token = ? LIMIT ?) AS some", token, limit).Scan(&n)
+	err = s.read.QueryRowContext(ctx, "SELECT COUNT(*) FROM (SELECT 1 FROM answers WHERE token = ? LIMIT ?) AS kept", token, limit).Scan(&n)
 	return n, err
 }
 

@@ -618,6 +618,9 @@ func TestReservations(t *testing.T) {
 	if a, r := reserve("third", "d", time.Hour); a == nil || a.Status != 201 || r.ID != "" {
 		t.Errorf("%+v %+v", a, r)
 	}
+	if n, err := s.AnswersOf(ctx, "ann", 5); err != nil || n != 1 {
+		t.Errorf("%d answers, %v", n, err)
+	}
 	var left int
 	if err := s.read.QueryRow("SELECT COUNT(*) FROM reservations").Scan(&left); err != nil || left != 0 {
 		t.Errorf("%d reservations are left, %v", left, err)
