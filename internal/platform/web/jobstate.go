@@ -136,7 +136,7 @@ func upgradeOf(r *wire.Run) saying {
 		return saying{Kind: "idle", Text: fmt.Sprintf("The upgrade from version %d was ended before it was decided. Version %d is not started again.", u.From, u.From)}
 	case upgradeBack:
 		return saying{Kind: "warn", Text: fmt.Sprintf("Version %d did not run, so version %d was started again from the same savepoint.", u.From, u.To), Reason: u.Reason,
-			Hint: "What it wrote before it was given up is written again, unless the sink is exactly-once."}
+			Hint: fmt.Sprintf("What version %d wrote before it was given up is written again, unless the sink is exactly-once.", u.From)}
 	}
 	return saying{}
 }
