@@ -488,7 +488,8 @@ func (d *Driver) deleteExactly(ctx context.Context, o *unstructured.Unstructured
 
 // deleteElection deletes the ConfigMaps of Flink's high availability, and reports whether there were some.
 func (d *Driver) deleteElection(ctx context.Context, clusterID string) (there bool, err error) {
-	list, err := d.of(configMaps).List(ctx, metav1.ListOptions{LabelSelector: "configmap-type=high-availability,app=" + clusterID})
+	// Not by configmap-type: Flink removes its ConfigMap when the job has ended, and a standby that ends later makes it again, without that label.
+	list, err := d.of(configMaps).List(ctx, metav1.ListOptions{LabelSelector: "type=flink-native-kubernetes,app=" + clusterID})
 	if err != nil {
 		return true, err
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -249,5 +250,37 @@ func TestErrorsOfTheServer(t *testing.T) {
 		if err := d.Start(t.Context(), specs["job"]); err == nil || errors.As(err, &refusal) {
 			t.Errorf("%v: started: %v", fault, err)
 		}
+	}
+}
+
+// TestDeleteElection: the ConfigMaps of Flink's high availability go, also one that a standby made again after the end of the job, as seen on a real
+// node: without the label configmap-type. Those of another cluster stay.
+func TestDeleteElection(t *testing.T) {
+	var objects []runtime.Object
+	for name, labels := range map[string]any{
+		"run-a-cluster-config-map": object{"app": "run-a", "type": "flink-native-kubernetes"},
+		"run-a-job-config-map":     object{"app": "run-a", "type": "flink-native-kubernetes", "configmap-type": "high-availability"},
+		"run-b-cluster-config-map": object{"app": "run-b", "type": "flink-native-kubernetes"},
+		"of-a-user":                object{"app": "run-a"},
+	} {
+		objects = append(objects, &unstructured.Unstructured{Object: object{"apiVersion": "v1", "kind": "ConfigMap", "metadata": object{"name": name, "namespace": options.Namespace, "labels": labels}}})
+	}
+	d, _ := newFake(t, objects...)
+	for _, want := range []bool{true, false} {
+		if there, err := d.deleteElection(t.Context(), "run-a"); there != want || err != nil {
+			t.Errorf("%v, %v, expected %v", there, err, want)
+		}
+	}
+	left, err := d.of(configMaps).List(t.Context(), metav1.ListOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, o := range left.Items {
+		names = append(names, o.GetName())
+	}
+	slices.Sort(names)
+	if !slices.Equal(names, []string{"of-a-user", "run-b-cluster-config-map"}) {
+		t.Errorf("left: %v", names)
 	}
 }

@@ -369,7 +369,11 @@ func lifeWithHighAvailability(w *world) {
 	}
 	for _, name := range []string{"run-1-cluster-config-map", "run-1-aabb-config-map", "other-cluster-config-map"} {
 		app, _, _ := strings.Cut(name, "-c")
-		w.do(http.MethodPost, w.path("v1", "configmaps", ""), object{"metadata": object{"name": name, "labels": object{"app": strings.TrimSuffix(app, "-aabb"), "configmap-type": "high-availability", "type": "flink-native-kubernetes"}}})
+		labels := object{"app": strings.TrimSuffix(app, "-aabb"), "type": "flink-native-kubernetes"}
+		if name != "run-1-cluster-config-map" { // one that a standby made again after the end of the job
+			labels["configmap-type"] = "high-availability"
+		}
+		w.do(http.MethodPost, w.path("v1", "configmaps", ""), object{"metadata": object{"name": name, "labels": labels}})
 	}
 	w.gone(w.d, s.Run)
 	if left := w.list(s.Run); len(left) > 0 {
