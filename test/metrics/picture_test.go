@@ -26,7 +26,7 @@ import (
 var pictures = flag.String("pictures", "", "folder for pictures of the dashboards in both themes")
 
 // span is the time that pictures show.
-const span = 4 * time.Minute
+const span = 3 * time.Minute
 
 // A chart is a panel with what its queries returned, for the page.
 type chart struct {

@@ -11,7 +11,7 @@ import (
 // TestObservation: each text of an observation is masked that says why something happened. What identifies something stays: names, ids, paths.
 func TestObservation(t *testing.T) {
 	const secret, other = "password=hunter2", "password=******"
-	identities := []string{"Attempt", "JobID", "Status", "By", "As", "State", "Path", "Source", "Savepoint", "ID", "Place", "Name"}
+	identities := []string{"Attempt", "JobID", "Status", "By", "As", "State", "Path", "Source", "Savepoint", "ID", "Place", "Name", "Request"}
 	for _, o := range []jobstate.Observation{jobstate.ClusterStarted{}, jobstate.StartRefused{}, jobstate.StartHindered{}, jobstate.NoStartPoint{}, jobstate.Answer{}, jobstate.NoAnswer{}, jobstate.Push{},
 		jobstate.Archived{}, jobstate.Recorded{}, jobstate.Exited{}, jobstate.ClusterGone{}, jobstate.AskStop{}, jobstate.AskCancel{}, jobstate.AskResolve{}, jobstate.AskStartEmpty{},
 		jobstate.SavepointSeen{}, jobstate.NotSubmitted{}, jobstate.Tick{}, jobstate.ProcessEnded{}, jobstate.ProcessReplaced{}, jobstate.SessionChosen{}, jobstate.SessionEnded{}, jobstate.MainFailed{}} {
