@@ -240,7 +240,7 @@ pictures: need-go need-java need-pip need-npm need-chromium build ## make the pi
 	$(BROWSER) -args -pictures $(CURDIR)/docs/images
 	home=$$(go run ./test/flinkhome 2.2.1) && go run ./test/docs/pictures -binary $(BIN) -home "$$home"
 
-# The pictures show four minutes of real jobs.
+# The pictures show three minutes of real jobs.
 .PHONY: pictures-dashboards
 pictures-dashboards: need-go need-java need-pip need-mvn need-npm need-chromium build ## make the pictures of the dashboards again, from real jobs in a real Prometheus
 	cd $(BUNDLE) && npm ci --silent
