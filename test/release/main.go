@@ -1,5 +1,5 @@
-// Command release makes the release artefacts without any other tool: the static binaries of each architecture, an
-// archive of each, a bill of materials (SPDX) of each, the packed Helm charts, and the checksums of all. Everything is a
+// Command release makes the release artefacts without any other tool: the static binaries of both programs for each
+// architecture, an archive of each, a bill of materials (SPDX) of each, the packed Helm charts, and the checksums of all. Everything is a
 // function of the commit and the Go version, so anybody can make the same bytes again.
 package main
 
@@ -26,10 +26,17 @@ import (
 	"time"
 )
 
-const (
-	program = "flink-entrypoint"
-	cli     = "flink-entrypoint/internal/cli"
-)
+// A program is one that a release has.
+type program struct {
+	name    string
+	ldflags string // with %[1]s for the version and %[2]s for the commit
+	flags   string // a file with flags for the compiler
+}
+
+var programs = []program{
+	{"flink-entrypoint", "-X flink-entrypoint/internal/cli.release=%[1]s -X flink-entrypoint/internal/cli.commit=%[2]s", "test/budget/gcflags.txt"},
+	{"flink-platform", "-X flink-entrypoint/internal/platform/cli.release=%[1]s", ""},
+}
 
 func main() {
 	out := flag.String("out", "dist", "folder for the artefacts; replaced")
@@ -77,8 +84,10 @@ func (r *release) make() (err error) {
 		return err
 	}
 	for _, arch := range r.arches {
-		if err := r.one(arch); err != nil {
-			return fmt.Errorf("linux/%s: %w", arch, err)
+		for _, p := range programs {
+			if err := r.one(p, arch); err != nil {
+				return fmt.Errorf("%s, linux/%s: %w", p.name, arch, err)
+			}
 		}
 	}
 	for _, name := range []string{"flink", "platform"} {
@@ -99,11 +108,11 @@ func (r *release) git(args ...string) (string, error) {
 	return strings.TrimSpace(string(out)), nil
 }
 
-// one makes the artefacts of one architecture.
-func (r *release) one(arch string) error {
-	name := program + "-linux-" + arch
+// one makes the artefacts of one program for one architecture.
+func (r *release) one(p program, arch string) error {
+	name := p.name + "-linux-" + arch
 	binary := filepath.Join(r.out, name)
-	if err := r.build(arch, binary); err != nil {
+	if err := r.build(p, arch, binary); err != nil {
 		return err
 	}
 	content, err := os.ReadFile(binary)
@@ -114,7 +123,7 @@ func (r *release) one(arch string) error {
 	if err != nil {
 		return err
 	}
-	archive, err := r.archive(content, sbom)
+	archive, err := r.archive(p, content, sbom)
 	if err != nil {
 		return err
 	}
@@ -128,20 +137,22 @@ func (r *release) one(arch string) error {
 	return nil
 }
 
-func (r *release) build(arch, to string) error {
+func (r *release) build(p program, arch, to string) error {
 	to, err := filepath.Abs(to)
 	if err != nil {
 		return err
 	}
-	args := []string{"build", "-trimpath", "-buildvcs=false", "-ldflags", fmt.Sprintf("-s -w -buildid= -X %s.release=%s -X %s.commit=%s", cli, r.version, cli, r.commit)}
-	flags, err := os.ReadFile(filepath.Join(r.root, "test", "budget", "gcflags.txt"))
-	if err != nil {
-		return err
+	args := []string{"build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w -buildid= " + fmt.Sprintf(p.ldflags, r.version, r.commit)}
+	if p.flags != "" {
+		flags, err := os.ReadFile(filepath.Join(r.root, filepath.FromSlash(p.flags)))
+		if err != nil {
+			return err
+		}
+		for _, f := range strings.Fields(string(flags)) {
+			args = append(args, "-gcflags="+f)
+		}
 	}
-	for _, f := range strings.Fields(string(flags)) {
-		args = append(args, "-gcflags="+f)
-	}
-	cmd := exec.Command("go", append(args, "-o", to, "./cmd/"+program)...)
+	cmd := exec.Command("go", append(args, "-o", to, "./cmd/"+p.name)...)
 	cmd.Dir = r.root
 	where, err := r.places()
 	if err != nil {
@@ -176,7 +187,7 @@ func (r *release) places() ([]string, error) {
 }
 
 // archive holds the binary with what belongs to it.
-func (r *release) archive(binary, sbom []byte) ([]byte, error) {
+func (r *release) archive(p program, binary, sbom []byte) ([]byte, error) {
 	var members []member
 	for _, name := range []string{"CHANGELOG.md", "LICENSE", "README.md"} {
 		content, err := os.ReadFile(filepath.Join(r.root, name))
@@ -185,7 +196,7 @@ func (r *release) archive(binary, sbom []byte) ([]byte, error) {
 		}
 		members = append(members, member{name, 0o644, content})
 	}
-	return r.pack(append(members, member{program, 0o755, binary}, member{program + ".spdx.json", 0o644, sbom}))
+	return r.pack(append(members, member{p.name, 0o755, binary}, member{p.name + ".spdx.json", 0o644, sbom}))
 }
 
 // A member is a file of an archive.

@@ -59,9 +59,11 @@ func TestSameCommitSameBytes(t *testing.T) {
 		made[i] = files(t, filepath.Join(dir, "dist"))
 	}
 	want := []string{"checksums.txt", "flink-0.0.1.tgz", "platform-0.0.1.tgz"}
-	for _, arch := range arches {
-		for _, suffix := range []string{"", ".spdx.json", ".tar.gz"} {
-			want = append(want, program+"-linux-"+arch+suffix)
+	for _, p := range programs {
+		for _, arch := range arches {
+			for _, suffix := range []string{"", ".spdx.json", ".tar.gz"} {
+				want = append(want, p.name+"-linux-"+arch+suffix)
+			}
 		}
 	}
 	slices.Sort(want)
@@ -77,11 +79,13 @@ func TestSameCommitSameBytes(t *testing.T) {
 	for _, name := range []string{"flink", "platform"} {
 		chart(t, name, made[0][name+"-0.0.1.tgz"])
 	}
-	for _, arch := range arches {
-		name := program + "-linux-" + arch
-		static(t, name, made[0][name], map[string]elf.Machine{"amd64": elf.EM_X86_64, "arm64": elf.EM_AARCH64}[arch])
-		archive(t, name, made[0])
-		bill(t, name, made[0])
+	for _, p := range programs {
+		for _, arch := range arches {
+			name := p.name + "-linux-" + arch
+			static(t, name, made[0][name], map[string]elf.Machine{"amd64": elf.EM_X86_64, "arm64": elf.EM_AARCH64}[arch])
+			archive(t, p.name, name, made[0])
+			bill(t, p.name, name, made[0])
+		}
 	}
 }
 
@@ -157,7 +161,7 @@ func members(t *testing.T, packed []byte) (content map[string][]byte, modes map[
 }
 
 // archive: what is packed is what is beside it, with modes that do not depend on who packs.
-func archive(t *testing.T, name string, made map[string][]byte) {
+func archive(t *testing.T, program, name string, made map[string][]byte) {
 	t.Helper()
 	content, modes := members(t, made[name+".tar.gz"])
 	for inside, beside := range map[string]string{program: name, program + ".spdx.json": name + ".spdx.json"} {
@@ -225,7 +229,7 @@ func TestChartVersion(t *testing.T) {
 }
 
 // bill: the bill of materials names the binary by its digest, and every module that is linked into it.
-func bill(t *testing.T, name string, made map[string][]byte) {
+func bill(t *testing.T, program, name string, made map[string][]byte) {
 	t.Helper()
 	var document struct {
 		SPDXVersion string
