@@ -301,7 +301,11 @@ func (a *API) upgrade(w http.ResponseWriter, r *http.Request) error {
 		if in.Version == 0 && run.Version == j.Newest {
 			return 0, nil, refuse(http.StatusConflict, fmt.Sprintf("the job %s runs its newest version, %d, already", run.Job, run.Version), "submit the next version first; an upgrade that names the version restarts the job with a savepoint")
 		}
-		return a.decide(r, run, jobstate.AskStop{By: then.By, Drain: in.Drain, Then: &then, Request: reservation})
+		status, answer, err := a.decide(r, run, jobstate.AskStop{By: then.By, Drain: in.Drain, Then: &then, Request: reservation})
+		if after, ok := answer.(wire.Run); err == nil && ok && (after.Upgrade == nil || after.Upgrade.State != "stopping" || after.Upgrade.To != then.Version) {
+			return 0, nil, refuse(http.StatusConflict, fmt.Sprintf("the job %s is being stopped by another request, which came first", run.Job), "look at the job, and upgrade it when it runs again")
+		}
+		return status, answer, err
 	})
 }
 

@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
@@ -22,6 +23,7 @@ type page struct {
 	doc      map[string]any
 	compiler *jsonschema.Compiler
 	asked    map[string]bool // operations that were called
+	one      sync.Mutex      // a compiler is for one goroutine
 }
 
 func readPage(t *testing.T) *page {
@@ -125,6 +127,8 @@ func (p *page) parameters(template, method string) []string {
 // check holds a request and its answer against the page.
 func (p *page) check(method, path string, resp *http.Response, body []byte) {
 	p.t.Helper()
+	p.one.Lock()
+	defer p.one.Unlock()
 	path, query, _ := strings.Cut(path, "?")
 	template := p.operation(path)
 	if values, err := url.ParseQuery(query); err != nil {

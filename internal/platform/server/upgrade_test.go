@@ -3,6 +3,7 @@ package server
 import (
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 
 	"flink-entrypoint/internal/platform/store"
@@ -59,6 +60,30 @@ func (f *fixture) back(job string, failed wire.Run, reason string) {
 	events, err := f.s.Store.Events(f.t.Context(), store.EventFilter{Run: r.ID})
 	if err != nil || len(events) == 0 || events[0].Text != want {
 		f.t.Errorf("the timeline says %+v, want %q; %v", events, want, err)
+	}
+}
+
+// TestUpgradesAtOnce: of two requests at the same time, for different versions, one is done, and the other is told so.
+func TestUpgradesAtOnce(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, false)
+	for round := range 4 {
+		job := fmt.Sprintf("job-%d", round)
+		f.running(job)
+		f.want(201, "PUT", "/v1/jobs/"+job, strings.Replace(definition, "print", "blackhole", 1), nil)
+		f.want(201, "PUT", "/v1/jobs/"+job, definition+"#3\n", nil)
+		var done [2]int
+		var both sync.WaitGroup
+		for i := range done {
+			both.Go(func() {
+				resp, _ := f.call("POST", "/v1/jobs/"+job+"/upgrade", wire.UpgradeJob{Version: i + 2}, nil)
+				done[i] = resp.StatusCode
+			})
+		}
+		both.Wait()
+		if done != [2]int{202, 409} && done != [2]int{409, 202} {
+			t.Errorf("%s: %v", job, done)
+		}
 	}
 }
 
