@@ -427,15 +427,24 @@ func (p *platform) logs(name, run string) map[string][]string {
 	return all
 }
 
+// stop asks again when Flink refuses the savepoint because the job restarts, as it does some seconds after the API server was away and leaders
+// have lost their leases: then the job goes on, and the platform says why.
 func (p *platform) stop(name string) {
 	p.w.Helper()
-	if _, err := p.client.Stop(p.w.ctx, name, "savepoint"); err != nil {
-		p.w.Fatal(err)
+	for range 30 {
+		if _, err := p.client.Stop(p.w.ctx, name, "savepoint"); err != nil {
+			p.w.Fatal(err)
+		}
+		r := p.until(name, "stopped, or goes on", func(r wire.Run) bool { return r.Outcome != "" || r.Desired == "run" && runs(r) })
+		if r.Outcome == "" {
+			continue
+		}
+		if r.Outcome != "stopped" || r.Savepoint == "" {
+			p.w.Errorf("%+v", r)
+		}
+		return
 	}
-	r := p.until(name, "stopped", func(r wire.Run) bool { return r.Outcome != "" })
-	if r.Outcome != "stopped" || r.Savepoint == "" {
-		p.w.Errorf("%+v", r)
-	}
+	p.w.Fatalf("%s was not stopped in 30 tries", name)
 }
 
 func (p *platform) upgrade(name string, definition []byte, within int, want string) {
