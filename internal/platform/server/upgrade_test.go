@@ -63,7 +63,7 @@ func (f *fixture) back(job string, failed wire.Run, reason string) {
 	}
 }
 
-// TestUpgradesAtOnce: of two requests at the same time, for different versions, one is done, and the other is told so.
+// TestUpgradesAtOnce: of two requests at the same time, for different versions, one is done, and the other gets 409.
 func TestUpgradesAtOnce(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, false)
