@@ -68,8 +68,9 @@ func (p *platform) Write(b []byte) (int, error) {
 
 // platform makes the namespace, with exactly the rights that deploy/platform/rights has, the volume, and starts the server. store is the URL of its
 // database; empty: SQLite. rest is how it asks JobManagers.
-func (w *world) platform(namespace, version, store, rest string, port int) *platform {
+func (w *world) platform(name, version, store, rest string, port int) *platform {
 	w.Helper()
+	namespace := name + "-" + strings.ReplaceAll(version, ".", "-")
 	p := &platform{w: w, namespace: namespace, store: store, dir: filepath.Join(w.TempDir(), "data"), state: filepath.Join(w.node.dir, namespace), began: time.Now()}
 	w.create(server+"/api/v1/namespaces", map[string]any{"apiVersion": "v1", "kind": "Namespace", "metadata": map[string]any{"name": namespace}})
 	w.Cleanup(func() { w.removeNamespace(namespace) })
