@@ -66,19 +66,19 @@ func TestTwoServers(t *testing.T) {
 	}
 }
 
-// TestTwoServersWithOneKey: a request that two servers get at the same time is done by one of them, and both give its answer. A server that stands still
+// TestTwoServersWithOneKey: a request that two servers get at the same time is done by one of them, and both give its answer. A server that waits
 // after it has reserved the key loses it when its lease ends; when it goes on, it does nothing twice.
 func TestTwoServersWithOneKey(t *testing.T) {
 	if testing.Short() {
 		t.Skip("-short: it starts a PostgreSQL")
 	}
 	t.Parallel()
-	var place atomic.Value // where the first server stands still
+	var place atomic.Value // where the first server waits
 	place.Store("")
-	stands, on := make(chan struct{}), make(chan struct{})
+	waits, on := make(chan struct{}), make(chan struct{})
 	one := newFixture(t, false, Options{Store: postgres.Start(t).Database(t), Lease: time.Second, Point: func(at string) {
 		if place.CompareAndSwap(at, "") {
-			stands <- struct{}{}
+			waits <- struct{}{}
 			<-on
 		}
 	}})
@@ -115,7 +115,7 @@ func TestTwoServersWithOneKey(t *testing.T) {
 		place.Store(at)
 		first := make(chan string)
 		go func() { first <- string(one.want(r.status, r.method, r.path, r.in, h)) }()
-		<-stands
+		<-waits
 		second := string(two.want(r.status, r.method, r.path, r.in, h)) // after the lease of the first one
 		on <- struct{}{}
 		if answer := <-first; answer != second {
