@@ -137,6 +137,8 @@ type Run struct {
 	Sequences map[string]int64 `json:"sequences,omitempty"`
 	Losses    map[string]Loss  `json:"losses,omitempty"` // by place, of processes that ended and were or will be replaced
 	Stop      *Stop            `json:"stop,omitempty"`
+	// AskedAgain is when the stop or cancel that is on its way was last asked for again.
+	AskedAgain time.Time `json:"askedAgain,omitzero"`
 	// Request is the user's last one to end the run, if it has an id: a repetition finds the run by it, whatever became of it meanwhile.
 	Request string   `json:"request,omitempty"`
 	Trial   *Trial   `json:"trial,omitempty"` // it is the second half of an upgrade, which is not decided yet

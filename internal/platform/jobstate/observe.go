@@ -161,6 +161,10 @@ type SavepointSeen struct {
 	Source Source // empty: REST
 }
 
+// RequestLost: Flink took the stop or cancel that is on its way, and no JobManager knows of it any more: the job goes on as if nobody had asked. The
+// leader kept the request in memory, and another one leads now.
+type RequestLost struct{}
+
 // Tick: the time of the next look has come and nothing else is known.
 type Tick struct{}
 
@@ -183,6 +187,7 @@ func (AskCancel) observation()       {}
 func (AskResolve) observation()      {}
 func (AskStartEmpty) observation()   {}
 func (SavepointSeen) observation()   {}
+func (RequestLost) observation()     {}
 func (SessionChosen) observation()   {}
 func (SessionEnded) observation()    {}
 func (MainFailed) observation()      {}
@@ -243,6 +248,8 @@ const (
 
 	// GraceOfExit is how long push and archive may come after the process that sent them.
 	GraceOfExit = 5 * time.Second
+	// GraceOfRequest is how long what was asked of Flink may leave no trace before it is asked for again; then each time twice as long.
+	GraceOfRequest = 10 * time.Second
 	// GraceOfSavepoint is how long a savepoint is looked for after the job's end.
 	GraceOfSavepoint = 30 * time.Second
 	// TrialStable is how long every task of a new version has to run before its upgrade is done.

@@ -231,6 +231,8 @@ func (s *step) observe(o Observation) {
 		}
 	case SavepointSeen:
 		s.savepoint(o)
+	case RequestLost:
+		s.requestLost()
 	}
 }
 
@@ -826,6 +828,35 @@ func (s *step) savepoint(o SavepointSeen) {
 			s.move(Running, None, source, "%s%s", what, because(o.Cause))
 		}
 	}
+}
+
+// requestLost asks for a stop or cancel again. From Flink 1.15 on, a stop with the same trigger id is one stop, however often it is asked for.
+func (s *step) requestLost() {
+	r := &s.run
+	if r.Claim != nil || r.Resolve != nil || r.Condition != Ending {
+		return
+	}
+	var asked time.Time
+	var what string
+	var effect Effect
+	switch {
+	case r.Desired == WantStop && r.Stop != nil && r.Stop.State == SavepointAsked:
+		asked, what, effect = r.Stop.Asked, "stop with savepoint", TriggerStop
+	case r.Desired == WantCancel:
+		asked, what, effect = r.Since, "cancel", CancelJob
+	default:
+		return
+	}
+	last := asked
+	if r.AskedAgain.After(asked) {
+		last = r.AskedAgain
+	}
+	if s.now.Sub(last) < max(GraceOfRequest, last.Sub(asked)) {
+		return
+	}
+	r.AskedAgain = s.now
+	s.tell(FromREST, "the job goes on, and no JobManager knows of the %s any more; it is asked for again", what)
+	s.do(effect)
 }
 
 // trial decides an upgrade: it is done when every task of the new version has run for a while, and has failed when its time passes before that.

@@ -273,6 +273,8 @@ func parse(t *testing.T, w []string) Observation {
 		return AskStop{By: w[1], Drain: arg(2) == "drain"}
 	case "cancel":
 		return AskCancel{By: w[1]}
+	case "requestlost":
+		return RequestLost{}
 	case "resolve":
 		return AskResolve{By: w[1], As: Outcome(w[2]), Reason: rest(3)}
 	case "savepoint":
@@ -308,7 +310,7 @@ func random(r *rand.Rand) Observation {
 	ids := []string{"aa", "bb"}
 	attempts := []string{"a1", "a2"}
 	status := func() Status { return statuses[r.IntN(len(statuses))] }
-	switch r.IntN(24) {
+	switch r.IntN(25) {
 	case 0:
 		return ClusterStarted{attempts[r.IntN(2)]}
 	case 1:
@@ -354,6 +356,8 @@ func random(r *rand.Rand) Observation {
 		return Waits{Reason: []string{cannot[1] + ": 1", cannot[1] + ": 2", cannot[2] + ": x"}[r.IntN(3)]}
 	case 22:
 		return ProcessEnded{Place: "t2", Name: []string{"t2", "t2.2"}[r.IntN(2)], Code: 137, Returns: true}
+	case 23:
+		return RequestLost{}
 	case 20:
 		if r.IntN(4) == 0 {
 			return SessionEnded{Reason: "resolved"}

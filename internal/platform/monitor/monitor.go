@@ -464,6 +464,7 @@ func (m *Monitor) look(ctx context.Context, t *turn) {
 	if t.run.State.HasEnded() {
 		return
 	}
+	var answer jobstate.Answer
 	if len(status.REST) > 0 {
 		ask := m.jobs
 		switch {
@@ -473,6 +474,7 @@ func (m *Monitor) look(ctx context.Context, t *turn) {
 			ask = m.onSession
 		}
 		if o := ask(ctx, t, status); o != nil {
+			answer, _ = o.(jobstate.Answer)
 			t.step(o)
 		}
 	}
@@ -481,12 +483,24 @@ func (m *Monitor) look(ctx context.Context, t *turn) {
 		return
 	}
 	if s.Stop != nil && s.Stop.State == jobstate.SavepointAsked && !slices.Contains(t.left, jobstate.TriggerStop) {
+		unknown := 0 // to how many JobManagers: up to Flink 1.14 only the one that was asked knows, then all that know the leader do
 		for _, base := range status.REST {
-			if seen, err := m.REST.Savepoint(ctx, base, m.jobID(t.run), s.Stop.Trigger); err == nil && seen.State != jobstate.SavepointAsked {
+			seen, err := m.REST.Savepoint(ctx, base, m.jobID(t.run), s.Stop.Trigger)
+			if flinkrest.IsNotFound(err) {
+				unknown++
+			}
+			if err == nil && seen.State != jobstate.SavepointAsked {
 				t.step(seen)
 				break
 			}
 		}
+		if unknown > 0 && unknown == len(status.REST) && goesOn(answer, s.JobID, func(j jobstate.Seen) bool { return j.Status == jobstate.StRunning && j.Tasks.All() }) {
+			t.step(jobstate.RequestLost{})
+		}
+	}
+	if s.Desired == jobstate.WantCancel && !slices.Contains(t.left, jobstate.CancelJob) && !slices.Contains(t.left, jobstate.DeleteCluster) &&
+		goesOn(answer, s.JobID, func(j jobstate.Seen) bool { return j.Status == jobstate.StRunning || j.Status == jobstate.StRestarting }) {
+		t.step(jobstate.RequestLost{})
 	}
 	if s.Stop != nil && s.Stop.State == jobstate.SavepointAsked && (s.Claim != nil || s.Exit != nil) && m.FindSavepoint != nil {
 		if path, err := m.FindSavepoint(ctx, cluster.StopDir(m.Driver, s.ID, s.Stop.Trigger)); err != nil {
@@ -503,6 +517,21 @@ func (m *Monitor) look(ctx context.Context, t *turn) {
 			t.step(o)
 		}
 	}
+}
+
+// goesOn reports whether an answer that nobody disputes says of each job of a run that it goes on.
+func goesOn(a jobstate.Answer, job string, on func(jobstate.Seen) bool) bool {
+	jobs := 0
+	for _, j := range a.Jobs {
+		if job != "" && j.ID != job || j.Status.Terminal() {
+			continue
+		}
+		if !on(j) {
+			return false
+		}
+		jobs++
+	}
+	return jobs > 0 && !a.Disputed
 }
 
 // processes turns what the driver knows into observations.

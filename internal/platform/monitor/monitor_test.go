@@ -133,6 +133,51 @@ func (f *fixture) ask(run string, o jobstate.Observation) {
 	}
 }
 
+// TestRequestsThatAreLost: the leader that took a stop or cancel leads no longer, and the next one does not know of it. It is asked for again, but not
+// while a JobManager knows of it, or while tasks start.
+func TestRequestsThatAreLost(t *testing.T) {
+	if testing.Short() {
+		t.Skip("waits until what was asked of Flink counts as lost, 10 s")
+	}
+	f := newFixture(t)
+	stopped, canceled, known, starts := f.running(), f.running(), f.running(), f.running()
+	f.Of(canceled, func(c *simulate.Cluster) { c.Forgets = 1 })
+	f.Of(known, func(c *simulate.Cluster) { c.Savepoint = `{"status":{"id":"IN_PROGRESS"}}` })
+	f.Of(starts, func(c *simulate.Cluster) { c.Tasks = 1 })
+	for _, id := range []string{known, starts, stopped} {
+		f.ask(id, jobstate.AskStop{By: "ann"})
+	}
+	f.ask(canceled, jobstate.AskCancel{By: "ann"})
+	r := f.until(stopped, "asked again", func(r store.Run) bool { return !r.State.AskedAgain.IsZero() && len(r.Pending) == 0 })
+	f.Of(stopped, func(c *simulate.Cluster) {
+		if want := []string{r.State.Stop.Trigger, r.State.Stop.Trigger}; !slices.Equal(c.Stops, want) {
+			t.Errorf("triggers %q, want %q", c.Stops, want)
+		}
+		c.Status, c.Savepoint = "FINISHED", `{"status":{"id":"COMPLETED"},"operation":{"location":"file:/savepoints/x/savepoint-1"}}`
+	})
+	f.until(stopped, "stopped", ended(jobstate.IsStopped))
+	f.until(canceled, "canceled", ended(jobstate.IsCanceled))
+	for _, id := range []string{stopped, canceled} {
+		events, err := f.store.Events(t.Context(), store.EventFilter{Run: id})
+		again := 0
+		for _, e := range events {
+			if strings.Contains(e.Text, "it is asked for again") {
+				again++
+			}
+		}
+		if err != nil || again != 1 {
+			t.Errorf("%d times asked again: %+v, %v", again, events, err)
+		}
+	}
+	for _, id := range []string{known, starts} {
+		f.Of(id, func(c *simulate.Cluster) {
+			if len(c.Stops) != 1 {
+				t.Errorf("triggers %q", c.Stops)
+			}
+		})
+	}
+}
+
 func TestLives(t *testing.T) {
 	f := newFixture(t)
 	t.Run("finishes", func(t *testing.T) {

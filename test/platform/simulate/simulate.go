@@ -4,6 +4,7 @@ package simulate
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -31,11 +32,14 @@ type Cluster struct {
 	Alive, Deleted  bool
 	Code            int
 	Ended           time.Time
-	Status          string // of its job, "": not submitted yet
-	Broken          string // what REST answers instead
-	Savepoint       string // JSON of the savepoint's answer
-	Checkpoints     string // JSON of the job's checkpoints; "": they are not known
-	Restarts        int    // of its job
+	Status          string   // of its job, "": not submitted yet
+	Broken          string   // what REST answers instead
+	Savepoint       string   // JSON of the savepoint's answer
+	Stops           []string // trigger ids of stops
+	Forgets         int      // so many cancels are taken and lost
+	Tasks           int      // that do not run
+	Checkpoints     string   // JSON of the job's checkpoints; "": they are not known
+	Restarts        int      // of its job
 	JobID           string
 	Token           string            // that its pods have
 	Spec            cluster.Spec      // it was started with
@@ -227,11 +231,20 @@ func (w *World) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	case rest == "jobs/overview" && c.Status == "":
 		io.WriteString(rw, `{"jobs":[]}`)
 	case rest == "jobs/overview":
-		fmt.Fprintf(rw, `{"jobs":[{"jid":%q,"state":%q,"tasks":{"total":2,"running":2}}]}`, c.JobID, c.Status)
+		fmt.Fprintf(rw, `{"jobs":[{"jid":%q,"state":%q,"tasks":{"total":2,"running":%d}}]}`, c.JobID, c.Status, 2-c.Tasks)
 	case r.Method == http.MethodPost && strings.HasSuffix(rest, "/stop"):
+		var in struct{ TriggerID string }
+		if err := json.NewDecoder(r.Body).Decode(&in); err != nil {
+			http.Error(rw, err.Error(), http.StatusBadRequest)
+			return
+		}
+		c.Stops = append(c.Stops, in.TriggerID)
 		io.WriteString(rw, `{"request-id":"x"}`)
 	case strings.Contains(rest, "/savepoints/") && c.Savepoint != "":
 		io.WriteString(rw, c.Savepoint)
+	case r.Method == http.MethodPatch && c.Forgets > 0:
+		c.Forgets--
+		io.WriteString(rw, `{}`)
 	case r.Method == http.MethodPatch:
 		c.Status = "CANCELED"
 		io.WriteString(rw, `{}`)
