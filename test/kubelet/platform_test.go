@@ -245,6 +245,12 @@ func (p *platform) begin(name string, in wire.Start) wire.Run {
 func (p *platform) until(name, what string, ok func(wire.Run) bool) wire.Run {
 	p.w.Helper()
 	var r wire.Run
+	done := false
+	defer func() {
+		if !done {
+			p.tell(name, r)
+		}
+	}()
 	p.await(name+" is "+what, func() error {
 		j, err := p.client.Job(p.w.ctx, name)
 		if err != nil {
@@ -255,7 +261,24 @@ func (p *platform) until(name, what string, ok func(wire.Run) bool) wire.Run {
 		}
 		return nil
 	})
+	done = true
 	return r
+}
+
+// tell logs what is known of a run that did not come where it should: its timeline, and the end of each log.
+func (p *platform) tell(name string, r wire.Run) {
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second) // the time of the case is over
+	defer cancel()
+	events, err := p.client.Events(ctx, name, r.ID)
+	p.w.Logf("the timeline of %s, %v", r.ID, err)
+	for _, e := range events {
+		p.w.Logf("%s %s %s by %s: %s", e.At.Format(time.TimeOnly), e.Queue, e.Condition, e.Evidence, e.Text)
+	}
+	var text strings.Builder
+	if err := p.client.Logs(ctx, name, r.ID, "", 400, false, func(source, line string) { fmt.Fprintf(&text, "%s: %s\n", source, line) }); err != nil {
+		p.w.Log(err)
+	}
+	p.w.Logf("the logs end so\n%s", text.String())
 }
 
 func runs(r wire.Run) bool { return r.Queue == "running" && r.Condition == "" }

@@ -161,7 +161,10 @@ type SavepointSeen struct {
 	Source Source // empty: REST
 }
 
-// RequestLost: Flink took the stop or cancel that is on its way, and no JobManager knows of it any more: the job goes on as if nobody had asked. The
+// NotFollowed: the run that was to follow this one, after an upgrade's stop or a failure, cannot be started, and trying again does not help.
+type NotFollowed struct{ Reason string }
+
+// RequestLost: Flink took the stop or cancel that is on its way, and no JobManager knows of it any more: the job goes on as if it had not been asked for. The
 // leader kept the request in memory, and another one leads now.
 type RequestLost struct{}
 
@@ -187,6 +190,7 @@ func (AskCancel) observation()       {}
 func (AskResolve) observation()      {}
 func (AskStartEmpty) observation()   {}
 func (SavepointSeen) observation()   {}
+func (NotFollowed) observation()     {}
 func (RequestLost) observation()     {}
 func (SessionChosen) observation()   {}
 func (SessionEnded) observation()    {}
@@ -207,7 +211,6 @@ const (
 	AskResultStore  Effect = "ask job result store" // of high availability
 	ReplaceProcess  Effect = "replace processes"    // those whose time has come
 	AskProcesses    Effect = "ask driver"           // are processes alive, how did they end
-	CollectCause    Effect = "collect cause"        // of a failure: exceptions, log tail, archive
 	ConsiderRestart Effect = "consider restart"     // by the restart policy
 	KeepArchive     Effect = "keep archive"
 	StartNext       Effect = "start next version" // of an upgrade

@@ -90,7 +90,6 @@ func (s *step) end(o Outcome, source Source, reason string) *Event {
 	}
 	e := s.tell(source, "%s", text)
 	if o == IsFailed {
-		s.do(CollectCause)
 		s.do(ConsiderRestart)
 	}
 	s.do(KeepArchive)
@@ -115,6 +114,8 @@ func (s *step) afterTheEnd(o Observation) {
 		return
 	case MainFailed: // a short job ends before its main method
 		s.mainFailed(o)
+	case NotFollowed:
+		s.tell(FromClock, "%s", o.Reason)
 	case ClusterStarted:
 		alive = o.Attempt
 	case Push:

@@ -273,6 +273,8 @@ func parse(t *testing.T, w []string) Observation {
 		return AskStop{By: w[1], Drain: arg(2) == "drain"}
 	case "cancel":
 		return AskCancel{By: w[1]}
+	case "notfollowed":
+		return NotFollowed{Reason: rest(1)}
 	case "requestlost":
 		return RequestLost{}
 	case "resolve":

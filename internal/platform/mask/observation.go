@@ -43,6 +43,9 @@ func Observation(o jobstate.Observation) jobstate.Observation {
 	case jobstate.MainFailed:
 		o.Cause = Text(o.Cause)
 		return o
+	case jobstate.NotFollowed:
+		o.Reason = Text(o.Reason)
+		return o
 	case jobstate.SessionEnded:
 		o.Reason = Text(o.Reason)
 		return o

@@ -36,8 +36,6 @@ type Monitor struct {
 	Restart func(ctx context.Context, r store.Run) (done bool, err error)
 	// Next starts the version that an ended run was stopped for.
 	Next func(ctx context.Context, r store.Run) error
-	// Cause stores what is known of a failure.
-	Cause func(ctx context.Context, r store.Run) error
 	// KeepArchive reports whether everything that the cluster of an ended run has to say is stored: only then it is deleted.
 	KeepArchive func(ctx context.Context, r store.Run) (done bool, err error)
 	// ResultStore reads the job result store of a run with high availability. nil observation: it cannot be read, or says nothing.
@@ -316,6 +314,15 @@ func (t *turn) step(o jobstate.Observation) {
 	t.changed = t.changed || len(result.Events) > 0
 }
 
+// follows is the end of an effect that starts a run after this one: what cannot be started however often it is tried is written down, and given up.
+func (t *turn) follows(done bool, err error) (bool, error) {
+	if refusal, ok := errors.AsType[*cluster.Refusal](err); ok {
+		t.step(jobstate.NotFollowed{Reason: refusal.Error()})
+		return true, nil
+	}
+	return done, err
+}
+
 // do does an effect. done: it need not be done again.
 func (m *Monitor) do(ctx context.Context, t *turn, e jobstate.Effect) (done bool, err error) {
 	s := &t.run.State
@@ -356,13 +363,11 @@ func (m *Monitor) do(ctx context.Context, t *turn, e jobstate.Effect) (done bool
 		err := cluster.Ask(ctx, m.Driver, s.ID, func(base string) error { return m.REST.Cancel(ctx, base, m.jobID(t.run)) })
 		return err == nil, err
 	case jobstate.ConsiderRestart:
-		return m.Restart(ctx, t.run)
+		done, err := m.Restart(ctx, t.run)
+		return t.follows(done, err)
 	case jobstate.StartNext:
 		err := m.Next(ctx, t.run)
-		return err == nil, err
-	case jobstate.CollectCause:
-		err := m.Cause(ctx, t.run)
-		return err == nil, err
+		return t.follows(err == nil, err)
 	case jobstate.KeepArchive:
 		return m.KeepArchive(ctx, t.run)
 	}
@@ -519,7 +524,7 @@ func (m *Monitor) look(ctx context.Context, t *turn) {
 	}
 }
 
-// goesOn reports whether an answer that nobody disputes says of each job of a run that it goes on.
+// goesOn reports whether an answer that is not disputed says of each job of a run that it goes on.
 func goesOn(a jobstate.Answer, job string, on func(jobstate.Seen) bool) bool {
 	jobs := 0
 	for _, j := range a.Jobs {

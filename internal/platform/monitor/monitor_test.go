@@ -50,7 +50,6 @@ func newFixture(t *testing.T) *fixture {
 
 func (f *fixture) start() {
 	ctx, cancel := context.WithCancel(context.Background())
-	nothing := func(context.Context, store.Run) error { return nil }
 	driver := f.driver
 	if driver == nil {
 		driver = f.World
@@ -61,7 +60,7 @@ func (f *fixture) start() {
 		},
 		StartPoint:    func(context.Context, store.Run) (string, error) { return f.latest, nil },
 		FindSavepoint: func(context.Context, string) (string, error) { f.mu.Lock(); defer f.mu.Unlock(); return f.found, nil },
-		Restart:       func(context.Context, store.Run) (bool, error) { return true, nil }, Cause: nothing, KeepArchive: func(context.Context, store.Run) (bool, error) { return true, nil },
+		Restart:       func(context.Context, store.Run) (bool, error) { return true, nil }, KeepArchive: func(context.Context, store.Run) (bool, error) { return true, nil },
 	}
 	done := make(chan struct{})
 	go func() { m.Run(ctx); close(done) }()

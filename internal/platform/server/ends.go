@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -232,7 +233,7 @@ func (s *Server) restart(ctx context.Context, r store.Run) (done bool, err error
 		if errors.Is(err, store.ErrExists) { // this was done before a crash, or a user was quicker
 			err = nil
 		}
-		return err == nil, err
+		return err == nil, notStarted(t.From, err)
 	}
 	v, err := s.Store.Version(ctx, r.Job, r.Version)
 	if err != nil {
@@ -245,8 +246,11 @@ func (s *Server) restart(ctx context.Context, r store.Run) (done bool, err error
 		}
 	}
 	settings, err := document.SettingsOf(kind, v.Document)
-	if err != nil || settings.Restarts <= before || r.State.Desired != jobstate.WantRun {
-		return err == nil, err
+	if err != nil {
+		return false, notStarted(r.Version, &cluster.Refusal{Err: err})
+	}
+	if settings.Restarts <= before || r.State.Desired != jobstate.WantRun {
+		return true, nil
 	}
 	now, err := s.Store.Now(ctx)
 	if err != nil || now.Before(r.State.Ended.Add(settings.Backoff<<min(before, 6))) {
@@ -268,14 +272,23 @@ func (s *Server) restart(ctx context.Context, r store.Run) (done bool, err error
 func (s *Server) next(ctx context.Context, r store.Run) error {
 	then := r.State.Stop.Then
 	_, err := s.begin(ctx, r.Job, then.Version, store.Asked{By: then.By, Savepoint: r.State.Stop.Path, After: r.State.ID, Upgrade: &store.Upgrade{From: r.Version, Within: then.Within}})
-	if errors.Is(err, store.ErrExists) { // as for a restart
-		return nil
+	if errors.Is(err, store.ErrExists) { // this was done before a crash, or a user was quicker
+		newest, err := s.Store.Runs(ctx, r.Job, "", 1)
+		if err == nil && len(newest) > 0 && newest[0].State.ID != r.State.ID && newest[0].Asked.After != r.State.ID {
+			err = &cluster.Refusal{Err: fmt.Errorf("version %d is not started: run %s was started first", then.Version, newest[0].State.ID)}
+		}
+		return err
+	}
+	return notStarted(then.Version, err)
+}
+
+// notStarted says which version it is whose definition this server cannot read.
+func notStarted(version int, err error) error {
+	if refusal, ok := errors.AsType[*cluster.Refusal](err); ok {
+		return &cluster.Refusal{Err: fmt.Errorf("version %d is not started: %w", version, refusal)}
 	}
 	return err
 }
-
-// cause: what is known of a failure is stored with the push or archive itself; a poll's answer is in the event.
-func (s *Server) cause(context.Context, store.Run) error { return nil }
 
 // keepArchive reports whether the archive of each job of an ended run is stored, or will not come: Flink archives a little after it reports
 // the end, and its JobManager ends a little later.

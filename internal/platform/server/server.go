@@ -226,7 +226,7 @@ func start(ctx context.Context, o Options, listener net.Listener) (*Server, erro
 		o.Log.Warn("open runs are looked at only when their time comes", "error", err)
 	}
 	m := &monitor.Monitor{Looks: looks, Store: st, Driver: s.driver, REST: s.rest, Log: o.Log, Owner: owner, Lease: o.Lease, Spec: s.spec, StartPoint: s.startPoint,
-		Restart: s.restart, Next: s.next, Cause: s.cause, KeepArchive: s.keepArchive, FindSavepoint: s.findSavepoint, ResultStore: s.resultStore,
+		Restart: s.restart, Next: s.next, KeepArchive: s.keepArchive, FindSavepoint: s.findSavepoint, ResultStore: s.resultStore,
 		Session: s.session, Program: s.program, Decide: s.decide, Point: o.Point}
 	s.running.Go(func() { m.Run(working) })
 	s.running.Go(func() { s.retention().Run(working) })
@@ -333,7 +333,7 @@ func (s *Server) begin(ctx context.Context, job string, version int, asked store
 	}
 	settings, err := document.SettingsOf(j.Kind, v.Document)
 	if err != nil {
-		return store.Run{}, err
+		return store.Run{}, &cluster.Refusal{Err: err}
 	}
 	asked.Session = settings.Session
 	switch asked.Savepoint {

@@ -1,11 +1,14 @@
 package server
 
 import (
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 
+	"flink-entrypoint/internal/platform/cluster"
 	"flink-entrypoint/internal/platform/store"
 	"flink-entrypoint/internal/platform/wire"
 	"flink-entrypoint/test/platform/simulate"
@@ -189,5 +192,49 @@ func TestUpgradeIsNotBegun(t *testing.T) {
 	})
 	if now := f.run("clicks"); now.ID != r.ID {
 		t.Errorf("something was started: %+v", now)
+	}
+}
+
+// TestUpgradeIsNotFollowed: a version that cannot be started, or that another run has taken the place of, is given up with a line in the timeline. It is
+// not tried for ever.
+func TestUpgradeIsNotFollowed(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, false)
+	says := func(run, want string) {
+		t.Helper()
+		f.until("clicks", "at rest", func(wire.Run) bool {
+			r, err := f.s.Store.Run(t.Context(), run)
+			return err == nil && r.State.HasEnded() && len(r.Pending) == 0
+		})
+		events, err := f.s.Store.Events(t.Context(), store.EventFilter{Run: run})
+		if err != nil || !slices.ContainsFunc(events, func(e store.Event) bool { return strings.HasPrefix(e.Text, want) }) {
+			t.Errorf("%+v, %v, want %q", events, err, want)
+		}
+	}
+	r := f.running("clicks")
+	f.want(201, "PUT", "/v1/jobs/clicks", definition+"#2\n", nil)
+	f.want(202, "POST", "/v1/jobs/clicks/upgrade", wire.UpgradeJob{}, nil)
+	// As one of a later flink-platform would be.
+	if _, err := f.database().Exec("UPDATE versions SET document = ? WHERE job = 'clicks' AND number = 2", []byte("flink: {")); err != nil {
+		t.Fatal(err)
+	}
+	f.world.Of(r.ID, func(c *simulate.Cluster) { c.Status, c.Savepoint = "FINISHED", saved })
+	says(r.ID, "version 2 is not started: ")
+	if now := f.run("clicks"); now.ID != r.ID || now.Outcome != "stopped" {
+		t.Errorf("%+v", now)
+	}
+	if _, err := f.database().Exec("UPDATE versions SET document = (SELECT document FROM versions WHERE job = 'clicks' AND number = 1) WHERE job = 'clicks' AND number = 2"); err != nil {
+		t.Fatal(err)
+	}
+	// A user who starts the job between the stop and the start of the next version.
+	f.want(202, "POST", "/v1/jobs/clicks/start", wire.Start{Version: 1}, nil)
+	between := f.run("clicks")
+	stopped, err := f.s.Store.Run(t.Context(), r.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var refusal *cluster.Refusal
+	if err := f.s.next(t.Context(), stopped); !errors.As(err, &refusal) || err.Error() != "version 2 is not started: run "+between.ID+" was started first" {
+		t.Errorf("%v", err)
 	}
 }
