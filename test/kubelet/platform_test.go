@@ -452,7 +452,7 @@ func (p *platform) logs(name, run string) map[string][]string {
 }
 
 // stop asks again when Flink refuses the savepoint because the job restarts, as it does some seconds after the API server was away and leaders
-// have lost their leases: then the job goes on, and the platform says why.
+// have lost their leases: then the job goes on, and the platform says why. What it writes shows that its tasks run again.
 func (p *platform) stop(name string) {
 	p.w.Helper()
 	for range 30 {
@@ -461,6 +461,7 @@ func (p *platform) stop(name string) {
 		}
 		r := p.until(name, "stopped, or goes on", func(r wire.Run) bool { return r.Outcome != "" || r.Desired == "run" && runs(r) })
 		if r.Outcome == "" {
+			p.wrote(name, p.last(name))
 			continue
 		}
 		if r.Outcome != "stopped" || r.Savepoint == "" {
