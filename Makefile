@@ -34,14 +34,22 @@ run: need-go need-java need-pip build ## run the example job on a real Flink (FL
 platform: need-go need-java need-pip build build-platform ## run the platform with an example job, until Ctrl-C (ONCE=1: until the job's end)
 	@home=$$(go run ./test/flinkhome $(FLINK)); go build -o bin/demo-platform ./test/demo/platform; exec bin/demo-platform -home "$$home" $(if $(ONCE),-once)
 
-# A stage that fails does not keep the others from being run: one run tells all that is wrong, and what each stage took.
+# A stage that fails does not keep the others from being run: one run tells all that is wrong, and what each stage took. $(1): the stages, $(2): the folder
+# where those that passed are written down and are then not repeated, or nothing.
+define run-stages
+@report= failed= passed="$(2)"; [ -z "$$passed" ] || mkdir -p "$$passed"; for stage in $(1); do began=$$SECONDS; result=ok; took=; \
+  if [ -n "$$passed" ] && [ -e "$$passed/$$stage" ]; then IFS=$$'\t' read -r took result <"$$passed/$$stage"; \
+  elif $(MAKE) --no-print-directory -k $$stage; then \
+    [ -z "$$passed" ] || printf '%s\tok, at %s\n' $$((SECONDS - began)) "$$(date -u '+%F %R')" >"$$passed/$$stage"; \
+  else result=FAILED; failed+=" $$stage"; fi; \
+  report+=$$(printf '\n%-22s %5d s  %s' $$stage $${took:-$$((SECONDS - began))} "$$result"); \
+done; echo "$$report"; [ -z "$$failed" ] || { echo "error: these stages have failed:$$failed"; echo "hint: repeat one by: make STAGE"; exit 1; }
+endef
+
 TEST_STAGES := lint test-unit test-bundle test-deploy test-flink test-vm test-containers-quick test-platform-quick test-browser test-metrics-quick
 .PHONY: test
 test: need-go need-java need-pip need-podman need-mvn need-npm need-chromium need-curl ## all tests on the main versions of Flink
-	@report= failed=; for stage in $(TEST_STAGES); do began=$$SECONDS; result=ok; \
-	  $(MAKE) --no-print-directory -k $$stage || { result=FAILED; failed+=" $$stage"; }; \
-	  report+=$$(printf '\n%-22s %5d s  %s' $$stage $$((SECONDS - began)) $$result); \
-	done; echo "$$report"; [ -z "$$failed" ] || { echo "error: these stages have failed:$$failed"; echo "hint: repeat one by: make STAGE"; exit 1; }
+	$(call run-stages,$(TEST_STAGES))
 
 .PHONY: build
 build: need-go ## build bin/flink-entrypoint for this machine
@@ -212,11 +220,18 @@ fuzz: need-go ## every fuzz target for FUZZTIME each
 	  done; \
 	done
 
+# Of one commit, what passed is not repeated: a run of hours that was interrupted, or in which a stage failed, goes on where it was. AGAIN=1 begins anew.
+FULL_STAGES := lint test-unit test-bundle test-deploy test-vm test-load test-hive test-ha test-containers test-kubelet test-kubernetes test-platform test-browser test-metrics fuzz $(ALL_VERSIONS:%=test-flink-%)
+FULL_PASSED = $(if $(AGAIN)$(shell git status --porcelain),,$${XDG_CACHE_HOME:-$$HOME/.cache}/flink-entrypoint/passed/$(shell git rev-parse HEAD))
 .PHONY: test-full
-test-full: METRICS_VERSIONS := $(ALL_VERSIONS)
-test-full: need-go need-java need-pip need-podman need-curl lint build test-deploy test-vm test-load test-hive test-ha test-containers test-kubelet test-kubernetes test-platform test-browser test-metrics test-bundle fuzz ## every suite there is, on all versions of Flink (hours)
-	go run ./test/flinkhome all >/dev/null
-	FLINK_VERSIONS="$(ALL_VERSIONS)" FLINK_CASES=2000 FLINK_SCENARIOS=100 $(WITH_BINARY) go test -tags flink -p 1 -count 1 -timeout 180m ./...
+test-full: export METRICS_VERSIONS := $(ALL_VERSIONS)
+test-full: need-go need-java need-pip need-podman need-mvn need-npm need-chromium need-curl ## every suite there is, on all versions of Flink (hours; the same command goes on after an interruption)
+	$(call run-stages,$(FULL_STAGES),$(FULL_PASSED))
+
+.PHONY: $(ALL_VERSIONS:%=test-flink-%)
+$(ALL_VERSIONS:%=test-flink-%): test-flink-%: need-go need-java need-pip need-mvn build
+	go run ./test/flinkhome 1.15.4 $* >/dev/null
+	FLINK_VERSIONS="$*" FLINK_CASES=2000 FLINK_SCENARIOS=100 $(WITH_BINARY) go test -tags flink -p 1 -count 1 -timeout 180m $(FLINK_PACKAGES)
 
 ##@ For numbers and pictures
 .PHONY: bench bench-jvm bench-growth bench-platform
