@@ -614,6 +614,10 @@ func TestUploadsAreBounded(t *testing.T) {
 	f := newFixture(t, false)
 	var bodies []*io.PipeWriter
 	done := make(chan error, 4)
+	// Connections of its own: a body that is a pipe cannot be sent again, if one that is kept leads to a server that was at this port before.
+	transport := &http.Transport{}
+	defer transport.CloseIdleConnections()
+	slow := &http.Client{Transport: transport}
 	for i := range 4 {
 		out, in := io.Pipe()
 		bodies = append(bodies, in)
@@ -622,7 +626,7 @@ func TestUploadsAreBounded(t *testing.T) {
 			t.Fatal(err)
 		}
 		go func() {
-			resp, err := http.DefaultClient.Do(req)
+			resp, err := slow.Do(req)
 			if err == nil {
 				resp.Body.Close()
 				if resp.StatusCode != 201 {
@@ -645,6 +649,11 @@ func TestUploadsAreBounded(t *testing.T) {
 		}
 		if time.Now().After(end) {
 			t.Fatal("a fifth body is received all the time")
+		}
+		select {
+		case err := <-done:
+			t.Fatalf("a slow body has ended: %v", err)
+		default:
 		}
 	}
 	for _, b := range bodies {
