@@ -216,8 +216,8 @@ fuzz: need-go ## every fuzz target for FUZZTIME each
 	@grep -rl --include='*_test.go' '^func Fuzz' internal | while read -r file; do \
 	  sed -n 's/^func \(Fuzz[A-Za-z]*\)(.*/\1/p' "$$file" | while read -r target; do \
 	    echo "go test -fuzz $$target ./$$(dirname "$$file")"; \
-	    go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "./$$(dirname "$$file")"; \
-	  done; \
+	    go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "./$$(dirname "$$file")" || exit 1; \
+	  done || exit 1; \
 	done
 
 # Of one commit, what passed is not repeated: a run of hours that was interrupted, or in which a stage failed, goes on where it was. AGAIN=1 begins anew.

@@ -164,8 +164,8 @@ type SavepointSeen struct {
 // NotFollowed: the run that was to follow this one, after an upgrade's stop or a failure, cannot be started, and trying again does not help.
 type NotFollowed struct{ Reason string }
 
-// RequestLost: Flink took the stop or cancel that is on its way, and no JobManager knows of it any more: the job goes on as if it had not been asked for. The
-// leader kept the request in memory, and another one leads now.
+// RequestLost: Flink took the stop or cancel that is on its way, and no JobManager knows of it any more: the job goes on. The leader kept the request
+// in memory, and another one leads now.
 type RequestLost struct{}
 
 // Tick: the time of the next look has come and nothing else is known.

@@ -312,7 +312,7 @@ func random(r *rand.Rand) Observation {
 	ids := []string{"aa", "bb"}
 	attempts := []string{"a1", "a2"}
 	status := func() Status { return statuses[r.IntN(len(statuses))] }
-	switch r.IntN(25) {
+	switch r.IntN(26) {
 	case 0:
 		return ClusterStarted{attempts[r.IntN(2)]}
 	case 1:
@@ -360,6 +360,8 @@ func random(r *rand.Rand) Observation {
 		return ProcessEnded{Place: "t2", Name: []string{"t2", "t2.2"}[r.IntN(2)], Code: 137, Returns: true}
 	case 23:
 		return RequestLost{}
+	case 24:
+		return NotFollowed{"version 2 is not started"}
 	case 20:
 		if r.IntN(4) == 0 {
 			return SessionEnded{Reason: "resolved"}

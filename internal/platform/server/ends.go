@@ -235,6 +235,9 @@ func (s *Server) restart(ctx context.Context, r store.Run) (done bool, err error
 		}
 		return err == nil, notStarted(t.From, err)
 	}
+	if r.State.Desired != jobstate.WantRun {
+		return true, nil
+	}
 	v, err := s.Store.Version(ctx, r.Job, r.Version)
 	if err != nil {
 		return false, err
@@ -249,7 +252,7 @@ func (s *Server) restart(ctx context.Context, r store.Run) (done bool, err error
 	if err != nil {
 		return false, notStarted(r.Version, &cluster.Refusal{Err: err})
 	}
-	if settings.Restarts <= before || r.State.Desired != jobstate.WantRun {
+	if settings.Restarts <= before {
 		return true, nil
 	}
 	now, err := s.Store.Now(ctx)
@@ -273,11 +276,11 @@ func (s *Server) next(ctx context.Context, r store.Run) error {
 	then := r.State.Stop.Then
 	_, err := s.begin(ctx, r.Job, then.Version, store.Asked{By: then.By, Savepoint: r.State.Stop.Path, After: r.State.ID, Upgrade: &store.Upgrade{From: r.Version, Within: then.Within}})
 	if errors.Is(err, store.ErrExists) { // this was done before a crash, or a user was quicker
-		newest, err := s.Store.Runs(ctx, r.Job, "", 1)
-		if err == nil && len(newest) > 0 && newest[0].State.ID != r.State.ID && newest[0].Asked.After != r.State.ID {
-			err = &cluster.Refusal{Err: fmt.Errorf("version %d is not started: run %s was started first", then.Version, newest[0].State.ID)}
+		newest, err := s.Store.Runs(ctx, r.Job, "", 20) // the run of the upgrade can have been followed, too
+		if err != nil || slices.ContainsFunc(newest, func(n store.Run) bool { return n.Asked.After == r.State.ID }) {
+			return err
 		}
-		return err
+		return &cluster.Refusal{Err: fmt.Errorf("version %d is not started: run %s was started first", then.Version, newest[0].State.ID)}
 	}
 	return notStarted(then.Version, err)
 }
