@@ -15,6 +15,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -110,7 +111,8 @@ func run(ctx context.Context, bin, home, data, listen string, once bool) (err er
 		return err
 	}
 	if once {
-		return inFinish(ctx, url)
+		run, err := inFinish(ctx, url)
+		return errors.Join(err, gone(ctx, filepath.Join(data, "runs", run)))
 	}
 	step("The pages, in a browser (the link works once, for 5 minutes; flink-platform link prints another one):")
 	if err := client("link").Run(); err != nil {
@@ -185,26 +187,51 @@ func printed(c *exec.Cmd) (rows int, err error) {
 	return rows, c.Wait()
 }
 
-// inFinish is nil only if the job is in Finish.
-func inFinish(ctx context.Context, url string) error {
+// inFinish is nil only if the job is in Finish. It returns the id of the job's run.
+func inFinish(ctx context.Context, url string) (run string, err error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url+"/v1/jobs/clicks", nil)
 	if err != nil {
-		return err
+		return "", err
 	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return err
+		return "", err
 	}
 	defer resp.Body.Close()
 	var j struct {
-		Run struct{ Queue, Reason string }
+		Run struct{ ID, Queue, Reason string }
 	}
 	if err := json.NewDecoder(resp.Body).Decode(&j); err != nil {
-		return err
+		return "", err
 	}
 	if j.Run.Queue != "finish" {
-		return fmt.Errorf("the job is in %s, expected finish: %s", j.Run.Queue, j.Run.Reason)
+		return j.Run.ID, fmt.Errorf("the job is in %s, expected finish: %s", j.Run.Queue, j.Run.Reason)
 	}
 	step("the job is in Finish")
-	return nil
+	return j.Run.ID, nil
+}
+
+// gone waits until each process of a run has ended. A server that ended before that would leave the TaskManager running until it gives up by itself,
+// after five minutes, or until the next server finds it.
+func gone(ctx context.Context, run string) error {
+	for end := time.Now().Add(time.Minute); ; {
+		processes, err := filepath.Glob(filepath.Join(run, "*", "command.json"))
+		if err != nil {
+			return err
+		}
+		if !slices.ContainsFunc(processes, func(p string) bool {
+			_, err := os.Stat(filepath.Join(filepath.Dir(p), "exit.json"))
+			return err != nil
+		}) {
+			return nil
+		}
+		if time.Now().After(end) {
+			return fmt.Errorf("processes of the run have not ended after a minute; their folders are in %s", run)
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
 }
