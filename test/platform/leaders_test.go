@@ -176,7 +176,7 @@ func TestRealSessionLeaders(t *testing.T) {
 }
 
 // TestRealLosses: the TaskManagers of a job's own cluster and of a session cluster are killed. Each is replaced, and the jobs go on from their
-// checkpoints.
+// checkpoints. A stop with savepoint that comes before every task runs again is kept until then.
 func TestRealLosses(t *testing.T) {
 	eachVersion(t, func(t *testing.T, r *real) {
 		r.again()
@@ -190,6 +190,11 @@ func TestRealLosses(t *testing.T) {
 		for _, name := range names {
 			runs[name] = r.running(name)
 			r.wrote(clusterOf(runs[name]), 40)
+			completed := func() int {
+				return bytes.Count(r.logOf(wire.Run{ID: clusterOf(runs[name])}, "jobmanager-1"), []byte("Completed checkpoint "))
+			}
+			before := completed()
+			within(t, time.Minute, name+" has a checkpoint that began after its 40th row", func() bool { return completed() >= before+2 })
 		}
 		for _, name := range names {
 			unix.Kill(r.process(wire.Run{ID: clusterOf(runs[name])}, "taskmanager-1"), unix.SIGKILL)
@@ -201,16 +206,27 @@ func TestRealLosses(t *testing.T) {
 			r.wrote(of, before+20)
 			r.goesOn(name, "running", func(now wire.Run) bool { return now.Condition == "" && now.ID == runs[name].ID })
 			rows := r.lives()[of].rows[before:]
-			if first := rows[0]; first < 20 {
+			if first := rows[0]; first < 40 {
 				t.Errorf("%s begins with row %d again: not from a checkpoint", name, first)
 			}
 			if texts := r.textsOf(of); !strings.Contains(texts, "taskmanager-1 ended with 137") || !strings.Contains(texts, "a process was started in the place of taskmanager-1") {
 				t.Errorf("the timeline of %s does not say it:\n%s", name, texts)
 			}
+			if name == "stopped" { // Flink refuses a stop while tasks start; the platform keeps it
+				restarts := func() int {
+					return bytes.Count(r.logOf(wire.Run{ID: of}, "jobmanager-1"), []byte("switched from state RUNNING to RESTARTING"))
+				}
+				before := restarts()
+				unix.Kill(r.process(wire.Run{ID: of}, "taskmanager-1.2"), unix.SIGKILL)
+				within(t, time.Minute, name+" restarts", func() bool { return restarts() > before })
+			}
 			r.stop(name, modes[name])
 			if end := r.ends(name); end.Outcome != jobOf(name).want || end.ID != runs[name].ID {
 				t.Errorf("%s is %s by %s: %s", name, end.Outcome, end.Evidence, end.Reason)
 			}
+		}
+		if texts := r.textsOf(runs["stopped"].ID); !strings.Contains(texts, "Flink refuses the stop while its tasks start") || !strings.Contains(texts, "every task runs; the stop with savepoint is asked for again") {
+			t.Errorf("the stop was not refused, or not kept:\n%s", texts)
 		}
 		r.stopShared()
 		r.owned()

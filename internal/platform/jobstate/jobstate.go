@@ -190,7 +190,10 @@ type Stop struct {
 	State   SavepointState `json:"state"`
 	Path    string         `json:"path,omitempty"`
 	Asked   time.Time      `json:"asked"`
-	Then    *Upgrade       `json:"then,omitempty"` // what is started from the savepoint
+	Seen    time.Time      `json:"seen,omitzero"` // when the savepoint was seen to be complete
+	// Waits is why Flink refused it, if it is to be asked for again when every task runs.
+	Waits string   `json:"waits,omitempty"`
+	Then  *Upgrade `json:"then,omitempty"` // what is started from the savepoint
 }
 
 // An Upgrade is a stop with savepoint, and a start of another version from it. If that does not run in time, the version before starts again.

@@ -166,7 +166,10 @@ type NotFollowed struct{ Reason string }
 
 // RequestLost: Flink took the stop or cancel that is on its way, and no JobManager knows of it any more: the job goes on. The leader kept the request
 // in memory, and another one leads now.
-type RequestLost struct{}
+type RequestLost struct {
+	// Whole: every task runs. Flink refuses a stop with savepoint otherwise.
+	Whole bool
+}
 
 // Tick: the time of the next look has come and nothing else is known.
 type Tick struct{}
@@ -253,6 +256,8 @@ const (
 	GraceOfExit = 5 * time.Second
 	// GraceOfRequest is how long what was asked of Flink may leave no trace before it is asked for again; then each time twice as long.
 	GraceOfRequest = 10 * time.Second
+	// LongestStop is how long a stop that Flink refuses while tasks start is kept.
+	LongestStop = 5 * time.Minute
 	// GraceOfSavepoint is how long a savepoint is looked for after the job's end.
 	GraceOfSavepoint = 30 * time.Second
 	// TrialStable is how long every task of a new version has to run before its upgrade is done.

@@ -24,6 +24,7 @@ func Step(r Run, o Observation, now time.Time) Result {
 		s.settle()
 		if _, all := o.(Tick); all { // of this look
 			s.trial()
+			s.stopWaits()
 		}
 	}
 	return Result{Run: s.run, Events: s.events, Effects: s.effects, Next: s.next()}
@@ -196,7 +197,7 @@ func (s *step) observe(o Observation) {
 		s.push(o)
 	case Archived:
 		if o.Savepoint != "" && r.Stop != nil && r.Stop.State == SavepointAsked {
-			r.Stop.State, r.Stop.Path = SavepointCompleted, o.Savepoint
+			r.Stop.State, r.Stop.Path, r.Stop.Seen = SavepointCompleted, o.Savepoint, s.now
 		}
 		s.jobEnds(o.JobID, o.Status, FromArchive, o.Cause, !r.HighAvailability)
 	case Recorded:
@@ -233,7 +234,7 @@ func (s *step) observe(o Observation) {
 	case SavepointSeen:
 		s.savepoint(o)
 	case RequestLost:
-		s.requestLost()
+		s.requestLost(o)
 	}
 }
 
@@ -625,6 +626,10 @@ func (s *step) endAs(status Status, source Source, cause string) {
 	case StFailed:
 		s.end(IsFailed, source, cause)
 	case StCanceled:
+		if r.Desired == WantStop && r.Stop != nil && r.Stop.State == SavepointCompleted { // see requestLost
+			s.end(IsStopped, source, "with savepoint "+r.Stop.Path)
+			return
+		}
 		reason := ""
 		if r.Desired == WantRun {
 			reason = "the platform did not ask for it"
@@ -818,8 +823,20 @@ func (s *step) savepoint(o SavepointSeen) {
 	}
 	switch o.State {
 	case SavepointCompleted:
+		r.Stop.Seen = s.now
 		s.tell(source, "savepoint %s is complete", o.Path)
 	case SavepointFailed:
+		stop := r.Stop
+		if stop.Waits != "" && s.now.Sub(stop.Asked) < LongestStop {
+			return // the new request is not asked for yet, so this is the old one
+		}
+		if tasksStart(o.Cause) && s.stopMayWait() && s.now.Sub(stop.Asked) < LongestStop {
+			// Flink knows the request by its id, and would give the same answer to it again.
+			stop.State, stop.Path, stop.Trigger, stop.Waits = SavepointAsked, "", triggerID(r.ID, s.now), o.Cause
+			r.AskedAgain = s.now
+			s.tell(source, "Flink refuses the stop while its tasks start; it is asked for again when every task runs")
+			return
+		}
 		if r.Claim == nil { // the job goes on
 			what := "the stop failed and the job goes on"
 			if r.Stop.Then != nil {
@@ -831,20 +848,46 @@ func (s *step) savepoint(o SavepointSeen) {
 	}
 }
 
+// tasksStart reports whether Flink refused a stop for a reason that passes: CheckpointFailureReason.NOT_ALL_REQUIRED_TASKS_RUNNING, and what
+// AdaptiveScheduler says while its job waits or restarts.
+func tasksStart(cause string) bool {
+	return strings.Contains(cause, "Not all required tasks are currently running") || strings.Contains(cause, "The Flink job is currently not executing")
+}
+
+// stopMayWait reports whether the job goes on, and is wanted to stop.
+func (s *step) stopMayWait() bool {
+	r := &s.run
+	return r.Desired == WantStop && r.Condition == Ending && r.Claim == nil && r.Resolve == nil && (r.Exit == nil || r.HighAvailability)
+}
+
+// stopWaits gives a stop up that waited too long for every task to run.
+func (s *step) stopWaits() {
+	if stop := s.run.Stop; stop != nil && stop.Waits != "" && s.stopMayWait() && s.now.Sub(stop.Asked) >= LongestStop {
+		s.savepoint(SavepointSeen{State: SavepointFailed, Cause: stop.Waits})
+	}
+}
+
 // requestLost asks for a stop or cancel again. From Flink 1.15 on, a stop with the same trigger id is one stop, however often it is asked for.
-func (s *step) requestLost() {
+//
+// A stop whose savepoint is complete is finished by a cancel. The leader that made the savepoint lost its leadership before it could say that the job has
+// ended, so the next one runs the job again, from the checkpoint before; it restarts for ever if the old one has removed that. Flink's advice for a job that
+// goes on after such a savepoint is to start from it (StopWithSavepointStoppingException).
+func (s *step) requestLost(o RequestLost) {
 	r := &s.run
 	if r.Claim != nil || r.Resolve != nil || r.Condition != Ending {
 		return
 	}
 	var asked time.Time
-	var what string
+	var what, then string
 	var effect Effect
-	switch {
-	case r.Desired == WantStop && r.Stop != nil && r.Stop.State == SavepointAsked:
-		asked, what, effect = r.Stop.Asked, "stop with savepoint", TriggerStop
+	const again = "it is asked for again"
+	switch stop := r.Stop; {
+	case r.Desired == WantStop && stop != nil && stop.State == SavepointAsked && o.Whole:
+		asked, what, then, effect = stop.Asked, "stop with savepoint", again, TriggerStop
+	case r.Desired == WantStop && stop != nil && stop.State == SavepointCompleted:
+		asked, what, then, effect = stop.Seen, "stop with savepoint", "its savepoint is complete, so it is canceled", CancelJob
 	case r.Desired == WantCancel:
-		asked, what, effect = r.Since, "cancel", CancelJob
+		asked, what, then, effect = r.Since, "cancel", again, CancelJob
 	default:
 		return
 	}
@@ -856,7 +899,13 @@ func (s *step) requestLost() {
 		return
 	}
 	r.AskedAgain = s.now
-	s.tell(FromREST, "the job goes on, and no JobManager knows of the %s any more; it is asked for again", what)
+	if effect == TriggerStop && r.Stop.Waits != "" {
+		r.Stop.Waits = ""
+		s.tell(FromREST, "every task runs; the stop with savepoint is asked for again")
+		s.do(effect)
+		return
+	}
+	s.tell(FromREST, "the job goes on, and no JobManager knows of the %s any more; %s", what, then)
 	s.do(effect)
 }
 

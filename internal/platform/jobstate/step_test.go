@@ -275,8 +275,8 @@ func parse(t *testing.T, w []string) Observation {
 		return AskCancel{By: w[1]}
 	case "notfollowed":
 		return NotFollowed{Reason: rest(1)}
-	case "requestlost":
-		return RequestLost{}
+	case "requestlost": // requestlost [starting]: not every task runs
+		return RequestLost{Whole: arg(1) != "starting"}
 	case "resolve":
 		return AskResolve{By: w[1], As: Outcome(w[2]), Reason: rest(3)}
 	case "savepoint":
@@ -345,7 +345,7 @@ func random(r *rand.Rand) Observation {
 	case 14:
 		return AskCancel{By: "ann"}
 	case 15:
-		return SavepointSeen{State: []SavepointState{SavepointCompleted, SavepointFailed, SavepointMissing}[r.IntN(3)], Path: "file:/s"}
+		return SavepointSeen{State: []SavepointState{SavepointCompleted, SavepointFailed, SavepointMissing}[r.IntN(3)], Path: "file:/s", Cause: []string{"", "Not all required tasks are currently running."}[r.IntN(2)]}
 	case 16:
 		return NotSubmitted{}
 	case 17:
@@ -359,7 +359,7 @@ func random(r *rand.Rand) Observation {
 	case 22:
 		return ProcessEnded{Place: "t2", Name: []string{"t2", "t2.2"}[r.IntN(2)], Code: 137, Returns: true}
 	case 23:
-		return RequestLost{}
+		return RequestLost{Whole: r.IntN(2) == 0}
 	case 24:
 		return NotFollowed{"version 2 is not started"}
 	case 20:

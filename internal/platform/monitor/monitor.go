@@ -487,7 +487,9 @@ func (m *Monitor) look(ctx context.Context, t *turn) {
 	if s.HasEnded() {
 		return
 	}
-	if s.Stop != nil && s.Stop.State == jobstate.SavepointAsked && !slices.Contains(t.left, jobstate.TriggerStop) {
+	lost := false
+	if s.Stop != nil && (s.Stop.State == jobstate.SavepointAsked || s.Stop.State == jobstate.SavepointCompleted && s.Desired == jobstate.WantStop) &&
+		!slices.Contains(t.left, jobstate.TriggerStop) && !slices.Contains(t.left, jobstate.CancelJob) {
 		unknown := 0 // to how many JobManagers: up to Flink 1.14 only the one that was asked knows, then all that know the leader do
 		for _, base := range status.REST {
 			seen, err := m.REST.Savepoint(ctx, base, m.jobID(t.run), s.Stop.Trigger)
@@ -499,20 +501,21 @@ func (m *Monitor) look(ctx context.Context, t *turn) {
 				break
 			}
 		}
-		if unknown > 0 && unknown == len(status.REST) && goesOn(answer, s.JobID, func(j jobstate.Seen) bool { return j.Status == jobstate.StRunning && j.Tasks.All() }) {
-			t.step(jobstate.RequestLost{})
-		}
+		lost = unknown > 0 && unknown == len(status.REST) && goesOn(answer, s.JobID, canBeCanceled)
 	}
-	if s.Desired == jobstate.WantCancel && !slices.Contains(t.left, jobstate.CancelJob) && !slices.Contains(t.left, jobstate.DeleteCluster) &&
-		goesOn(answer, s.JobID, func(j jobstate.Seen) bool { return j.Status == jobstate.StRunning || j.Status == jobstate.StRestarting }) {
-		t.step(jobstate.RequestLost{})
-	}
-	if s.Stop != nil && s.Stop.State == jobstate.SavepointAsked && (s.Claim != nil || s.Exit != nil) && m.FindSavepoint != nil {
+	if s.Stop != nil && s.Stop.State == jobstate.SavepointAsked && (s.Claim != nil || s.Exit != nil || lost) && m.FindSavepoint != nil {
 		if path, err := m.FindSavepoint(ctx, cluster.StopDir(m.Driver, s.ID, s.Stop.Trigger)); err != nil {
 			m.Log.Warn("the savepoint cannot be looked for", "run", id, "error", err)
 		} else if path != "" {
 			t.step(jobstate.SavepointSeen{State: jobstate.SavepointCompleted, Path: path, Source: jobstate.FromDriver})
 		}
+	}
+	if lost {
+		t.step(jobstate.RequestLost{Whole: goesOn(answer, s.JobID, func(j jobstate.Seen) bool { return j.Status == jobstate.StRunning && j.Tasks.All() })})
+	}
+	if s.Desired == jobstate.WantCancel && !slices.Contains(t.left, jobstate.CancelJob) && !slices.Contains(t.left, jobstate.DeleteCluster) &&
+		goesOn(answer, s.JobID, canBeCanceled) {
+		t.step(jobstate.RequestLost{})
 	}
 	if s.HasEnded() {
 		return
@@ -522,6 +525,10 @@ func (m *Monitor) look(ctx context.Context, t *turn) {
 			t.step(o)
 		}
 	}
+}
+
+func canBeCanceled(j jobstate.Seen) bool {
+	return j.Status == jobstate.StRunning || j.Status == jobstate.StRestarting
 }
 
 // goesOn reports whether an answer that is not disputed says of each job of a run that it goes on.

@@ -30,8 +30,8 @@ type fixture struct {
 	stop   func()
 	latest string
 	mu     sync.Mutex
-	found  string         // the savepoint in every directory
-	driver cluster.Driver // nil: the world
+	found  map[string]string // the savepoint of a run's stop
+	driver cluster.Driver    // nil: the world
 	lease  time.Duration
 }
 
@@ -58,9 +58,18 @@ func (f *fixture) start() {
 		Spec: func(_ context.Context, r store.Run) (cluster.Spec, error) {
 			return cluster.Spec{Run: r.State.ID, JobID: r.State.JobID, Savepoint: r.Asked.StartFrom}, nil
 		},
-		StartPoint:    func(context.Context, store.Run) (string, error) { return f.latest, nil },
-		FindSavepoint: func(context.Context, string) (string, error) { f.mu.Lock(); defer f.mu.Unlock(); return f.found, nil },
-		Restart:       func(context.Context, store.Run) (bool, error) { return true, nil }, KeepArchive: func(context.Context, store.Run) (bool, error) { return true, nil },
+		StartPoint: func(context.Context, store.Run) (string, error) { return f.latest, nil },
+		FindSavepoint: func(_ context.Context, dir string) (string, error) {
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			for run, path := range f.found {
+				if strings.Contains(dir, run) {
+					return path, nil
+				}
+			}
+			return "", nil
+		},
+		Restart: func(context.Context, store.Run) (bool, error) { return true, nil }, KeepArchive: func(context.Context, store.Run) (bool, error) { return true, nil },
 	}
 	done := make(chan struct{})
 	go func() { m.Run(ctx); close(done) }()
@@ -133,21 +142,37 @@ func (f *fixture) ask(run string, o jobstate.Observation) {
 }
 
 // TestRequestsThatAreLost: the leader that took a stop or cancel leads no longer, and the next one does not know of it. It is asked for again, but not
-// while a JobManager knows of it, or while tasks start.
+// while a JobManager knows of it, or while tasks start. A job whose savepoint is complete is canceled.
+// A stop that Flink refuses while tasks start is asked for again when they run.
 func TestRequestsThatAreLost(t *testing.T) {
 	if testing.Short() {
 		t.Skip("waits until what was asked of Flink counts as lost, 10 s")
 	}
 	f := newFixture(t)
-	stopped, canceled, known, starts := f.running(), f.running(), f.running(), f.running()
+	stopped, canceled, known, starts, saved, refused := f.running(), f.running(), f.running(), f.running(), f.running(), f.running()
 	f.Of(canceled, func(c *simulate.Cluster) { c.Forgets = 1 })
 	f.Of(known, func(c *simulate.Cluster) { c.Savepoint = `{"status":{"id":"IN_PROGRESS"}}` })
 	f.Of(starts, func(c *simulate.Cluster) { c.Tasks = 1 })
-	for _, id := range []string{known, starts, stopped} {
+	f.Of(saved, func(c *simulate.Cluster) { c.Status = "RESTARTING" }) // the leader before has removed the checkpoints of the job that it had stopped
+	f.mu.Lock()
+	f.found = map[string]string{saved: "file:/savepoints/x/savepoint-2"}
+	f.mu.Unlock()
+	f.Of(refused, func(c *simulate.Cluster) {
+		c.Savepoint = `{"status":{"id":"COMPLETED"},"operation":{"failure-cause":{"class":"x","stack-trace":"CheckpointException: Checkpoint triggering task is not being executed. Failure reason: Not all required tasks are currently running."}}}`
+	})
+	for _, id := range []string{known, starts, stopped, saved, refused} {
 		f.ask(id, jobstate.AskStop{By: "ann"})
 	}
 	f.ask(canceled, jobstate.AskCancel{By: "ann"})
-	r := f.until(stopped, "asked again", func(r store.Run) bool { return !r.State.AskedAgain.IsZero() && len(r.Pending) == 0 })
+	r := f.until(refused, "refused", func(r store.Run) bool { return r.State.Stop != nil && r.State.Stop.Waits != "" })
+	f.Of(refused, func(c *simulate.Cluster) { c.Savepoint = "" })
+	f.until(refused, "asked again", func(r store.Run) bool { return r.State.Stop.Waits == "" && len(r.Pending) == 0 })
+	f.Of(refused, func(c *simulate.Cluster) {
+		if len(c.Stops) != 2 || c.Stops[0] == c.Stops[1] || c.Stops[1] != r.State.Stop.Trigger {
+			t.Errorf("triggers %q, want another one, %s", c.Stops, r.State.Stop.Trigger)
+		}
+	})
+	r = f.until(stopped, "asked again", func(r store.Run) bool { return !r.State.AskedAgain.IsZero() && len(r.Pending) == 0 })
 	f.Of(stopped, func(c *simulate.Cluster) {
 		if want := []string{r.State.Stop.Trigger, r.State.Stop.Trigger}; !slices.Equal(c.Stops, want) {
 			t.Errorf("triggers %q, want %q", c.Stops, want)
@@ -156,6 +181,9 @@ func TestRequestsThatAreLost(t *testing.T) {
 	})
 	f.until(stopped, "stopped", ended(jobstate.IsStopped))
 	f.until(canceled, "canceled", ended(jobstate.IsCanceled))
+	if r := f.until(saved, "stopped", ended(jobstate.IsStopped)); r.State.Stop.Path != "file:/savepoints/x/savepoint-2" {
+		t.Errorf("stopped with %+v", r.State.Stop)
+	}
 	for _, id := range []string{stopped, canceled} {
 		events, err := f.store.Events(t.Context(), store.EventFilter{Run: id})
 		again := 0
@@ -168,7 +196,7 @@ func TestRequestsThatAreLost(t *testing.T) {
 			t.Errorf("%d times asked again: %+v, %v", again, events, err)
 		}
 	}
-	for _, id := range []string{known, starts} {
+	for _, id := range []string{known, starts, saved} {
 		f.Of(id, func(c *simulate.Cluster) {
 			if len(c.Stops) != 1 {
 				t.Errorf("triggers %q", c.Stops)
@@ -307,11 +335,11 @@ func TestStoppedUnseen(t *testing.T) {
 	f := newFixture(t)
 	id := f.running()
 	f.mu.Lock()
-	f.found = "file:/savepoints/x/savepoint-1"
+	f.found = map[string]string{id: "file:/savepoints/x/savepoint-1"}
 	f.mu.Unlock()
 	f.Of(id, func(c *simulate.Cluster) { c.Alive, c.Ended = false, time.Now() })
 	f.ask(id, jobstate.AskStop{By: "ann"})
-	if r := f.until(id, "stopped", ended(jobstate.IsStopped)); r.State.Stop.Path != f.found || r.State.Source != jobstate.FromExit {
+	if r := f.until(id, "stopped", ended(jobstate.IsStopped)); r.State.Stop.Path != f.found[id] || r.State.Source != jobstate.FromExit {
 		t.Errorf("%+v", r.State)
 	}
 }
