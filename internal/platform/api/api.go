@@ -439,6 +439,10 @@ func (a *API) answerError(w http.ResponseWriter, r *http.Request, err error) {
 	default:
 		a.Log.Error("request failed", "path", r.URL.Path, "error", err, "requestId", w.Header().Get("X-Request-Id"))
 	}
+	if r.ProtoMajor == 1 && (r.ContentLength < 0 || r.ContentLength > 64<<10) {
+		// net/http would otherwise first receive up to 256 KiB of a body that was not wanted: a slow sender would not hear that it was refused.
+		w.Header().Set("Connection", "close")
+	}
 	if a.Pages == nil || !a.Pages.Problem(w, r, p) {
 		p.Write(w)
 	}

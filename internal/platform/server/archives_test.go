@@ -52,6 +52,7 @@ func (f *fixture) files() string {
 
 // TestHalfAnArchive: a body that ends early, is too long or is not an archive leaves nothing, and the run goes on.
 func TestHalfAnArchive(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t, false)
 	r := f.running("clicks")
 	before := f.files()

@@ -10,6 +10,7 @@ import (
 
 // TestKept: what is left of a deleted cluster is in the store, without secrets, until it is forgotten.
 func TestKept(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t, false)
 	run := f.running("clicks").ID
 	k := kept{f.s.Store}

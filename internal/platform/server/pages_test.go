@@ -209,6 +209,7 @@ func TestSignIn(t *testing.T) {
 
 // TestTokensOfRunsDoNotSignIn: they are for pods.
 func TestTokensOfRunsDoNotSignIn(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t, false)
 	r := f.running("clicks")
 	resp, body := f.browser().post("/sign-in", url.Values{"token": {f.runToken(r.ID)}})
@@ -524,6 +525,7 @@ func TestCatalogPages(t *testing.T) {
 
 // TestHealthPage: every queue, also an empty one, and a server without a workbench.
 func TestHealthPage(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t, false)
 	r := f.running("clicks")
 	b := f.browse("")

@@ -361,7 +361,7 @@ func TestNeededRunsStay(t *testing.T) {
 }
 
 // TestRetentionCrashes: the server ends at each place of a pass; the next pass finishes what it began.
-func TestRetentionCrashes(t *testing.T) {
+func TestRetentionCrashes(t *testing.T) { // not at the same time as tests that start processes: one that begins has the lock of the data directory for a moment
 	var places []string
 	for crash := 0; ; crash++ {
 		o := newOld(t)

@@ -7,6 +7,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"io"
 	"log/slog"
@@ -48,6 +49,15 @@ type fixture struct {
 	auth  bool
 	log   *bytes.Buffer
 	more  Options // limits and what is kept
+}
+
+// TestMain runs more tests at the same time than there are processors, unless a flag says how many: they wait most of the time.
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if n := flag.Lookup("test.parallel"); n.Value.String() == n.DefValue {
+		flag.Set("test.parallel", "12")
+	}
+	os.Exit(m.Run())
 }
 
 func newFixture(t *testing.T, auth bool, more ...Options) *fixture {
@@ -420,6 +430,7 @@ func TestVersionsAsPodsReadThem(t *testing.T) {
 
 // TestKeyOfACrash: a server that ends in the middle of a request with a key leaves it done once, by the next server.
 func TestKeyOfACrash(t *testing.T) {
+	t.Parallel()
 	crash := ""
 	f := newFixture(t, false, Options{Point: func(place string) {
 		if place == crash {
