@@ -539,8 +539,14 @@ func TestReplace(t *testing.T) {
 			t.Errorf("%d processes are kept: %+v", len(now.Processes), now.Processes)
 		}
 	}
-	if text := log(t, d, "r1", name(5)); !strings.Contains(text, "-Dtaskmanager.resource-id=r1-taskmanager-1.5 ") {
-		t.Errorf("its log: %s", text)
+	for end := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) { // it lives before it writes
+		text := log(t, d, "r1", name(5))
+		if strings.Contains(text, "-Dtaskmanager.resource-id=r1-taskmanager-1.5 ") {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatalf("its log: %s", text)
+		}
 	}
 	if _, err := d.Delete(t.Context(), "r1"); err != nil {
 		t.Fatal(err)
