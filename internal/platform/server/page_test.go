@@ -93,13 +93,21 @@ func escaped(path string) string {
 	return strings.ReplaceAll(strings.ReplaceAll(path, "~", "~0"), "/", "~1")
 }
 
+var (
+	parameter = regexp.MustCompile(`\\\{[a-z]+\\\}`)
+	forms     sync.Map // of paths, by template
+)
+
 // operation finds the path template of a request.
 func (p *page) operation(path string) string {
 	best := ""
 	for template := range p.doc["paths"].(map[string]any) {
-		pattern := "^" + regexp.MustCompile(`\\\{(file)\\\}`).ReplaceAllString(regexp.QuoteMeta(template), ".+") + "$"
-		pattern = regexp.MustCompile(`\\\{[a-z]+\\\}`).ReplaceAllString(pattern, "[^/]+")
-		if regexp.MustCompile(pattern).MatchString(path) && (best == "" || strings.Count(template, "{") < strings.Count(best, "{")) {
+		form, ok := forms.Load(template)
+		if !ok {
+			pattern := "^" + strings.ReplaceAll(regexp.QuoteMeta(template), `\{file\}`, ".+") + "$"
+			form, _ = forms.LoadOrStore(template, regexp.MustCompile(parameter.ReplaceAllString(pattern, "[^/]+")))
+		}
+		if form.(*regexp.Regexp).MatchString(path) && (best == "" || strings.Count(template, "{") < strings.Count(best, "{")) {
 			best = template
 		}
 	}

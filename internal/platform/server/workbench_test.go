@@ -112,8 +112,11 @@ func (w *workerProcess) stop() {
 func TestWorkerDirectory(t *testing.T) {
 	w := newWorker(t)
 	w.start()
-	if err := w.command().Run(); err == nil || !strings.Contains(w.log.String(), "is used by another worker") {
-		t.Errorf("a second worker on the directory: %v %s", err, w.log.String())
+	second := w.command()
+	var said bytes.Buffer // the first one may write at the same time
+	second.Stderr = &said
+	if err := second.Run(); err == nil || !strings.Contains(said.String(), "is used by another worker") {
+		t.Errorf("a second worker on the directory: %v %s", err, said.String())
 	}
 	w.stop()
 	left, err := filepath.Glob(filepath.Join(filepath.Dir(w.own), "*"))
