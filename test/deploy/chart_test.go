@@ -102,7 +102,7 @@ func TestChart(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	program, home := helm(t), t.TempDir()
+	program, home := helm(t, helmModule), t.TempDir()
 	var all []chart.Values
 	for _, v := range chart.Variants(os.Getenv("CHART_PAIRS") != "") {
 		set, plain := ours(v)
@@ -272,7 +272,7 @@ func byName(t *testing.T, objects []object) map[string]any {
 
 // TestChartValues: what does not fit together is refused with a sentence, and a changed definition has another name.
 func TestChartValues(t *testing.T) {
-	program, home := helm(t), t.TempDir()
+	program, home := helm(t, helmModule), t.TempDir()
 	definition := filepath.Join(home, "job.yaml")
 	if err := os.WriteFile(definition, []byte(hard), 0o644); err != nil {
 		t.Fatal(err)
@@ -339,7 +339,7 @@ func TestChartValues(t *testing.T) {
 
 // TestChartsLint: helm lint finds nothing, and nothing to advise either.
 func TestChartsLint(t *testing.T) {
-	program, home := helm(t), t.TempDir()
+	program, home := helm(t, helmModule), t.TempDir()
 	for _, name := range []string{"flink", "platform"} {
 		out, err := runHelm(t.Context(), program, home, "lint", "--strict", filepath.Join(root, "deploy", "chart", name))
 		if err != nil || strings.Contains(out, "[WARNING]") || !strings.Contains(out, "0 chart(s) failed") {

@@ -27,6 +27,7 @@ const (
 	kustomizeModule = "sigs.k8s.io/kustomize/kustomize/v5@v5.8.1"
 	schemasPackage  = "kubernetes-validate==1.37.0"
 	helmModule      = "helm.sh/helm/v4/cmd/helm@v4.3.1"
+	helm3Module     = "helm.sh/helm/v3/cmd/helm@v3.22.0" // which many still use
 )
 
 // versions are the versions whose schemas the manifests must match: the oldest in which all that is used is there for good (podFailurePolicy), and the newest.

@@ -13,7 +13,7 @@ import (
 )
 
 // helm is the program, built from its module.
-func helm(t *testing.T) string {
+func helm(t *testing.T, module string) string {
 	t.Helper()
 	dir, err := toolsDir()
 	if err != nil {
@@ -24,7 +24,7 @@ func helm(t *testing.T) string {
 		t.Fatal(err)
 	}
 	defer unlock()
-	program, err := install(t.Context(), dir, helmModule)
+	program, err := install(t.Context(), dir, module)
 	if err != nil {
 		t.Fatal(err)
 	}

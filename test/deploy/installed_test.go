@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -26,10 +27,19 @@ import (
 // TestInstalled installs, upgrades and uninstalls the charts on a real API server with its controllers, in namespaces that enforce the restricted
 // Pod Security Standard.
 func TestInstalled(t *testing.T) {
-	api := controlplane.Start(t)
-	c := &installer{t: t, api: api, helm: helm(t), home: t.TempDir(), kubeconfig: api.Kubeconfig("helm", "the-test", "default")}
-	t.Run("platform", c.platform)
-	t.Run("flink", c.flink)
+	for _, module := range []string{helmModule, helm3Module} {
+		t.Run(path.Base(module), func(t *testing.T) {
+			api := controlplane.Start(t)
+			c := &installer{t: t, api: api, helm: helm(t, module), home: t.TempDir(), kubeconfig: api.Kubeconfig("helm", "the-test", "default")}
+			for _, name := range []string{"platform", "flink"} {
+				if out := c.run(t, "lint", "--strict", chartFolder(name)); strings.Contains(out, "[WARNING]") || !strings.Contains(out, "0 chart(s) failed") {
+					t.Error(out)
+				}
+			}
+			t.Run("platform", c.platform)
+			t.Run("flink", c.flink)
+		})
+	}
 }
 
 type installer struct {

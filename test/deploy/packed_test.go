@@ -18,7 +18,7 @@ import (
 
 // TestPackedCharts: the charts of a release are what "helm package" makes of the folders, and Helm renders them as it renders the folders.
 func TestPackedCharts(t *testing.T) {
-	program, home := helm(t), t.TempDir()
+	program, home := helm(t, helmModule), t.TempDir()
 	dist := filepath.Join(home, "dist")
 	const version = "1.2.3-rc.1"
 	pack := exec.CommandContext(t.Context(), "go", "run", "./test/release", "-out", dist, "-version", "v"+version, "-arch", "")

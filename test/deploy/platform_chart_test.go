@@ -188,7 +188,7 @@ func TestPlatformChart(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	program, home := helm(t), t.TempDir()
+	program, home := helm(t, helmModule), t.TempDir()
 	streams := map[string]string{}
 	for _, c := range platformCases {
 		if streams[c.name], err = renderPlatform(t, program, home, platformRelease, needed(c.values)); err != nil {
@@ -495,7 +495,7 @@ func chartValues(t *testing.T, name string) []string {
 
 // TestPlatformChartRefuses: what does not fit together, and what the schema does not allow, is refused with a sentence that names the value.
 func TestPlatformChartRefuses(t *testing.T) {
-	program, home := helm(t), t.TempDir()
+	program, home := helm(t, helmModule), t.TempDir()
 	for _, c := range []struct {
 		name   string
 		values values
