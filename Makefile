@@ -186,10 +186,10 @@ test-platform: need-go need-java need-pip need-curl ## the platform: killed anyw
 	mkdir -p bin/replicas; REPLICA_JOBS=$(REPLICA_JOBS) REPLICA_FAULTS=$(REPLICA_FAULTS) $(REPLICAS)
 
 .PHONY: test-platform-quick
-test-platform-quick: need-go need-java need-pip need-curl ## 40 kills of the platform and 40 at its system calls, servers of two versions on one PostgreSQL, its page, and its jobs on one version of Flink
+test-platform-quick: need-go need-java need-pip need-curl ## 40 kills of the platform and 40 at its system calls, servers of two versions on one PostgreSQL, three of one version in trouble, its page, and its jobs on one version of Flink
 	go run ./test/flinkhome $(lastword $(MAIN_VERSIONS)) >/dev/null
 	failed=0; FLINK_VERSIONS="$(lastword $(MAIN_VERSIONS))" KILLS=40 CALL_KILLS=40 FLINK_SEED=$(SEED) go test -tags platform -parallel 8 -count 1 -timeout 20m -run '^(TestKilled|TestKilledAtCalls|TestPage|TestRealJobs)$$' ./test/platform || failed=1; \
-	  go test -tags platform -count 1 -timeout 10m -run '^TestOlderReplicas$$' ./test/platform/scale || failed=1; exit $$failed
+	  REPLICA_JOBS=40 REPLICA_FAULTS=14 FLINK_SEED=$(SEED) go test -tags platform -count 1 -timeout 10m -run '^(TestReplicasInTrouble|TestOlderReplicas)$$' ./test/platform/scale || failed=1; exit $$failed
 
 # Of a page where something fails, a picture is kept in bin/browser. Its axe-core is a package of the pages.
 BROWSER = cd $(BUNDLE) && npm ci --silent && cd - >/dev/null && go run ./test/flinkhome 2.2.1 >/dev/null && mkdir -p bin/browser && \
