@@ -884,7 +884,7 @@ func (s *step) requestLost(o RequestLost) {
 	switch stop := r.Stop; {
 	case r.Desired == WantStop && stop != nil && stop.State == SavepointAsked && o.Whole:
 		asked, what, then, effect = stop.Asked, "stop with savepoint", again, TriggerStop
-	case r.Desired == WantStop && stop != nil && stop.State == SavepointCompleted:
+	case r.Desired == WantStop && stop != nil && stop.State == SavepointCompleted && r.JobID != "": // of several jobs, the others have no savepoint
 		asked, what, then, effect = stop.Seen, "stop with savepoint", "its savepoint is complete, so it is canceled", CancelJob
 	case r.Desired == WantCancel:
 		asked, what, then, effect = r.Since, "cancel", again, CancelJob
