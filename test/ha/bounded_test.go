@@ -33,7 +33,7 @@ sql:
 		}
 		tm := g.start("tm1", "taskmanager", "127.0.0.4", definition)
 		g.ends(ctx, jms[0], "127.0.0.2", definition)
-		g.ends(ctx, jms[1], "127.0.0.3", definition)
+		jms[1] = g.standbyEnds(ctx, jms[1], "127.0.0.3", definition)
 		for _, jm := range jms {
 			if prints(jm, leadership) == 0 {
 				t.Errorf("%s never led: that a standby does not run the job again was not tried", jm.Name)

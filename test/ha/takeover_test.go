@@ -101,7 +101,7 @@ func TestTakeover(t *testing.T) {
 		standby(t, ctx, jm4, job.ID)
 		savepoint := stop(t, ctx, jm3, job.ID)
 		g.ends(ctx, jm3, "127.0.0.2", first)
-		g.ends(ctx, jm4, "127.0.0.3", first)
+		g.standbyEnds(ctx, jm4, "127.0.0.3", first)
 		for _, tm := range tms {
 			_ = tm.Signal(syscall.SIGTERM)
 			<-tm.Done()
