@@ -26,13 +26,13 @@ sql:
     CREATE TABLE printed (n BIGINT) WITH ('connector' = 'print');
     INSERT INTO printed SELECT n FROM numbers;
 `, g.dir, g.quorum))
-		jms := []member{g.start("jm1", "standalone-job", "127.0.0.2", definition), g.start("jm2", "standalone-job", "127.0.0.3", definition)}
-		// Both are up before the job can begin.
-		for _, jm := range jms {
-			line(t, ctx, jm, "Rest endpoint listening")
-		}
+		// The first one leads, and the other is up before the job can begin.
+		jms := []member{g.start("jm1", "standalone-job", "127.0.0.2", definition)}
+		line(t, ctx, jms[0], leadership)
+		jms = append(jms, g.start("jm2", "standalone-job", "127.0.0.3", definition))
+		line(t, ctx, jms[1], "Rest endpoint listening")
 		tm := g.start("tm1", "taskmanager", "127.0.0.4", definition)
-		g.ends(ctx, jms[0], "127.0.0.2", definition)
+		jms[0] = g.ends(ctx, jms[0], "127.0.0.2", definition)
 		jms[1] = g.standbyEnds(ctx, jms[1], "127.0.0.3", definition)
 		for _, jm := range jms {
 			if prints(jm, leadership) == 0 {

@@ -268,8 +268,6 @@ func numbers(t *testing.T, dir string) []int {
 	return out
 }
 
-// ends waits for a JobManager to end after its job. The leader that ends first removes its data from ZooKeeper, and where a
-// standby is granted leadership in the same moment, Flink ends that with 239 or 2. A Kubernetes Job starts it again then, and so
 // standbyEnds waits for the end of a standby whose leader has ended, and returns the process that ended. The leader removes the path of the election, and
 // a standby that asks for it at that moment waits for ever (CURATOR-724, up to Flink 2.2). It is started again then.
 func (g *group) standbyEnds(ctx context.Context, m member, ip, definition string) member {
@@ -284,12 +282,13 @@ func (g *group) standbyEnds(ctx context.Context, m member, ip, definition string
 		}
 		m = g.start(m.Name+"-next", "standalone-job", ip, definition)
 	}
-	g.ends(ctx, m, ip, definition)
-	return m
+	return g.ends(ctx, m, ip, definition)
 }
 
+// ends waits for a JobManager to end after its job. The leader that ends first removes its data from ZooKeeper, and where a
+// standby is granted leadership in the same moment, Flink ends that with 239 or 2. A Kubernetes Job starts it again then, and so
 // does this: the second time it must find that the job has ended.
-func (g *group) ends(ctx context.Context, m member, ip, definition string) {
+func (g *group) ends(ctx context.Context, m member, ip, definition string) member {
 	g.t.Helper()
 	c, err := m.Wait(ctx)
 	if err != nil {
@@ -297,14 +296,14 @@ func (g *group) ends(ctx context.Context, m member, ip, definition string) {
 	}
 	if (c == 239 || c == 2) && prints(m, "NoNodeException") > 0 {
 		g.t.Logf("%s met the removal of the leader's data and ended with %d: started again", m.Name, c)
-		g.ends(ctx, g.start(m.Name+"-again", "standalone-job", ip, definition), ip, definition)
-		return
+		return g.ends(ctx, g.start(m.Name+"-again", "standalone-job", ip, definition), ip, definition)
 	}
 	if c == 163 && g.version >= "2.3" && prints(m, "DuplicateJobSubmissionException") > 0 {
 		g.t.Logf("%s found that the job has ended; since 2.3 that is 163", m.Name)
-		return
+		return m
 	}
 	if c != 0 {
 		g.t.Errorf("%s ended with %d, want 0", m.Name, c)
 	}
+	return m
 }
