@@ -878,16 +878,19 @@ func (s *step) requestLost(o RequestLost) {
 		return
 	}
 	var asked time.Time
-	var what, then string
 	var effect Effect
-	const again = "it is asked for again"
+	var text string
+	const unknown = "the job goes on, and no JobManager knows of the "
 	switch stop := r.Stop; {
 	case r.Desired == WantStop && stop != nil && stop.State == SavepointAsked && o.Whole:
-		asked, what, then, effect = stop.Asked, "stop with savepoint", again, TriggerStop
+		asked, effect, text = stop.Asked, TriggerStop, unknown+"stop with savepoint any more; it is asked for again"
+		if stop.Waits != "" {
+			text = "every task runs; the stop with savepoint is asked for again"
+		}
 	case r.Desired == WantStop && stop != nil && stop.State == SavepointCompleted && r.JobID != "": // of several jobs, the others have no savepoint
-		asked, what, then, effect = stop.Seen, "stop with savepoint", "its savepoint is complete, so it is canceled", CancelJob
+		asked, effect, text = stop.Seen, CancelJob, unknown+"stop with savepoint any more; its savepoint is complete, so it is canceled"
 	case r.Desired == WantCancel:
-		asked, what, then, effect = r.Since, "cancel", again, CancelJob
+		asked, effect, text = r.Since, CancelJob, unknown+"cancel any more; it is asked for again"
 	default:
 		return
 	}
@@ -899,13 +902,10 @@ func (s *step) requestLost(o RequestLost) {
 		return
 	}
 	r.AskedAgain = s.now
-	if effect == TriggerStop && r.Stop.Waits != "" {
+	if effect == TriggerStop {
 		r.Stop.Waits = ""
-		s.tell(FromREST, "every task runs; the stop with savepoint is asked for again")
-		s.do(effect)
-		return
 	}
-	s.tell(FromREST, "the job goes on, and no JobManager knows of the %s any more; %s", what, then)
+	s.tell(FromREST, "%s", text)
 	s.do(effect)
 }
 

@@ -511,7 +511,7 @@ func (m *Monitor) look(ctx context.Context, t *turn) {
 		}
 	}
 	if lost {
-		t.step(jobstate.RequestLost{Whole: goesOn(answer, s.JobID, func(j jobstate.Seen) bool { return j.Status == jobstate.StRunning && j.Tasks.All() })})
+		t.step(jobstate.RequestLost{Whole: goesOn(answer, s.JobID, canBeStopped)})
 	}
 	if s.Desired == jobstate.WantCancel && !slices.Contains(t.left, jobstate.CancelJob) && !slices.Contains(t.left, jobstate.DeleteCluster) &&
 		goesOn(answer, s.JobID, canBeCanceled) {
@@ -525,6 +525,10 @@ func (m *Monitor) look(ctx context.Context, t *turn) {
 			t.step(o)
 		}
 	}
+}
+
+func canBeStopped(j jobstate.Seen) bool {
+	return j.Status == jobstate.StRunning && j.Tasks.All()
 }
 
 func canBeCanceled(j jobstate.Seen) bool {
