@@ -191,7 +191,7 @@ type Stop struct {
 	Path    string         `json:"path,omitempty"`
 	Asked   time.Time      `json:"asked"`
 	Seen    time.Time      `json:"seen,omitzero"` // when the savepoint was seen to be complete
-	// Waits is why Flink refused it, if it is to be asked for again when every task runs.
+	// Waits is why it failed, if it is to be asked for again when every task runs.
 	Waits string   `json:"waits,omitempty"`
 	Then  *Upgrade `json:"then,omitempty"` // what is started from the savepoint
 }

@@ -256,7 +256,7 @@ const (
 	GraceOfExit = 5 * time.Second
 	// GraceOfRequest is how long what was asked of Flink may leave no trace before it is asked for again; then each time twice as long.
 	GraceOfRequest = 10 * time.Second
-	// LongestStop is how long a stop that Flink refuses while tasks start is kept.
+	// LongestStop is how long a stop that fails because a task does not run is kept.
 	LongestStop = 5 * time.Minute
 	// GraceOfSavepoint is how long a savepoint is looked for after the job's end.
 	GraceOfSavepoint = 30 * time.Second

@@ -830,11 +830,11 @@ func (s *step) savepoint(o SavepointSeen) {
 		if stop.Waits != "" && s.now.Sub(stop.Asked) < LongestStop {
 			return // the new request is not asked for yet, so this is the old one
 		}
-		if tasksStart(o.Cause) && s.stopMayWait() && s.now.Sub(stop.Asked) < LongestStop {
+		if passes(o.Cause) && s.stopMayWait() && s.now.Sub(stop.Asked) < LongestStop {
 			// Flink knows the request by its id, and would give the same answer to it again.
 			stop.State, stop.Path, stop.Trigger, stop.Waits = SavepointAsked, "", triggerID(r.ID, s.now), o.Cause
 			r.AskedAgain = s.now
-			s.tell(source, "Flink refuses the stop while its tasks start; it is asked for again when every task runs")
+			s.tell(source, "the stop failed because not every task runs; it is asked for again when they do")
 			return
 		}
 		if r.Claim == nil { // the job goes on
@@ -848,10 +848,20 @@ func (s *step) savepoint(o SavepointSeen) {
 	}
 }
 
-// tasksStart reports whether Flink refused a stop for a reason that passes: CheckpointFailureReason.NOT_ALL_REQUIRED_TASKS_RUNNING, and what
-// AdaptiveScheduler says while its job waits or restarts.
-func tasksStart(cause string) bool {
-	return strings.Contains(cause, "Not all required tasks are currently running") || strings.Contains(cause, "The Flink job is currently not executing")
+// passing are the reasons of Flink for which a stop fails because a task does not run, in the words of every version from 1.13 to 2.3.
+var passing = []string{
+	"Not all required tasks are currently running", // this one and the next four: CheckpointFailureReason
+	"Checkpoint Coordinator is suspending",
+	"FailoverRegion is restarting",
+	"Checkpoint was declined (tasks not ready)",
+	"Checkpoint was declined (task is closing)",
+	"The Flink job is currently not executing", // AdaptiveScheduler, while its job waits or restarts
+	"RecipientUnreachableException",            // a TaskManager is gone, and Flink does not know it yet
+}
+
+// passes reports whether a stop failed for a reason that passes.
+func passes(cause string) bool {
+	return slices.ContainsFunc(passing, func(reason string) bool { return strings.Contains(cause, reason) })
 }
 
 // stopMayWait reports whether the job goes on, and is wanted to stop.

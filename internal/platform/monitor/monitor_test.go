@@ -143,7 +143,7 @@ func (f *fixture) ask(run string, o jobstate.Observation) {
 
 // TestRequestsThatAreLost: the leader that took a stop or cancel leads no longer, and the next one does not know of it. It is asked for again, but not
 // while a JobManager knows of it, or while tasks start. A job whose savepoint is complete is canceled.
-// A stop that Flink refuses while tasks start is asked for again when they run.
+// A stop that fails because a task does not run is asked for again when they do.
 func TestRequestsThatAreLost(t *testing.T) {
 	if testing.Short() {
 		t.Skip("waits until what was asked of Flink counts as lost, 10 s")
